@@ -1,0 +1,136 @@
+"""What every method is: a module with a training loss and scores, its options and its needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+
+from dvta.errors import OptionError, did_you_mean
+from dvta.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from dvta.features import ClassText, FeatureSet
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Base of a method's options: every switch, with its default.
+
+    Fields are scalars (bool, int, float, str, None, ``Literal``); ``__post_init__`` raises
+    :class:`~dvta.errors.OptionError` on an impossible value.
+    """
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def canonical(self) -> dict[str, Any]:
+        """Return every option, with those that have no effect here set to None.
+
+        Two configurations that train the same model have the same canonical form.
+        """
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def resolve(cls, given: dict[str, Any]) -> Options:
+        """Return the options of ``given`` over its ``preset`` over the defaults.
+
+        Raises:
+            OptionError: an option or preset is unknown, or a value is impossible.
+        """
+        given = dict(given)
+        preset = given.pop("preset", None)
+        if preset is not None and preset not in cls.PRESETS:
+            raise OptionError(
+                f"preset: {preset!r} is unknown{did_you_mean(preset, cls.PRESETS)}; "
+                f"allowed: {', '.join(cls.PRESETS) or 'none for this method'}"
+            )
+        allowed = [f.name for f in dataclasses.fields(cls)]
+        for name in given:
+            if name not in allowed:
+                raise OptionError(
+                    f"{name}: unknown option{did_you_mean(name, allowed)}; "
+                    f"allowed: {', '.join(sorted(allowed))}"
+                )
+        # a None in a canonical form means "no effect": the default stands in for it
+        chosen = {k: v for k, v in given.items() if v is not None or _default(cls, k) is None}
+        return cls(**{**(cls.PRESETS[preset] if preset else {}), **chosen})
+
+
+def _default(cls: type[Options], name: str) -> Any:
+    return next(f.default for f in dataclasses.fields(cls) if f.name == name)
+
+
+class Method(nn.Module):
+    """A zero-shot method: learns on seen classes, scores any candidate classes by their text.
+
+    Subclasses set the class variables, take ``(*, visual_dim, text_dim, options)`` and implement
+    :meth:`training_loss` and :meth:`class_scores`. A method with stages of its own overrides the
+    hooks; nothing outside the method knows about its stages.
+    """
+
+    #: part of every trial's identity: raise it whenever results change
+    revision: ClassVar[int] = 1
+    options_class: ClassVar[type[Options]] = Options
+    #: training settings in which this method differs from ``dvta.training.TrainingConfig``
+    training_defaults: ClassVar[dict[str, Any]] = {}
+    #: any of "contexts", "verbs", "nouns", "parts" (class texts), "unpooled" and "skeletons"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    options: Options
+
+    def training_loss(self, visual: Tensor, labels: Tensor, text: ClassText) -> Tensor:
+        """Return the scalar loss of one batch.
+
+        Args:
+            visual: (B, Dv) float features of seen-class samples ((B, T, V, D) where un-pooled).
+            labels: (B,) int64 global class ids.
+            text: the texts of all C classes; row c belongs to global id c.
+        """
+        raise NotImplementedError
+
+    def class_scores(self, visual: Tensor, text: ClassText) -> Tensor:
+        """Return (N, U) scores of N samples for the U classes in ``text``; the largest wins."""
+        raise NotImplementedError
+
+    def prepare(self, features: FeatureSet) -> None:
+        """Take what the method needs to know of the data before the first epoch (seen ids …)."""
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Note that epoch ``epoch`` of ``epochs`` starts (cycles, schedules of loss weights)."""
+
+    def batches_per_epoch(self, samples: int, batch_size: int) -> int:
+        """Return the number of batches in an epoch; the default is one pass over the samples."""
+        return -(-samples // batch_size)
+
+    def adapt(self, text: ClassText, generator: torch.Generator) -> None:
+        """Fit what scoring the classes of ``text`` needs (a final classifier); no sample is seen.
+
+        Called before :meth:`class_scores` at every evaluation. Must not change what training
+        reads: the next epoch is the same whether or not it was called.
+        """
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """Return the optimiser's parameter groups."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
+
+
+METHODS: Registry[type[Method]] = Registry("method", "dvta.methods")
+
+
+def build(name: str, *, visual_dim: int, text_dim: int, **options: Any) -> Method:
+    """Build a method by name.
+
+    Args:
+        name: a registered name, an entry point of the group ``dvta.methods`` or a dotted path.
+        visual_dim: Dv, the width of a visual feature.
+        text_dim: Dt, the width of a text feature.
+        options: the method's options, ``preset`` among them.
+
+    Raises:
+        UnknownNameError: no method has that name.
+        OptionError: an option is unknown or impossible.
+    """
+    cls = METHODS.get(name)
+    return cls(visual_dim=visual_dim, text_dim=text_dim, options=cls.options_class.resolve(options))

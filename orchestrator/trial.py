@@ -1,0 +1,140 @@
+"""A trial: one training run's complete configuration, its key and its printed name."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+Scalar = bool | int | float | str | None
+
+
+class State(enum.StrEnum):
+    """Where an attempt at a trial stands. One table gives each its word, colour and meaning."""
+
+    RUNNING = "running"  # a driver holds its lease
+    INTERRUPTED = "interrupted"  # its driver let go or its lease ran out; goes on from its checkpoint
+    DONE = "done"
+    FAILED = "failed"
+    PRUNED = "pruned"  # the search's pruner stopped it
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the attempt can never change again."""
+        return self in (State.DONE, State.FAILED, State.PRUNED)
+
+    @property
+    def colour(self) -> str:
+        """The Rich colour the state is shown in."""
+        return _COLOURS[self]
+
+
+_COLOURS = {
+    State.RUNNING: "cyan",
+    State.INTERRUPTED: "yellow",
+    State.DONE: "green",
+    State.FAILED: "red",
+    State.PRUNED: "magenta",
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """One training run, fully resolved: nothing in it depends on a default any more.
+
+    Attributes:
+        options: canonical method options (every switch; None where it has no effect).
+        training: resolved training settings that change results (epochs, batch_size, lr …).
+        stand_in: the simulated data's settings; empty for real data.
+        evaluate_on: ``unseen`` test classes, or ``validation`` classes held out of the seen ones.
+        data_digest: digest of everything the trial reads.
+        kind: ``alignment`` (a method on features) or ``encoder`` (a skeleton encoder on skeletons).
+        needs: key of the encoder trial whose features it reads, or None.
+    """
+
+    method: str
+    revision: int
+    dataset: str
+    split: str
+    visual: str
+    text: str
+    seed: int
+    source: str
+    data_digest: str
+    options: Mapping[str, Scalar]
+    training: Mapping[str, Scalar]
+    stand_in: Mapping[str, Scalar] = MappingProxyType({})
+    evaluate_on: str = "unseen"
+    kind: str = "alignment"
+    needs: str | None = None
+
+    def config(self) -> dict[str, Any]:
+        """Return the flat configuration: one name per axis, the same names as in YAML and SQL."""
+        flat = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for group in ("options", "training", "stand_in"):
+            flat.update(flat.pop(group))
+        return flat
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the nested form that :meth:`from_dict` reads back."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Trial:
+        """Build a trial from :meth:`to_dict`."""
+        return cls(**values)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 hex of the canonical configuration and the data digest: the trial's identity."""
+        cached = self.__dict__.get("_key")
+        if cached is None:
+            cached = hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()
+            object.__setattr__(self, "_key", cached)
+        return str(cached)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trial) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def name(self, *fields: str) -> str:
+        """Return the printed name, such as ``dvta[dataset=ntu60,gamma=0.01,split=55/5]``.
+
+        Args:
+            fields: the configuration names to show; without any, dataset, split and seed.
+        """
+        config = self.config()
+        shown = fields or ("dataset", "seed", "split")
+        inside = ",".join(f"{f}={text(config[f])}" for f in sorted(shown) if config.get(f) is not None)
+        return f"{self.method}[{inside}]"
+
+
+def text(value: Scalar) -> str:
+    """Return a value as it is printed in names and tables: ``true``, ``none``, ``0.01``, ``1e-05``."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON that is equal for equal content: sorted keys, 1 and 1.0 alike, no spaces."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
