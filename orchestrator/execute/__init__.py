@@ -1,0 +1,1 @@
+"""Running planned trials: one protocol, in this process or on Ray Tune."""

@@ -1,0 +1,69 @@
+"""An attempt's checkpoints: atomic writes, the newest readable one, two kept."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from typing import Any
+
+import fsspec
+import torch
+
+log = logging.getLogger(__name__)
+_NAME = re.compile(r"epoch-(\d{6})\.pt$")
+
+
+class Checkpoints:
+    """The checkpoints under one folder, a local path or any URL fsspec knows.
+
+    A checkpoint is complete or absent: it is written under another name and moved. The newest two
+    are kept, so that a damaged last one costs the epochs since the one before and no more.
+    """
+
+    KEEP = 2
+
+    def __init__(self, folder: str) -> None:
+        self._fs, self._folder = fsspec.core.url_to_fs(folder)
+
+    def save(self, epoch: int, state: dict[str, Any]) -> None:
+        """Write ``state`` (tensors and plain values) as the checkpoint of ``epoch``."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        self._fs.makedirs(self._folder, exist_ok=True)
+        path = f"{self._folder}/epoch-{epoch:06d}.pt"
+        partial = path + ".partial"
+        try:
+            self._fs.pipe_file(partial, buffer.getvalue())
+            self._fs.mv(partial, path)
+        except OSError:
+            if self._fs.exists(partial):
+                self._fs.rm(partial)
+            raise
+        for old in self._epochs()[self.KEEP :]:
+            self._fs.rm(f"{self._folder}/epoch-{old:06d}.pt")
+
+    def newest(self) -> dict[str, Any] | None:
+        """Return the newest checkpoint that can be read, or None."""
+        for epoch in self._epochs():
+            path = f"{self._folder}/epoch-{epoch:06d}.pt"
+            try:
+                data = io.BytesIO(self._fs.cat_file(path))
+                state: dict[str, Any] = torch.load(data, weights_only=True, map_location="cpu")
+                return state
+            except Exception as error:  # torch raises many types on a damaged file
+                log.warning("checkpoint %s cannot be read (%s); the one before is used", path, error)
+        return None
+
+    def clear(self) -> None:
+        """Remove all checkpoints: the attempt is done."""
+        if self._fs.exists(self._folder):
+            self._fs.rm(self._folder, recursive=True)
+
+    def _epochs(self) -> list[int]:
+        """Return the epochs that have a checkpoint, newest first."""
+        self._fs.invalidate_cache(self._folder)
+        if not self._fs.exists(self._folder):
+            return []
+        names = (_NAME.search(str(p)) for p in self._fs.ls(self._folder, detail=False))
+        return sorted((int(m.group(1)) for m in names if m), reverse=True)

@@ -1,0 +1,36 @@
+"""The executor that runs every trial in this process, one after the other."""
+
+from __future__ import annotations
+
+import functools
+import time
+
+from orchestrator.execute.messages import Jobs, Wait
+from orchestrator.execute.worker import Attempt
+
+
+class InlineExecutor:
+    """Runs trials here: for debugging, for tests, and where Ray is not wanted."""
+
+    def __init__(self, poll_seconds: float = 0.2) -> None:
+        self._poll_seconds = poll_seconds
+
+    def run(self, jobs: Jobs) -> None:
+        """Carry out every job; between epochs, a stop request leaves a checkpoint behind."""
+        load = functools.lru_cache(maxsize=2)(jobs.features)
+        while not jobs.stopping:
+            job = jobs.next_job()
+            if job is None:
+                return
+            if isinstance(job, Wait):
+                time.sleep(self._poll_seconds)
+                continue
+            attempt = Attempt(job, load)
+            while True:
+                report = attempt.step()
+                stop = jobs.on_report(report)
+                if report.last:
+                    break
+                if stop or jobs.stopping:
+                    attempt.save()
+                    break

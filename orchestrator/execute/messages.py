@@ -1,0 +1,119 @@
+"""What passes between the driver and a worker: jobs out, reports back. Plain data only."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dvta.features import FeatureSet
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt a worker has to carry on until it ends.
+
+    Attributes:
+        attempt_id: the attempt in the store.
+        trial: :meth:`orchestrator.trial.Trial.to_dict`.
+        features: digest under which the executor finds the features.
+        hold_out: class ids to hold out of the training classes; empty for the real test classes.
+        checkpoints: folder of the attempt's checkpoints (a path or an fsspec URL).
+        checkpoint_seconds: least time between two checkpoints; 0 saves after every epoch.
+        report_seconds: least training time between two reports; 0 reports every epoch.
+        threads: CPU threads PyTorch may use.
+        precision: ``fp32`` or ``bf16``; provenance, not identity.
+        payload: what a kind of trial other than ``alignment`` needs.
+    """
+
+    attempt_id: int
+    trial: Mapping[str, Any]
+    features: str
+    checkpoints: str
+    hold_out: tuple[int, ...] = ()
+    checkpoint_seconds: float = 30.0
+    report_seconds: float = 1.0
+    threads: int = 1
+    precision: str = "fp32"
+    payload: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EpochDone:
+    """Metrics of one finished epoch; ``time`` is Unix seconds at its end."""
+
+    epoch: int
+    time: float
+    metrics: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed: a class (``non_finite``, ``error``, ``out_of_memory``, ``crashed``, ``disk``)."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished attempt measured; accuracies are fractions.
+
+    Attributes:
+        results: ``final_accuracy``, ``final_batch_accuracy``, ``final_class_accuracy``,
+            ``best_accuracy``, ``best_epoch`` and whatever else the trial measured.
+        per_class: protocol -> class id -> (correct, total).
+        seconds: training time of all epochs, evaluation included.
+    """
+
+    results: Mapping[str, float]
+    per_class: Mapping[str, Mapping[int, tuple[int, int]]]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """News of one attempt; the last report carries an outcome or a failure."""
+
+    attempt_id: int
+    epochs: tuple[EpochDone, ...] = ()
+    outcome: Outcome | None = None
+    failure: Failure | None = None
+    worker: Mapping[str, str | int | float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def last(self) -> bool:
+        """Whether the attempt ended."""
+        return self.outcome is not None or self.failure is not None
+
+
+class Wait:
+    """Answer of :meth:`Jobs.next_job` when there will be jobs later but none now."""
+
+
+class Jobs(Protocol):
+    """The driver as an executor sees it."""
+
+    def next_job(self) -> Job | Wait | None:
+        """Return the next job, ``Wait`` when none is ready yet, or None when there are no more."""
+
+    def features(self, digest: str) -> FeatureSet:
+        """Return the features of that digest."""
+
+    def on_report(self, report: Report) -> bool:
+        """Take a report; return whether the attempt should stop now."""
+
+    def on_worker_lost(self, attempt_id: int, error: str, final: bool) -> None:
+        """Note that a worker died; ``final`` when it will not be started again."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether everything should stop and stay resumable."""
+
+
+class Executor(Protocol):
+    """Carries jobs out until there are none left."""
+
+    def run(self, jobs: Jobs) -> None:
+        """Carry out every job of ``jobs``; returns when there are none or ``jobs.stopping``."""

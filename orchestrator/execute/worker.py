@@ -1,0 +1,165 @@
+"""One attempt on one worker: train, checkpoint, report. Knows neither Ray nor the store."""
+
+from __future__ import annotations
+
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from dvta import features as feature_sets
+from dvta.errors import NonFiniteLossError
+from dvta.features import FeatureSet
+from dvta.methods import build
+from dvta.training import Fit, TrainingConfig, fit
+from orchestrator.execute.checkpoints import Checkpoints
+from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
+from orchestrator.trial import Trial
+
+LoadFeatures = Callable[[str], FeatureSet]
+
+
+class Attempt:
+    """A running attempt: call :meth:`step` until its report is the last one.
+
+    Everything that goes wrong in a step becomes the report's :class:`Failure`; only the death of
+    the process itself is left to the executor.
+    """
+
+    def __init__(self, job: Job, load_features: LoadFeatures) -> None:
+        self.job = job
+        self.trial = Trial.from_dict(job.trial)
+        self._load_features = load_features
+        self._checkpoints = Checkpoints(job.checkpoints)
+        self._fit: Fit | None = None
+        self._history: list[EpochDone] = []
+        self._seconds = 0.0
+        self._saved_at = time.monotonic()
+        self._saved_epoch = 0
+        self._worker: dict[str, str | int | float] = {}
+
+    def step(self) -> Report:
+        """Train for at least ``report_seconds`` or to the end, and report."""
+        try:
+            return self._step()
+        except Exception as error:
+            return Report(self.job.attempt_id, failure=_failure(error), worker=self._worker)
+
+    def save(self) -> None:
+        """Write a checkpoint of everything reported so far, unless that one exists."""
+        if self._fit is None or not self._history or self._saved_epoch == self._history[-1].epoch:
+            return
+        epoch = self._history[-1].epoch
+        history = [[e.epoch, e.time, dict(e.metrics)] for e in self._history]
+        self._checkpoints.save(
+            epoch, {"fit": self._fit.state(), "history": history, "seconds": self._seconds}
+        )
+        self._saved_at, self._saved_epoch = time.monotonic(), epoch
+
+    def _step(self) -> Report:
+        new: list[EpochDone] = []
+        if self._fit is None:
+            new.extend(self._start())
+        assert self._fit is not None
+        started = time.monotonic()
+        while True:
+            result = next(self._fit, None)
+            if result is None:
+                self._worker["peak_memory_mib"] = _peak_memory()
+                self._checkpoints.clear()
+                return Report(self.job.attempt_id, tuple(new), outcome=self._outcome(), worker=self._worker)
+            epoch = EpochDone(result.epoch, time.time(), dict(result.metrics))
+            self._seconds += result.seconds
+            self._history.append(epoch)
+            new.append(epoch)
+            if time.monotonic() - self._saved_at >= self.job.checkpoint_seconds:
+                self.save()
+            if result.epoch < self._fit.config.epochs and (
+                time.monotonic() - started >= self.job.report_seconds
+            ):
+                return Report(self.job.attempt_id, tuple(new), worker=self._worker)
+
+    def _start(self) -> list[EpochDone]:
+        torch.set_num_threads(max(1, self.job.threads))
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._worker = {
+            "host": platform.node(),
+            "device": torch.cuda.get_device_name() if device == "cuda" else (platform.processor() or "cpu"),
+            "threads": torch.get_num_threads(),
+            "precision": self.job.precision,
+        }
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        features = self._load_features(self.job.features)
+        if self.job.hold_out:
+            features = feature_sets.hold_out(features, self.job.hold_out)
+        trial = self.trial
+        options = {name: value for name, value in trial.options.items() if value is not None}
+        torch.manual_seed(trial.seed)
+        method = build(
+            trial.method, visual_dim=features.visual_dim, text_dim=features.text_dim, **options
+        )
+        saved = self._checkpoints.newest()
+        self._fit = fit(
+            method,
+            features,
+            TrainingConfig(**trial.training),  # type: ignore[arg-type]
+            seed=trial.seed,
+            device=device,
+            precision=self.job.precision,
+            state=saved["fit"] if saved else None,
+        )
+        if saved:
+            self._history = [EpochDone(int(e), float(t), m) for e, t, m in saved["history"]]
+            self._seconds = float(saved["seconds"])
+            self._saved_epoch = self._history[-1].epoch
+        self._saved_at = time.monotonic()
+        # the driver may have died before it recorded what the checkpoint covers
+        return list(self._history)
+
+    def _outcome(self) -> Outcome:
+        assert self._fit is not None
+        measured = self._fit.outcome()
+        results: dict[str, float] = {
+            "final_accuracy": measured.final.accuracy,
+            "final_batch_accuracy": measured.final.batch_accuracy,
+            "final_class_accuracy": measured.final.class_accuracy,
+            "best_accuracy": measured.best.batch_accuracy,
+            "best_epoch": float(measured.best_epoch),
+            **measured.extra,
+        }
+        per_class = {
+            protocol: {c: (evaluation.correct[c], evaluation.total[c]) for c in evaluation.total}
+            for protocol, evaluation in (("final", measured.final), ("best", measured.best))
+        }
+        return Outcome(results, per_class, self._seconds)
+
+
+def run(job: Job, load_features: LoadFeatures) -> Iterator[Report]:
+    """Yield the reports of one attempt, up to its last."""
+    attempt = Attempt(job, load_features)
+    while True:
+        report = attempt.step()
+        yield report
+        if report.last:
+            return
+
+
+def _failure(error: Exception) -> Failure:
+    kinds: list[tuple[Any, str]] = [
+        (NonFiniteLossError, "non_finite"),
+        (torch.cuda.OutOfMemoryError, "out_of_memory"),
+        (MemoryError, "out_of_memory"),
+        (OSError, "disk"),
+    ]
+    kind = next((name for cls, name in kinds if isinstance(error, cls)), "error")
+    message = str(error).strip() or type(error).__name__
+    return Failure(kind, f"{type(error).__name__}: {message}", traceback.format_exc())
+
+
+def _peak_memory() -> float:
+    """Return the largest GPU memory the process held, in MiB; 0 without a GPU."""
+    return torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else 0.0
