@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import uuid
 from typing import Any
 
 import fsspec
@@ -32,7 +33,8 @@ class Checkpoints:
         torch.save(state, buffer)
         self._fs.makedirs(self._folder, exist_ok=True)
         path = f"{self._folder}/epoch-{epoch:06d}.pt"
-        partial = path + ".partial"
+        # two workers may write the same epoch when one of them was thought dead
+        partial = f"{path}.{uuid.uuid4().hex}.partial"
         try:
             self._fs.pipe_file(partial, buffer.getvalue())
             self._fs.mv(partial, path)

@@ -1,0 +1,35 @@
+# The project's memory. The default target is what CI runs.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SPEC ?= experiments/quickstart.yaml
+
+.PHONY: all test lint demo bench clean
+all: test lint
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[postgres,dashboard,dev]"
+	touch $@
+
+demo: $(INSTALLED) ## install, run the quickstart sweep on Ray, print Table 5
+	$(BIN)/dvta-orch sweep $(SPEC)
+	$(BIN)/dvta-orch report --table 5
+
+test: $(INSTALLED) ## every test
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## every benchmark, as ratios in one run
+	for file in tests/benchmarks/bench_*.py; do \
+	  $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

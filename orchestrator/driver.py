@@ -1,0 +1,352 @@
+"""The one process that claims trials, records what workers report and answers what runs next."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
+from typing import Any, Protocol
+
+from dvta.features import FeatureSet
+from orchestrator.errors import LeaseLostError
+from orchestrator.execute.messages import Executor, Failure, Job, Outcome, Report, Wait
+from orchestrator.owner import is_dead, new_owner
+from orchestrator.store import Claim, EpochRow, Store
+from orchestrator.trial import State, Trial
+
+log = logging.getLogger(__name__)
+
+
+class TrialSource(Protocol):
+    """Where the driver gets trials from: a plan, or a search that goes on while they run."""
+
+    def next(self) -> Trial | Wait | None:
+        """Return the next trial, ``Wait`` when a running one must end first, or None at the end."""
+
+    def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Take an epoch's metrics; return whether the trial should be pruned."""
+
+    def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
+        """Take a trial's end; ``results`` is empty unless it is done."""
+
+
+class Listener(Protocol):
+    """Is told what happens, to show it."""
+
+    def started(self, trial: Trial, claim: Claim) -> None:
+        """A trial started here, or went on."""
+
+    def epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A trial finished an epoch."""
+
+    def restarted(self, trial: Trial, error: str) -> None:
+        """A trial's worker died and another takes over."""
+
+    def ended(self, trial: Trial, state: State, message: str) -> None:
+        """A trial ended here, or elsewhere."""
+
+
+class PlannedTrials:
+    """Trials in a given order; one that needs another's result waits for it.
+
+    A trial whose needed trial failed is never handed out; :attr:`unmet` lists those.
+    """
+
+    def __init__(self, trials: Iterable[Trial], done: Iterable[str] = ()) -> None:
+        self._waiting = collections.deque(trials)
+        self._ended: dict[str, State] = dict.fromkeys(done, State.DONE)
+        self._out: set[str] = set()
+        self.unmet: list[Trial] = []
+
+    def next(self) -> Trial | Wait | None:
+        """Return the first trial whose needs are met."""
+        for _ in range(len(self._waiting)):
+            trial = self._waiting.popleft()
+            needed = self._ended.get(trial.needs) if trial.needs else State.DONE
+            if needed is State.DONE:
+                self._out.add(trial.key)
+                return trial
+            if needed is not None or trial.needs not in self._known():
+                self.unmet.append(trial)
+            else:
+                self._waiting.append(trial)
+        return Wait() if self._waiting else None
+
+    def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Never prune."""
+        return False
+
+    def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
+        """Remember the end for those who wait for it."""
+        self._out.discard(trial.key)
+        self._ended[trial.key] = state
+
+    def _known(self) -> set[str]:
+        return {t.key for t in self._waiting} | self._out
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepOptions:
+    """How trials are run; nothing here is part of a trial's identity."""
+
+    checkpoints: str
+    lease_seconds: float = 60.0
+    checkpoint_seconds: float = 30.0
+    report_seconds: float = 1.0
+    threads: int = 1
+    precision: str = "fp32"
+    fail_fast: bool = False
+    fresh: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass
+class _Active:
+    trial: Trial
+    claim: Claim
+    lost: bool = False
+
+
+class Driver:
+    """Implements :class:`orchestrator.execute.messages.Jobs` over a store and a source of trials."""
+
+    POLL_SECONDS = 1.0
+
+    def __init__(
+        self,
+        store: Store,
+        source: TrialSource,
+        load: Callable[[Trial], FeatureSet],
+        options: SweepOptions,
+        listener: Listener,
+        provenance: Mapping[str, Any],
+        held_out: Callable[[Trial], tuple[int, ...]] = lambda trial: (),
+        payload: Callable[[Trial], Mapping[str, Any]] = lambda trial: {},
+    ) -> None:
+        self._store, self._source, self._load = store, source, load
+        self._options, self._listener, self._provenance = options, listener, provenance
+        self._held_out, self._payload = held_out, payload
+        self.owner = new_owner()
+        self._active: dict[int, _Active] = {}
+        self._elsewhere: dict[str, Trial] = {}
+        self._polled = 0.0
+        self._by_features: dict[str, Trial] = {}
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.done = self.failed = self.pruned = self.done_elsewhere = 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the sweep was asked to stop."""
+        return self._stop.is_set()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether trials were left unfinished by a stop."""
+        return self._interrupted
+
+    _interrupted = False
+
+    def stop(self) -> None:
+        """Ask for a stop: running trials write checkpoints and stay resumable."""
+        self._stop.set()
+
+    def run(self, executor: Executor) -> None:
+        """Run the source's trials to the end, or to a stop, with leases renewed meanwhile."""
+        ended = threading.Event()
+        renewing = threading.Thread(target=self._renew, args=(ended,), name="leases", daemon=True)
+        renewing.start()
+        previous = self._catch_signals()
+        try:
+            executor.run(self)
+        finally:
+            ended.set()
+            renewing.join()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            for attempt_id in list(self._active):
+                self._release(attempt_id)
+
+    # --- what the executor calls -------------------------------------------------------------
+
+    def next_job(self) -> Job | Wait | None:
+        """Claim the next trial that nobody else has, and return it as a job."""
+        while not self.stopping:
+            trial = self._source.next()
+            if trial is None or isinstance(trial, Wait):
+                return self._from_elsewhere(idle=trial)
+            job = self._claim(trial)
+            if job is not None:
+                return job
+        return None
+
+    def features(self, digest: str) -> FeatureSet:
+        """Return the features under a digest handed out with a job."""
+        return self._load(self._by_features[digest])
+
+    def on_report(self, report: Report) -> bool:
+        """Record a report; return whether its attempt should stop."""
+        active = self._active.get(report.attempt_id)
+        if active is None or active.lost:
+            return True
+        rows = [EpochRow(e.epoch, e.time, e.metrics) for e in report.epochs]
+        try:
+            self._store.record(
+                report.attempt_id,
+                self.owner,
+                rows,
+                outcome=report.outcome,
+                failure=report.failure,
+                worker=report.worker,
+            )
+        except LeaseLostError as error:
+            log.warning("%s", error)
+            self._lose(report.attempt_id)
+            return True
+        prune = False
+        for epoch in report.epochs:
+            self._listener.epoch(active.trial, epoch.epoch, epoch.metrics)
+            prune = self._source.on_epoch(active.trial, epoch.epoch, epoch.metrics) or prune
+        if report.outcome is not None:
+            self._end(report.attempt_id, State.DONE, outcome=report.outcome)
+        elif report.failure is not None:
+            self._end(report.attempt_id, State.FAILED, failure=report.failure)
+        elif prune:
+            self._store.prune(report.attempt_id, self.owner)
+            self._end(report.attempt_id, State.PRUNED)
+            return True
+        return False
+
+    def on_worker_lost(self, attempt_id: int, error: str, final: bool) -> None:
+        """Note the death of a worker; the attempt fails when it will not be started again."""
+        active = self._active.get(attempt_id)
+        if active is None:
+            return
+        if not final:
+            self._listener.restarted(active.trial, error)
+            return
+        failure = Failure("crashed", f"the worker died too often: {error}")
+        try:
+            self._store.record(attempt_id, self.owner, [], failure=failure)
+        except LeaseLostError:
+            self._lose(attempt_id)
+            return
+        self._end(attempt_id, State.FAILED, failure=failure)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _claim(self, trial: Trial) -> Job | None:
+        fresh = trial.key in self._options.fresh
+        options = self._options
+        claim = self._store.claim(trial, self.owner, options.lease_seconds, self._provenance, fresh=fresh)
+        if claim is None:
+            self._elsewhere[trial.key] = trial
+            return None
+        hold_out = self._held_out(trial)
+        with self._lock:
+            self._active[claim.attempt_id] = _Active(trial, claim)
+        self._by_features.setdefault(trial.data_digest, trial)
+        self._listener.started(trial, claim)
+        return Job(
+            attempt_id=claim.attempt_id,
+            trial=trial.to_dict(),
+            features=trial.data_digest,
+            checkpoints=f"{options.checkpoints}/{trial.key[:2]}/{trial.key}/{claim.number}",
+            hold_out=hold_out,
+            checkpoint_seconds=options.checkpoint_seconds,
+            report_seconds=options.report_seconds,
+            threads=options.threads,
+            precision=options.precision,
+            payload=self._payload(trial),
+        )
+
+    def _from_elsewhere(self, idle: Wait | None) -> Job | Wait | None:
+        """Look after the trials that other drivers hold: they end, or their lease runs out."""
+        if not self._elsewhere:
+            return Wait() if idle is not None else None
+        if time.monotonic() - self._polled < self.POLL_SECONDS:
+            return Wait()
+        self._polled = time.monotonic()
+        for key, status in self._store.statuses(list(self._elsewhere)).items():
+            trial = self._elsewhere[key]
+            if status.state in (State.DONE, State.PRUNED, State.FAILED):
+                del self._elsewhere[key]
+                self.done_elsewhere += status.state is State.DONE
+                self._listener.ended(trial, status.state, "by another sweep")
+                results = self._store.results([key]).get(key, {}) if status.state is State.DONE else {}
+                self._source.on_end(trial, status.state, results)
+            elif status.state is not State.RUNNING or is_dead(status.owner or ""):
+                if status.state is State.RUNNING and status.owner:
+                    self._store.release_all(status.owner)
+                del self._elsewhere[key]
+                job = self._claim(trial)
+                if job is not None:
+                    return job
+        return Wait()
+
+    def _end(
+        self,
+        attempt_id: int,
+        state: State,
+        *,
+        outcome: Outcome | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        with self._lock:
+            trial = self._active.pop(attempt_id).trial
+        self.done += state is State.DONE
+        self.failed += state is State.FAILED
+        self.pruned += state is State.PRUNED
+        self._listener.ended(trial, state, failure.message if failure else "")
+        self._source.on_end(trial, state, outcome.results if outcome else {})
+        if failure is not None and self._options.fail_fast:
+            self.stop()
+
+    def _lose(self, attempt_id: int) -> None:
+        with self._lock:
+            active = self._active.pop(attempt_id, None)
+        if active is not None:
+            self._elsewhere[active.trial.key] = active.trial
+            self._listener.restarted(active.trial, "its lease ran out and another sweep has it")
+
+    def _release(self, attempt_id: int) -> None:
+        with self._lock:
+            active = self._active.pop(attempt_id)
+        self._interrupted = True
+        try:
+            self._store.release(attempt_id, self.owner)
+        except LeaseLostError:
+            return
+        self._listener.ended(active.trial, State.INTERRUPTED, "")
+
+    def _renew(self, ended: threading.Event) -> None:
+        """Keep the leases alive from a thread of its own: training may block the main one."""
+        while not ended.wait(self._options.lease_seconds / 3):
+            with self._lock:
+                ids = list(self._active)
+            if not ids:
+                continue
+            try:
+                lost = self._store.renew(self.owner, ids, self._options.lease_seconds)
+            except Exception as error:
+                log.warning("the leases could not be renewed: %s", error)
+                continue
+            with self._lock:
+                for attempt_id in lost & self._active.keys():
+                    self._active[attempt_id].lost = True
+
+    def _catch_signals(self) -> dict[int, Any]:
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            if self.stopping:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            self.stop()
+
+        return {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}

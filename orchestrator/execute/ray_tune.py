@@ -1,0 +1,355 @@
+"""The executor on Ray Tune. No type of Ray leaves this module.
+
+Tune schedules and restarts; it decides nothing. One Tuner serves a whole sweep, its searcher hands
+out the driver's jobs, its stopper passes reports to the driver, its actors are reused.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+# read by Tune when it is imported: no result files, no signal handler, no change of directory
+os.environ.update(
+    {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+        "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
+        "TUNE_WARN_THRESHOLD_S": "60",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+)
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from dvta.errors import DvtaError
+from dvta.features import FeatureSet
+from orchestrator.execute.messages import Job, Jobs, Report, Wait
+from orchestrator.execute.worker import Attempt
+
+NAMESPACE = "dvta-orch"
+
+
+class ClusterError(DvtaError):
+    """The Ray cluster cannot be reached or cannot run a trial."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What one trial takes, and how many may run at once (0: as many as fit)."""
+
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float = 0.0
+    max_concurrent: int = 0
+    restarts: int = 3
+
+
+class _Box:
+    """Carries a job through Tune's copies and printed tags without being looked into."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __repr__(self) -> str:
+        return f"attempt-{self.job.attempt_id}"
+
+    def __deepcopy__(self, memo: object) -> _Box:
+        return self
+
+
+@ray.remote(num_cpus=0)
+class _Board:
+    """Holds the references to the features in the object store, by digest."""
+
+    def __init__(self) -> None:
+        self._refs: dict[str, list[ray.ObjectRef]] = {}  # type: ignore[type-arg]
+
+    def put(self, digest: str, ref: list[ray.ObjectRef]) -> None:  # type: ignore[type-arg]
+        self._refs[digest] = ref
+
+    def get(self, digest: str) -> list[ray.ObjectRef]:  # type: ignore[type-arg]
+        return self._refs[digest]
+
+
+class _Worker(tune.Trainable):
+    """A Tune actor that carries one attempt after the other."""
+
+    _features: collections.OrderedDict[str, FeatureSet]
+    KEPT = 2
+
+    def setup(self, config: dict[str, Any]) -> None:
+        logging.getLogger("dvta").setLevel(logging.WARNING)
+        self._features = collections.OrderedDict()
+        self._board = ray.get_actor(config["board"], namespace=NAMESPACE)
+        self._attempt: Attempt | None = Attempt(config["box"].job, self._load)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
+        self._attempt = Attempt(new_config["box"].job, self._load)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        assert self._attempt is not None
+        report = self._attempt.step()
+        if report.last:
+            self._attempt = None
+        return {"report": report, "done": report.last}
+
+    def cleanup(self) -> None:
+        if self._attempt is not None:
+            self._attempt.save()
+            self._attempt = None
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Leave Tune's own checkpoints empty: ours are elsewhere."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Take nothing from Tune's checkpoints."""
+
+    def _load(self, digest: str) -> FeatureSet:
+        if digest not in self._features:
+            (ref,) = ray.get(self._board.get.remote(digest))
+            self._features[digest] = ray.get(ref)
+            if len(self._features) > self.KEPT:
+                self._features.popitem(last=False)
+        self._features.move_to_end(digest)
+        return self._features[digest]
+
+
+class _Feed(Searcher):
+    """Hands the driver's jobs to Tune and their results back."""
+
+    def __init__(self, jobs: Jobs, board: Any, board_name: str) -> None:
+        super().__init__(metric="training_iteration", mode="max")
+        self._jobs, self._board, self._board_name = jobs, board, board_name
+        self._published: set[str] = set()
+        self.attempts: dict[str, int] = {}
+        self.error: BaseException | None = None
+
+    def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.error is not None or self._jobs.stopping:
+            return Searcher.FINISHED
+        try:
+            job = self._jobs.next_job()
+            if job is None:
+                return Searcher.FINISHED
+            if isinstance(job, Wait):
+                return None
+            self._publish(job.features)
+        except BaseException as error:
+            self.error = error
+            return Searcher.FINISHED
+        self.attempts[trial_id] = job.attempt_id
+        return {"box": _Box(job), "board": self._board_name}
+
+    def _publish(self, digest: str) -> None:
+        if digest not in self._published:
+            ref = ray.put(self._jobs.features(digest))
+            ray.get(self._board.put.remote(digest, [ref]))
+            self._published.add(digest)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the stopper sees every result first."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the driver has the report."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the store is the truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a sweep is resumed by running it again")
+
+
+class _Reports(tune.Stopper):
+    """Passes every report to the driver before Tune does anything with it."""
+
+    def __init__(self, jobs: Jobs, feed: _Feed) -> None:
+        self._jobs, self._feed = jobs, feed
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        report: Report | None = result.pop("report", None)
+        if report is None:
+            return False
+        try:
+            stop = self._jobs.on_report(report)
+        except BaseException as error:
+            self._feed.error = error
+            return True
+        return stop or report.last or self._jobs.stopping
+
+    def stop_all(self) -> bool:
+        return self._jobs.stopping or self._feed.error is not None
+
+
+class _Deaths(tune.Callback):
+    """Tells the driver of workers that died."""
+
+    def __init__(self, jobs: Jobs, feed: _Feed) -> None:
+        self._jobs, self._feed = jobs, feed
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._lost(trial, final=False)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._lost(trial, final=True)
+
+    def _lost(self, trial: Any, *, final: bool) -> None:
+        with contextlib.suppress(Exception):
+            error = str(trial.get_error() or "the worker process died").strip().splitlines()[-1]
+            self._jobs.on_worker_lost(self._feed.attempts[trial.trial_id], error, final)
+
+
+class RayTuneExecutor:
+    """Runs jobs on a Ray cluster, this machine's or another's."""
+
+    def __init__(self, address: str = "local", resources: Resources | None = None) -> None:
+        self._address = address
+        self._resources = resources or Resources()
+
+    def run(self, jobs: Jobs) -> None:
+        """Carry out every job; restarts an attempt whose worker died, up to the limit.
+
+        Raises:
+            ClusterError: the cluster cannot be reached, or no node can ever hold a trial.
+        """
+        ours = not ray.is_initialized()
+        if ours:
+            connect(self._address)
+        folder = Path(tempfile.mkdtemp(prefix="dvta-orch-tune-"))
+        try:
+            check_resources(self._resources)
+            self._run(jobs, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if ours:
+                ray.shutdown()
+
+    def _run(self, jobs: Jobs, folder: Path) -> None:
+        name = f"board-{uuid.uuid4().hex}"
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        board = _Board.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+        feed = _Feed(jobs, board, name)
+        # as many trials wait as can run, so that every actor that ends one finds the next
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self._slots())
+        search: Any = feed
+        tuner = tune.Tuner(
+            tune.with_resources(
+                _Worker,
+                {"cpu": self._resources.cpus_per_trial, "gpu": self._resources.gpus_per_trial},
+            ),
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                search_alg=search,
+                reuse_actors=True,
+                max_concurrent_trials=self._resources.max_concurrent or None,
+                trial_dirname_creator=lambda trial: f"attempt-{feed.attempts[trial.trial_id]}",
+            ),
+            run_config=tune.RunConfig(
+                name="sweep",
+                storage_path=str(folder),
+                verbose=0,
+                stop=_Reports(jobs, feed),
+                callbacks=[_Deaths(jobs, feed)],
+                failure_config=tune.FailureConfig(max_failures=self._resources.restarts),
+                log_to_file=False,
+            ),
+        )
+        with _quiet():
+            tuner.fit()
+        ray.kill(board)
+        if feed.error is not None:
+            raise feed.error
+
+    def _slots(self) -> int:
+        """Return how many trials fit the cluster now, at least 1."""
+        have = ray.cluster_resources()
+        fits = have.get("CPU", 1.0) / max(self._resources.cpus_per_trial, 1e-3)
+        if self._resources.gpus_per_trial:
+            fits = min(fits, have.get("GPU", 0.0) / self._resources.gpus_per_trial)
+        return max(1, min(int(fits), self._resources.max_concurrent or 10_000))
+
+
+def connect(address: str) -> None:
+    """Join the cluster at ``address`` (``auto``, ``HOST:PORT``) or start one here (``local``).
+
+    Raises:
+        ClusterError: nothing answers there.
+    """
+    # a cluster of our own serves this machine alone; elsewhere the user's settings hold
+    if address == "local":
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    options: dict[str, Any] = {
+        "namespace": NAMESPACE,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": True,
+    }
+    if address == "local":
+        options.update(include_dashboard=False, num_cpus=os.cpu_count())
+    else:
+        import dvta
+        import orchestrator
+
+        # nodes that lack the packages get the driver's
+        options["runtime_env"] = {"py_modules": [dvta, orchestrator]}
+    with _quiet():
+        try:
+            ray.init(address=address, **options)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            raise ClusterError(
+                f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]}); "
+                "allowed: local (start one here), auto (the one this machine belongs to), HOST:PORT; "
+                "start one with: ray start --head"
+            ) from error
+
+
+def check_resources(resources: Resources) -> None:
+    """Refuse what no node of the cluster can ever hold.
+
+    Raises:
+        ClusterError: a trial asks for more than the largest node has.
+    """
+    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(all(node.get(kind, 0.0) >= want for kind, want in asked.items()) for node in nodes):
+        return
+    best = {kind: max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in asked}
+    raise ClusterError(
+        f"resources: a trial asks for {asked['CPU']:g} CPUs and {asked['GPU']:g} GPUs, "
+        f"but no node has both; the largest node has {best['CPU']:g} CPUs and {best['GPU']:g} GPUs"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Silence Ray's and Tune's own loggers for a while; warnings about real trouble are ours."""
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.air")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,141 @@
+"""What a person sees while a sweep runs: a live display on a terminal, log lines elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.store import Claim
+from orchestrator.trial import State, Trial
+
+
+@dataclasses.dataclass
+class _Running:
+    name: str
+    epochs: int
+    epoch: int = 0
+    accuracy: float | None = None
+
+
+class SweepProgress:
+    """A :class:`orchestrator.driver.Listener` that shows a sweep.
+
+    On a terminal: an overall bar with the time left, a line per running trial, failures as they
+    happen. Elsewhere: one line when a trial ends and a summary line at most every
+    ``LINE_SECONDS``.
+    """
+
+    LINE_SECONDS = 10.0
+    SHOWN = 12
+
+    def __init__(self, console: Console, total: int, varying: tuple[str, ...], *, source: str) -> None:
+        self._console, self._total, self._varying = console, total, varying
+        self._running: dict[str, _Running] = {}
+        self._ended = {state: 0 for state in State}
+        self._began = time.monotonic()
+        self._line_at = self._began
+        note = " · [yellow]simulated data[/yellow]" if source == "simulated" else ""
+        self._bar = Progress(
+            TextColumn("{task.description}" + note),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._bar.add_task("trials", total=total, left="")
+        self._live = Live(self, console=console, refresh_per_second=4) if console.is_terminal else None
+
+    def __enter__(self) -> SweepProgress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __rich__(self) -> Group:
+        """Return the display of this moment."""
+        grid = Table.grid(padding=(0, 2))
+        for running in list(self._running.values())[: self.SHOWN]:
+            accuracy = "" if running.accuracy is None else f"{100 * running.accuracy:5.1f} %"
+            grid.add_row(Text(running.name, "cyan"), f"epoch {running.epoch}/{running.epochs}", accuracy)
+        return Group(self._bar, grid)
+
+    def started(self, trial: Trial, claim: Claim) -> None:
+        """Show a trial as running; say when it goes on from a checkpoint."""
+        epochs = int(trial.training.get("epochs") or 0)
+        self._running[trial.key] = _Running(trial.name(*self._varying), epochs, claim.epoch)
+        if claim.resumed:
+            self._print(f"[yellow]resumed[/yellow] {_plain(trial.name(*self._varying))}")
+
+    def epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Show the newest epoch of a running trial."""
+        running = self._running.get(trial.key)
+        if running and epoch > running.epoch:
+            running.epoch, running.accuracy = epoch, metrics.get("accuracy")
+        self._line()
+
+    def restarted(self, trial: Trial, error: str) -> None:
+        """Say that a trial's worker died."""
+        self._print(f"[yellow]restarted[/yellow] {_plain(trial.name(*self._varying))}: {_plain(error)}")
+
+    def ended(self, trial: Trial, state: State, message: str) -> None:
+        """Advance the bar; say what failed and why, at once."""
+        self._running.pop(trial.key, None)
+        self._ended[state] += 1
+        if state is State.INTERRUPTED:
+            self._print(f"[yellow]interrupted[/yellow] {_plain(trial.name(*self._varying))} (resumable)")
+            return
+        self._bar.update(self._task, advance=1, left=self._left())
+        if state is State.FAILED:
+            self._print(f"[red]failed[/red] {_plain(trial.name(*self._varying))}: {_plain(message)}")
+        self._line()
+
+    def _finished(self) -> int:
+        return sum(self._ended[state] for state in State if state.is_finished)
+
+    def _left(self) -> str:
+        finished = self._finished()
+        if not finished or finished >= self._total:
+            return ""
+        seconds = (time.monotonic() - self._began) / finished * (self._total - finished)
+        return f"about {duration(seconds)} left"
+
+    def _line(self) -> None:
+        now, finished = time.monotonic(), self._finished()
+        if self._live or (now - self._line_at < self.LINE_SECONDS and finished < self._total):
+            return
+        self._line_at = now
+        failed = f", {self._ended[State.FAILED]} failed" if self._ended[State.FAILED] else ""
+        left = self._left()
+        self._console.print(f"{finished}/{self._total} trials ended{failed}" + (f", {left}" if left else ""))
+
+    def _print(self, line: str) -> None:
+        (self._live.console if self._live else self._console).print(line, highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people: ``45 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
