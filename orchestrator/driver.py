@@ -95,6 +95,8 @@ class SweepOptions:
     """How trials are run; nothing here is part of a trial's identity."""
 
     checkpoints: str
+    models: str = ""
+    keep_model: Callable[[Trial], bool] = lambda trial: False
     lease_seconds: float = 60.0
     checkpoint_seconds: float = 30.0
     report_seconds: float = 1.0
@@ -260,6 +262,7 @@ class Driver:
             checkpoint_seconds=options.checkpoint_seconds,
             report_seconds=options.report_seconds,
             threads=options.threads,
+            model=f"{options.models}/{trial.key}.pt" if options.keep_model(trial) else "",
             precision=options.precision,
             payload=self._payload(trial),
         )

@@ -29,19 +29,7 @@ class Checkpoints:
 
     def save(self, epoch: int, state: dict[str, Any]) -> None:
         """Write ``state`` (tensors and plain values) as the checkpoint of ``epoch``."""
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        self._fs.makedirs(self._folder, exist_ok=True)
-        path = f"{self._folder}/epoch-{epoch:06d}.pt"
-        # two workers may write the same epoch when one of them was thought dead
-        partial = f"{path}.{uuid.uuid4().hex}.partial"
-        try:
-            self._fs.pipe_file(partial, buffer.getvalue())
-            self._fs.mv(partial, path)
-        except OSError:
-            if self._fs.exists(partial):
-                self._fs.rm(partial)
-            raise
+        write(f"{self._folder}/epoch-{epoch:06d}.pt", state, self._fs)
         for old in self._epochs()[self.KEEP :]:
             self._fs.rm(f"{self._folder}/epoch-{old:06d}.pt")
 
@@ -69,3 +57,21 @@ class Checkpoints:
             return []
         names = (_NAME.search(str(p)) for p in self._fs.ls(self._folder, detail=False))
         return sorted((int(m.group(1)) for m in names if m), reverse=True)
+
+
+def write(path: str, state: Any, fs: fsspec.AbstractFileSystem | None = None) -> None:
+    """Write tensors and plain values to ``path`` (a path or URL): the whole file or nothing."""
+    if fs is None:
+        fs, path = fsspec.core.url_to_fs(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+    # two workers may write the same file when one of them was thought dead
+    partial = f"{path}.{uuid.uuid4().hex}.partial"
+    try:
+        fs.pipe_file(partial, buffer.getvalue())
+        fs.mv(partial, path)
+    except OSError:
+        if fs.exists(partial):
+            fs.rm(partial)
+        raise

@@ -22,6 +22,7 @@ class Job:
         checkpoint_seconds: least time between two checkpoints; 0 saves after every epoch.
         report_seconds: least training time between two reports; 0 reports every epoch.
         threads: CPU threads PyTorch may use.
+        model: where to write the trained weights at the end, or empty.
         precision: ``fp32`` or ``bf16``; provenance, not identity.
         payload: what a kind of trial other than ``alignment`` needs.
     """
@@ -34,6 +35,7 @@ class Job:
     checkpoint_seconds: float = 30.0
     report_seconds: float = 1.0
     threads: int = 1
+    model: str = ""
     precision: str = "fp32"
     payload: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

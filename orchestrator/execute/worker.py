@@ -15,7 +15,7 @@ from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
 from dvta.methods import build
 from dvta.training import Fit, TrainingConfig, fit
-from orchestrator.execute.checkpoints import Checkpoints
+from orchestrator.execute.checkpoints import Checkpoints, write
 from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
 from orchestrator.trial import Trial
 
@@ -69,8 +69,11 @@ class Attempt:
             result = next(self._fit, None)
             if result is None:
                 self._worker["peak_memory_mib"] = _peak_memory()
+                outcome = self._outcome()
+                if self.job.model:
+                    write(self.job.model, self._fit.method.state_dict())
                 self._checkpoints.clear()
-                return Report(self.job.attempt_id, tuple(new), outcome=self._outcome(), worker=self._worker)
+                return Report(self.job.attempt_id, tuple(new), outcome=outcome, worker=self._worker)
             epoch = EpochDone(result.epoch, time.time(), dict(result.metrics))
             self._seconds += result.seconds
             self._history.append(epoch)

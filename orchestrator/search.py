@@ -1,0 +1,318 @@
+"""Optuna searches: one study per cell, asked and told by the driver while its trials run.
+
+The study is continued by name. A suggestion whose trial the store already has is told the stored
+value and not trained again; one that is being trained is told when that ends.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from orchestrator.execute.messages import Wait
+from orchestrator.owner import is_dead
+from orchestrator.store import Store
+from orchestrator.trial import Scalar, State, Trial
+
+log = logging.getLogger(__name__)
+
+KEY = "dvta:trial"  # user attribute of an Optuna trial: the key of our trial
+VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
+
+
+@dataclasses.dataclass(frozen=True)
+class Dimension:
+    """One searched option.
+
+    Attributes:
+        kind: ``float``, ``int`` or ``categorical``.
+        low, high, log, step: the range of a number.
+        choices: the values of a categorical.
+        when: values other searched options must have for this one to be searched.
+    """
+
+    name: str
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: float | None = None
+    choices: tuple[Scalar, ...] = ()
+    when: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
+
+    def suggest(self, trial: optuna.Trial) -> Scalar:
+        """Return the sampler's value."""
+        if self.kind == "categorical":
+            return trial.suggest_categorical(self.name, list(self.choices))  # type: ignore[no-any-return]
+        if self.kind == "int":
+            step = int(self.step or 1)
+            return trial.suggest_int(self.name, int(self.low or 0), int(self.high or 0), step=step, log=self.log)
+        assert self.low is not None
+        assert self.high is not None
+        return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
+
+    def grid(self) -> list[Scalar]:
+        """Return the values a grid sampler tries."""
+        if self.kind == "categorical":
+            return list(self.choices)
+        low, high = float(self.low or 0), float(self.high or 0)
+        step = self.step or (1.0 if self.kind == "int" else None)
+        if step is None:
+            points = 5
+            ratio = [i / (points - 1) for i in range(points)]
+            return [low * (high / low) ** r if self.log else low + (high - low) * r for r in ratio]
+        values = [low + step * i for i in range(math.floor((high - low) / step + 1e-9) + 1)]
+        return [int(v) for v in values] if self.kind == "int" else list(values)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchCell:
+    """What is searched once: a point of the grid.
+
+    Attributes:
+        name: the printed name of the cell, also the end of the Optuna study's name.
+        candidate: makes the trial of some values, on the validation (or test) classes.
+        tuned: makes the trial of some values and a seed, on all seen classes.
+    """
+
+    name: str
+    candidate: Callable[[Mapping[str, Scalar]], Trial]
+    tuned: Callable[[Mapping[str, Scalar], int], Trial]
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """How every cell is searched: ``trials`` is a target for the study, not an increment."""
+
+    study: str
+    url: str
+    dimensions: tuple[Dimension, ...]
+    trials: int = 20
+    sampler: str = "tpe"
+    pruner: str = "none"
+    seed: int = 0
+    enqueue: tuple[Mapping[str, Scalar], ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+
+@dataclasses.dataclass
+class _Search:
+    cell: SearchCell
+    study: optuna.Study
+    target: int
+    waiting: dict[str, list[int]] = dataclasses.field(default_factory=dict)  # trial key -> Optuna ids
+    resumed: collections.deque[Trial] = dataclasses.field(default_factory=collections.deque)
+    tuned: bool = False
+
+    def told(self) -> int:
+        return sum(t.state.is_finished() for t in self.study.get_trials(deepcopy=False))
+
+    def asked(self) -> int:
+        live = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        return sum(t.state in live for t in self.study.get_trials(deepcopy=False))
+
+
+class SearchTrials:
+    """A :class:`orchestrator.driver.TrialSource`: candidates of every cell, then the tuned trials.
+
+    Args:
+        store: asked for values of trials that ended before.
+        on_tuned: is called with a cell and its tuned trials once its search has ended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        cells: Sequence[SearchCell],
+        settings: SearchSettings,
+        on_tuned: Callable[[SearchCell, Mapping[str, Scalar], list[Trial]], None],
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._store, self._settings, self._on_tuned = store, settings, on_tuned
+        storage = open_storage(settings.url)
+        self._searches = [self._open(cell, storage) for cell in cells]
+        self._order = collections.deque(self._searches)
+        self._final: collections.deque[Trial] = collections.deque()
+        self._by_key: dict[str, _Search] = {}
+        for search in self._searches:
+            self._resume(search)
+
+    def total(self) -> int:
+        """Return how many trials the searches and their tuned runs come to."""
+        return sum(s.target + len(self._settings.seeds) for s in self._searches)
+
+    def next(self) -> Trial | Wait | None:
+        """Return a resumed candidate, a tuned trial, or a new suggestion; cells take turns."""
+        self._close()
+        for _ in range(len(self._order)):
+            search = self._order[0]
+            self._order.rotate(-1)
+            trial = search.resumed.popleft() if search.resumed else self._suggest(search)
+            if trial is not None:
+                return trial
+        if self._final:
+            return self._final.popleft()
+        self._close()
+        if self._final:
+            return self._final.popleft()
+        return None if all(s.tuned for s in self._searches) else Wait()
+
+    def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Tell the study an epoch's accuracy; return its pruner's decision."""
+        search = self._by_key.get(trial.key)
+        if search is None or self._settings.pruner == "none":
+            return False
+        live = optuna.Trial(search.study, search.waiting[trial.key][0])
+        if epoch in search.study._storage.get_trial(live._trial_id).intermediate_values:
+            return False
+        live.report(metrics["accuracy"], epoch)
+        return live.should_prune()
+
+    def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
+        """Tell the study how a candidate ended."""
+        search = self._by_key.pop(trial.key, None)
+        if search is None:
+            return
+        for trial_id in search.waiting.pop(trial.key, []):
+            self._tell(search, trial_id, state, results)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _open(self, cell: SearchCell, storage: optuna.storages.BaseStorage) -> _Search:
+        settings = self._settings
+        study = optuna.create_study(
+            study_name=f"{settings.study}:{cell.name}",
+            storage=storage,
+            load_if_exists=True,
+            direction="maximize",
+            sampler=_sampler(settings),
+            pruner=_pruner(settings.pruner),
+        )
+        if not study.get_trials(deepcopy=False):
+            for values in settings.enqueue:
+                study.enqueue_trial(dict(values), skip_if_exists=True)
+        target = settings.trials
+        if settings.sampler == "grid":
+            target = min(target, math.prod(len(d.grid()) for d in settings.dimensions))
+        return _Search(cell, study, target)
+
+    def _resume(self, search: _Search) -> None:
+        """Take over the candidates that a dead driver had asked for; leave a living one's alone."""
+        running = [t for t in search.study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
+        if not running:
+            return
+        trials = {t.number: search.cell.candidate(_values(t, self._settings.dimensions)) for t in running}
+        statuses = self._store.statuses([t.key for t in trials.values()])
+        for frozen in running:
+            trial = trials[frozen.number]
+            status = statuses.get(trial.key)
+            if status and status.state is State.RUNNING and not is_dead(status.owner or ""):
+                continue
+            self._take(search, frozen._trial_id, trial, again=True)
+
+    def _suggest(self, search: _Search) -> Trial | None:
+        while search.asked() < search.target:
+            live = search.study.ask()
+            values: dict[str, Scalar] = {}
+            for dimension in self._settings.dimensions:
+                if all(values.get(name) == value for name, value in dimension.when.items()):
+                    values[dimension.name] = dimension.suggest(live)
+            trial = search.cell.candidate(values)
+            live.set_user_attr(KEY, trial.key)
+            if self._take(search, live._trial_id, trial):
+                return trial
+        return None
+
+    def _take(self, search: _Search, trial_id: int, trial: Trial, again: bool = False) -> bool:
+        """Return whether the trial must run; tell its value now where it has run before."""
+        if trial.key in search.waiting:
+            search.waiting[trial.key].append(trial_id)
+            return False
+        status = self._store.statuses([trial.key]).get(trial.key)
+        if status and status.state in (State.DONE, State.FAILED, State.PRUNED):
+            results = self._store.results([trial.key]).get(trial.key, {})
+            self._tell(search, trial_id, status.state, results)
+            return False
+        search.waiting[trial.key] = [trial_id]
+        self._by_key[trial.key] = search
+        if again:
+            search.resumed.append(trial)
+        return True
+
+    @staticmethod
+    def _tell(search: _Search, trial_id: int, state: State, results: Mapping[str, float]) -> None:
+        live = optuna.Trial(search.study, trial_id)
+        if search.study._storage.get_trial(trial_id).state.is_finished():
+            return
+        if state is State.DONE:
+            search.study.tell(live, results[VALUE])
+        else:
+            ended = TrialState.PRUNED if state is State.PRUNED else TrialState.FAIL
+            search.study.tell(live, state=ended)
+
+    def _close(self) -> None:
+        """Queue the tuned trials of every search whose target is told."""
+        for search in self._searches:
+            if search.tuned or search.told() < search.target:
+                continue
+            search.tuned = True
+            best = best_values(search.study, self._settings.dimensions)
+            if best is None:
+                log.warning("search %s: no candidate succeeded, nothing is tuned", search.cell.name)
+                continue
+            trials = [search.cell.tuned(best, seed) for seed in self._settings.seeds]
+            self._on_tuned(search.cell, best, trials)
+            done = self._store.statuses([t.key for t in trials])
+            self._final.extend(
+                t for t in trials if done.get(t.key) is None or done[t.key].state is not State.DONE
+            )
+
+
+def open_storage(url: str) -> optuna.storages.RDBStorage:
+    """Open Optuna's database, creating its tables (in their own schema on PostgreSQL)."""
+    engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    return optuna.storages.RDBStorage(url, engine_kwargs=engine)
+
+
+def best_values(study: optuna.Study, dimensions: Iterable[Dimension]) -> dict[str, Scalar] | None:
+    """Return the values of the best told candidate, the earliest among equals, or None."""
+    complete = [t for t in study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE]
+    if not complete:
+        return None
+    best = max(complete, key=lambda t: (t.value or 0.0, -t.number))
+    return _values(best, dimensions)
+
+
+def _values(frozen: FrozenTrial, dimensions: Iterable[Dimension]) -> dict[str, Scalar]:
+    return {d.name: frozen.params[d.name] for d in dimensions if d.name in frozen.params}
+
+
+def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
+    seed = settings.seed
+    grid: dict[str, Sequence[Any]] = {d.name: d.grid() for d in settings.dimensions}
+    samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
+        "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
+        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
+        "gp": lambda: optuna.samplers.GPSampler(seed=seed),
+        "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=seed),
+        "grid": lambda: optuna.samplers.GridSampler(grid, seed=seed),
+    }
+    return samplers[settings.sampler]()
+
+
+def _pruner(name: str) -> optuna.pruners.BasePruner:
+    pruners: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
+        "none": optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "percentile": lambda: optuna.pruners.PercentilePruner(50.0),
+        "hyperband": optuna.pruners.HyperbandPruner,
+        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    }
+    return pruners[name]()
