@@ -76,9 +76,15 @@ class Method(nn.Module):
     options_class: ClassVar[type[Options]] = Options
     #: training settings in which this method differs from ``dvta.training.TrainingConfig``
     training_defaults: ClassVar[dict[str, Any]] = {}
-    #: any of "contexts", "verbs", "nouns", "parts" (class texts), "unpooled" and "skeletons"
-    needs: ClassVar[frozenset[str]] = frozenset()
     options: Options
+
+    @classmethod
+    def needs(cls, options: Options) -> frozenset[str]:
+        """Return which inputs the options need beyond pooled features and label texts.
+
+        Any of ``contexts``, ``verbs``, ``nouns``, ``parts`` (class texts) and ``unpooled`` (features).
+        """
+        return frozenset()
 
     def training_loss(self, visual: Tensor, labels: Tensor, text: ClassText) -> Tensor:
         """Return the scalar loss of one batch.
@@ -110,6 +116,14 @@ class Method(nn.Module):
         Called before :meth:`class_scores` at every evaluation. Must not change what training
         reads: the next epoch is the same whether or not it was called.
         """
+
+    def macs_per_pair(self) -> int | None:
+        """Return the textbook multiply-accumulates of one (sample, class) pair, or None to measure."""
+        return None
+
+    def extra_metrics(self) -> dict[str, float]:
+        """Return what else is worth recording of the trained method."""
+        return {}
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Return the optimiser's parameter groups."""

@@ -1,0 +1,279 @@
+"""Training as an iterator of epochs: checkpointable, and resumable bit for bit on CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dvta.errors import DataError, NonFiniteLossError, OptionError
+from dvta.evaluation import Evaluation, evaluate
+from dvta.features import FeatureSet
+from dvta.methods.base import Method
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Settings that change what is learned.
+
+    Attributes:
+        epochs: passes over the training samples.
+        batch_size: samples in a step; the last, short batch is kept.
+        lr: Adam's largest learning rate; warmed up linearly from 0, then cosine to 0.
+        warmup_epochs: epochs of warm-up (15 in the published code, none in the paper).
+        weight_decay: Adam's weight decay.
+        eval_batch_size: samples in a batch of the ``batch_accuracy`` (64 in the published code).
+    """
+
+    epochs: int = 100
+    batch_size: int = 128
+    lr: float = 1e-5
+    warmup_epochs: int = 0
+    weight_decay: float = 0.0
+    eval_batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "eval_batch_size"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
+        if not (math.isfinite(self.lr) and self.lr >= 0):
+            raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number from 0 up")
+        if self.weight_decay < 0:
+            raise OptionError(f"weight_decay: {self.weight_decay!r} is impossible; allowed: 0 or more")
+        if not 0 <= self.warmup_epochs < max(self.epochs, 1):
+            raise OptionError(
+                f"warmup_epochs: {self.warmup_epochs!r} is impossible; allowed: 0 to epochs - 1, "
+                f"here {self.epochs - 1}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochResult:
+    """One finished epoch, numbered from 1; ``seconds`` includes its evaluation."""
+
+    epoch: int
+    metrics: dict[str, float]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The last epoch's evaluation, the best by ``batch_accuracy`` on the test classes, and extras."""
+
+    final: Evaluation
+    best: Evaluation
+    best_epoch: int
+    extra: dict[str, float]
+
+
+def learning_rate(config: TrainingConfig, epoch: int) -> float:
+    """Return the learning rate of epoch ``epoch`` (from 1).
+
+    With e = epoch - 1 and w warm-up epochs: ``lr e/w`` for e < w, then half a cosine over the rest.
+    """
+    e, w = epoch - 1, config.warmup_epochs
+    if e < w:
+        return config.lr * e / w
+    return config.lr * (1 + math.cos(math.pi * (e - w) / (config.epochs - w))) / 2
+
+
+class Fit:
+    """A training run: iterate over it for its epochs.
+
+    Randomness is seeded anew for every epoch from (seed, epoch), so a run continued from
+    :meth:`state` gives the bits it would have given. The caller's random state is left alone.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        features: FeatureSet,
+        config: TrainingConfig,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        precision: str = "fp32",
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self.config, self.seed, self._precision = config, seed, precision
+        self._device = torch.device(device)
+        self._features = _on(features, self._device)
+        self.method = method.to(self._device)
+        self.method.prepare(self._features)
+        groups = method.parameter_groups(config.lr)
+        self._scales = [float(group["lr"]) / config.lr if config.lr else 1.0 for group in groups]
+        self._optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
+        self._epoch = 0
+        self._final: Evaluation | None = None
+        self._best: Evaluation | None = None
+        self._best_epoch = 0
+        if state is not None:
+            self._restore(state)
+
+    def __iter__(self) -> Fit:
+        return self
+
+    def __next__(self) -> EpochResult:
+        """Train and evaluate one epoch.
+
+        Raises:
+            NonFiniteLossError: the loss became NaN or infinite.
+        """
+        if self._epoch >= self.config.epochs:
+            raise StopIteration
+        epoch, began = self._epoch + 1, time.perf_counter()
+        lr = learning_rate(self.config, epoch)
+        for group, scale in zip(self._optimizer.param_groups, self._scales, strict=True):
+            group["lr"] = lr * scale
+        cuda = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(derived_seed(self.seed, epoch))
+            loss = self._train(epoch)
+            evaluation = self._evaluate(epoch)
+        self._epoch, self._final = epoch, evaluation
+        if self._best is None or evaluation.batch_accuracy > self._best.batch_accuracy:
+            self._best, self._best_epoch = evaluation, epoch
+        metrics = {
+            "loss": loss,
+            "lr": lr,
+            "accuracy": evaluation.accuracy,
+            "batch_accuracy": evaluation.batch_accuracy,
+            "class_accuracy": evaluation.class_accuracy,
+        }
+        return EpochResult(epoch, metrics, time.perf_counter() - began)
+
+    def outcome(self) -> Outcome:
+        """Return what was measured up to here; needs at least one epoch."""
+        assert self._final is not None
+        assert self._best is not None
+        return Outcome(self._final, self._best, self._best_epoch, self.method.extra_metrics())
+
+    def state(self) -> dict[str, Any]:
+        """Return everything a continuation needs, as tensors and plain values."""
+        return {
+            "epoch": self._epoch,
+            "method": self.method.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "final": _packed(self._final),
+            "best": _packed(self._best),
+            "best_epoch": self._best_epoch,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write :meth:`state` to a file, complete or not at all."""
+        buffer = io.BytesIO()
+        torch.save(self.state(), buffer)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(buffer.getvalue())
+        os.replace(partial, path)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._epoch = int(state["epoch"])
+        self.method.load_state_dict(state["method"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._final, self._best = _unpacked(state["final"]), _unpacked(state["best"])
+        self._best_epoch = int(state["best_epoch"])
+
+    def _train(self, epoch: int) -> float:
+        """Return the mean loss of one pass, each step weighing by its samples."""
+        method, features = self.method, self._features
+        method.train()
+        method.begin_epoch(epoch, self.config.epochs)
+        samples, size = len(features.train), self.config.batch_size
+        steps = method.batches_per_epoch(samples, size)
+        order = torch.randperm(samples)
+        while len(order) < steps * size and steps > -(-samples // size):
+            order = torch.cat((order, torch.randperm(samples)))
+        order = order.to(self._device)
+        total, seen = torch.zeros((), device=self._device), 0
+        bf16 = self._precision == "bf16"
+        for step in range(steps):
+            batch = order[step * size : (step + 1) * size]
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
+                loss = method.training_loss(
+                    features.train[batch], features.train_label[batch], features.class_text
+                )
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            total += loss.detach() * len(batch)
+            seen += len(batch)
+            if self._device.type == "cpu" and not math.isfinite(loss.item()):
+                raise NonFiniteLossError(epoch, step + 1, loss.item())
+        mean = float(total) / seen
+        if not math.isfinite(mean):
+            raise NonFiniteLossError(epoch, steps, mean)
+        return mean
+
+    def _evaluate(self, epoch: int) -> Evaluation:
+        features = self._features
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch, "adapt"))
+        self.method.adapt(features.class_text.select(features.unseen), generator)
+        return evaluate(self.method, features, batch_size=self.config.eval_batch_size)
+
+
+def fit(
+    method: Method,
+    features: FeatureSet,
+    config: TrainingConfig,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: str = "fp32",
+    state: dict[str, Any] | None = None,
+) -> Fit:
+    """Train a method on the seen classes; iterate over the result for its epochs.
+
+    Args:
+        method: any :class:`~dvta.methods.base.Method`; it is trained in place.
+        features: what it trains on and is evaluated on after every epoch.
+        config: the settings.
+        seed: seeds batch order and noise (the caller seeds the initial weights).
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``fp32``, or ``bf16`` autocast.
+        state: of an earlier :meth:`Fit.state`, to continue from.
+    """
+    return Fit(method, features, config, seed=seed, device=device, precision=precision, state=state)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what :meth:`Fit.save` wrote.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+    except Exception as error:  # torch raises many types on a damaged file
+        raise DataError(f"{path}: not a readable checkpoint ({error})") from error
+
+
+def derived_seed(*parts: object) -> int:
+    """Return a 63-bit seed from any parts: equal parts, equal seed; no two streams correlate."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _on(features: FeatureSet, device: torch.device) -> FeatureSet:
+    """Return the features on a device."""
+    tensors = ("train", "train_label", "ztest", "z_label", "gtest", "g_label", "skeletons")
+    moved: dict[str, Any] = {
+        name: value.to(device) for name in tensors if isinstance(value := getattr(features, name), Tensor)
+    }
+    return dataclasses.replace(features, class_text=features.class_text.to(device), **moved)
+
+
+def _packed(evaluation: Evaluation | None) -> dict[str, Any] | None:
+    return None if evaluation is None else {f.name: getattr(evaluation, f.name) for f in dataclasses.fields(evaluation)}
+
+
+def _unpacked(packed: dict[str, Any] | None) -> Evaluation | None:
+    return None if packed is None else Evaluation(**packed)
