@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import functools
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from dvta import datasets
+from dvta.arrays import digest, read
+from dvta.datasets import Dataset, Split
+from dvta.datasets.stand_in import VERSION, StandIn
+from dvta.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,17 +47,13 @@ class ClassText:
         rows = (self.ids[None, :] == wanted[:, None]).int().argmax(1)
         return self._each(lambda tensor: tensor[rows])
 
-    def to(self, *args: object, **kwargs: object) -> ClassText:
-        """Move every tensor to a device; only floating tensors change dtype."""
-        return self._each(
-            lambda t: t.to(*args, **kwargs)  # type: ignore[call-overload]
-            if t.is_floating_point()
-            else t.to(*[a for a in args if not isinstance(a, torch.dtype)])
-        )
+    def to(self, device: torch.device | str) -> ClassText:
+        """Move every tensor to a device."""
+        return self._each(lambda tensor: tensor.to(device))
 
-    def _each(self, change: object) -> ClassText:
+    def _each(self, change: Callable[[Tensor], Tensor]) -> ClassText:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return ClassText(**{k: None if v is None else change(v) for k, v in values.items()})  # type: ignore[operator]
+        return ClassText(**{k: None if v is None else change(v) for k, v in values.items()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,3 +100,216 @@ class FeatureSet:
     def text_dim(self) -> int:
         """Dt, the width of a text feature."""
         return int(self.class_text.labels.shape[-1])
+
+# --- finding and reading ------------------------------------------------------------------------
+
+FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
+RENAMED = {"ztest": "test", "z_label": "test_label"}  # DVTA's own file names
+OPTIONAL = {"gtest", "g_label"}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataRef:
+    """Features that were found, or will be simulated: cheap to pass around, loaded on demand."""
+
+    dataset: str
+    split: str
+    visual: str
+    text: str
+    source: str
+    digest: str
+    folder: Path | None
+    root: Path
+    stand_in: StandIn
+
+    def load(self) -> FeatureSet:
+        """Read or generate the features, and check everything.
+
+        Raises:
+            DataError: something does not fit; the message names the file.
+        """
+        dataset = datasets.get(self.dataset)
+        split = dataset.split(self.split)
+        if self.folder is not None:
+            arrays = {name: _read(path) for name, path in _present(self.folder).items()}
+            _check(arrays, self.folder, dataset, split)
+        else:
+            arrays = self.stand_in.generate(dataset, split, self.visual)
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return FeatureSet(
+            dataset=self.dataset,
+            split=self.split,
+            visual=self.visual,
+            text=self.text,
+            source=self.source,
+            digest=self.digest,
+            train=tensors["train"],
+            train_label=tensors["train_label"],
+            ztest=tensors["ztest"],
+            z_label=tensors["z_label"],
+            gtest=tensors.get("gtest"),
+            g_label=tensors.get("g_label"),
+            class_text=_class_text(_texts(self.root, dataset, self.text), dataset),
+            class_names=dataset.class_names,
+            seen=split.seen,
+            unseen=split.unseen,
+        )
+
+
+def locate(
+    root: Path,
+    dataset: str,
+    split: str,
+    visual: str,
+    text: str,
+    *,
+    source: str = "auto",
+    stand_in: StandIn | None = None,
+) -> DataRef:
+    """Find features without keeping them.
+
+    Args:
+        root: the data root; real features lie under ``<dataset>/features/<visual>/<split>``.
+        source: ``real`` (missing files are an error), ``simulated``, or ``auto`` (simulated where
+            there are none).
+        stand_in: settings of the simulated features.
+
+    Raises:
+        DataError: files are missing where they must not be, or only some of a folder's are there.
+    """
+    known = datasets.get(dataset)
+    known.split(split)
+    for name in (dataset, visual, text, split):
+        if ".." in name or name.startswith(("/", "\\")):
+            raise DataError(f"{name!r} leads out of the data root {root}")
+    folder = root / dataset / "features" / visual / split.replace("/", "-")
+    missing = [name for name in FILES if name not in OPTIONAL and name not in _present(folder)]
+    texts = _texts(root, known, text)
+    words = digest(*(x for key in sorted(texts) for x in (key, texts[key])))
+    if source != "simulated" and not missing:
+        content = digest(dataset, split, words, *_stamped(folder))
+        return DataRef(dataset, split, visual, text, "real", content, folder, root, stand_in or StandIn())
+    if source == "real" or (source == "auto" and len(missing) < 4):
+        files = ", ".join(f"{name}.npy" for name in missing)
+        raise DataError(f"{folder}: missing {files}; to get {dataset}: {known.where}")
+    chosen = stand_in or StandIn()
+    content = digest(dataset, split, visual, words, f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}")
+    return DataRef(dataset, split, visual, text, "simulated", content, None, root, chosen)
+
+
+def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:
+    """Return the features with some seen classes made unseen, for tuning without test data.
+
+    Training loses those classes; their former training samples become the test samples. The real
+    test samples are not reachable from the result.
+    """
+    held = tuple(sorted(classes))
+    mask = torch.isin(features.train_label, torch.tensor(held))
+    return dataclasses.replace(
+        features,
+        train=features.train[~mask],
+        train_label=features.train_label[~mask],
+        ztest=features.train[mask],
+        z_label=features.train_label[mask],
+        gtest=None,
+        g_label=None,
+        seen=tuple(c for c in features.seen if c not in held),
+        unseen=held,
+    )
+
+
+def _present(folder: Path) -> dict[str, Path]:
+    """Return the feature files of a folder by name, SynSE's names before DVTA's."""
+    found = {}
+    for name in FILES:
+        for candidate in (name, RENAMED.get(name, name)):
+            if (folder / f"{candidate}.npy").is_file():
+                found[name] = folder / f"{candidate}.npy"
+                break
+    return found
+
+
+def _read(path: Path) -> np.ndarray:
+    label = path.stem.endswith("label")
+    return read(path, "int" if label else "float", 1 if label else (2, 4))
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamped(folder: Path) -> list[str]:
+    """Return name and content hash of every file; unchanged files are hashed once a process."""
+    return [
+        f"{name} {_file_digest(path, path.stat().st_size, path.stat().st_mtime_ns)}"
+        for name, path in sorted(_present(folder).items())
+    ]
+
+
+def _check(arrays: dict[str, np.ndarray], folder: Path, dataset: Dataset, split: Split) -> None:
+    """Refuse arrays that contradict each other, their dataset or their split."""
+    pairs = (("train", "train_label"), ("ztest", "z_label"), ("gtest", "g_label"))
+    shape = arrays["train"].shape[1:]
+    for name, label in pairs:
+        if (name in arrays) != (label in arrays):
+            raise DataError(f"{folder}: {name}.npy and {label}.npy come together, one of them is missing")
+        if name not in arrays:
+            continue
+        x, y = arrays[name], arrays[label]
+        if len(x) != len(y):
+            raise DataError(f"{folder}/{label}.npy: {len(y)} labels for {len(x)} rows of {name}.npy")
+        if len(x) == 0:
+            raise DataError(f"{folder}/{name}.npy: has no rows")
+        if x.shape[1:] != shape:
+            raise DataError(f"{folder}/{name}.npy: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy")
+        if y.min() < 0 or y.max() >= len(dataset.class_names):
+            raise DataError(
+                f"{folder}/{label}.npy: label {int(y.max() if y.min() >= 0 else y.min())}, "
+                f"allowed: 0 to {len(dataset.class_names) - 1} ({dataset.name})"
+            )
+    for label, allowed, kind in (("train_label", split.seen, "seen"), ("z_label", split.unseen, "unseen")):
+        wrong = sorted(set(np.unique(arrays[label]).tolist()) - set(allowed))
+        if wrong:
+            raise DataError(
+                f"{folder}/{label}.npy: class {wrong[0]} ({dataset.class_names[wrong[0]]}) is not {kind} "
+                f"in split {split.name}; is this another split's file?"
+            )
+
+
+def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
+    """Return the text features, (C, Dt) each: the data root's, else for sbert the shipped ones."""
+    folder = root / dataset.name / "text"
+    parts = {"labels": 2, "contexts": 2, "verbs": 2, "nouns": 2, "parts": 3}
+    paths = {part: folder / f"{text}_{part}.npy" for part in parts}
+    if not paths["labels"].is_file():
+        packaged = datasets.packaged_text(dataset) if text == "sbert" else None
+        if packaged is None:
+            raise DataError(
+                f"{paths['labels']}: no such file; make it with: "
+                f"dvta-orch encode text --dataset {dataset.name} --encoder {text}"
+            )
+        return packaged
+    found = {part: read(path, "float", parts[part]) for part, path in paths.items() if path.is_file()}
+    for part, array in found.items():
+        if len(array) != len(dataset.class_names) or array.shape[-1] != found["labels"].shape[-1]:
+            raise DataError(
+                f"{paths[part]}: shape {array.shape}, allowed: {len(dataset.class_names)} rows "
+                f"of width {found['labels'].shape[-1]}"
+            )
+    return found
+
+
+def _class_text(texts: dict[str, np.ndarray], dataset: Dataset) -> ClassText:
+    def numbered(words: tuple[str, ...]) -> Tensor | None:
+        order = {word: i for i, word in enumerate(sorted(set(words)))}
+        return torch.tensor([order[word] for word in words]) if words else None
+
+    tensors = {part: torch.from_numpy(array) for part, array in texts.items()}
+    return ClassText(
+        ids=torch.arange(len(dataset.class_names)),
+        verb_ids=numbered(dataset.verbs),
+        noun_ids=numbered(dataset.nouns),
+        **tensors,
+    )

@@ -1,0 +1,64 @@
+"""Reading ``.npy`` files that somebody else wrote: checked before anything is allocated."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from dvta.errors import DataError
+
+
+def read(path: Path, kind: str, ndim: int | tuple[int, ...]) -> np.ndarray:
+    """Read an array of finite numbers.
+
+    Args:
+        path: a ``.npy`` file.
+        kind: ``float`` (returned as float32) or ``int`` (returned as int64).
+        ndim: the allowed numbers of axes.
+
+    Raises:
+        DataError: the file is missing, is no array, holds objects, or has another size, shape or type.
+    """
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    try:
+        with path.open("rb") as file:
+            version = npy.read_magic(file)
+            header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, _, dtype = header(file)
+            start = file.tell()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (ValueError, OSError, EOFError, SyntaxError) as error:
+        raise DataError(f"{path}: not a NumPy array file ({error})") from error
+    if dtype.hasobject or dtype.kind not in "fiu" or (kind == "int" and dtype.kind == "f"):
+        raise DataError(f"{path}: holds {dtype}, allowed: {kind} numbers (objects are never loaded)")
+    size = start + dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
+    if size != path.stat().st_size:
+        raise DataError(
+            f"{path}: its header promises shape {shape} ({size} bytes), the file has {path.stat().st_size} bytes"
+        )
+    if len(shape) not in allowed:
+        raise DataError(f"{path}: shape {shape}, allowed: {' or '.join(map(str, allowed))} axes")
+    array = np.load(path, allow_pickle=False)
+    if kind == "int":
+        return np.asarray(array, dtype=np.int64)
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        bad = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(1)))
+        raise DataError(f"{path}: row {bad} has a value that is not finite")
+    return array
+
+
+def digest(*parts: np.ndarray | str) -> str:
+    """Return the SHA-256 hex of arrays (type, shape and content) and texts."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            found.update(f"text {len(part)} {part}".encode())
+        else:
+            found.update(f"{part.dtype.str} {part.shape} ".encode())
+            found.update(np.ascontiguousarray(part).data)
+    return found.hexdigest()

@@ -1,0 +1,114 @@
+"""Bringing features people already have into the data root; nothing is written if anything is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from dvta import datasets
+from dvta.arrays import read
+from dvta.errors import DataError
+from dvta.features import FILES, RENAMED, locate
+
+SYNSE_SPLITS = {5: ("ntu60", "55/5"), 12: ("ntu60", "48/12"), 10: ("ntu120", "110/10"), 24: ("ntu120", "96/24")}
+
+
+def import_features(kind: str, path: Path, root: Path) -> list[Path]:
+    """Copy a known layout into the data root and return the files written.
+
+    Args:
+        kind: ``cmu`` (``features/<split>/``, ``text/``), ``synse`` (``shift_K_r`` folders) or
+            ``dvta`` (``split_K`` folders).
+        path: the folder to import.
+
+    Raises:
+        DataError: the layout is not there, or its arrays contradict the dataset or split.
+    """
+    if kind == "cmu":
+        found = {
+            ("cmu", s.name): s for s in sorted((path / "features").glob("*")) if s.name in datasets.get("cmu").splits
+        }
+        visual = "st_gcn"
+    else:
+        pattern = "shift_{}_r" if kind == "synse" else "split_{}"
+        found = {
+            SYNSE_SPLITS[k]: f
+            for k in SYNSE_SPLITS
+            for f in sorted(path.rglob(pattern.format(k)))
+            if f.is_dir()
+        }
+        visual = "shift_gcn"
+    if not found:
+        raise DataError(f"{path}: no {kind} features here; expected folders of train.npy, ztest.npy and labels")
+    with tempfile.TemporaryDirectory() as staging:
+        stage = Path(staging)
+        for (dataset, split), folder in found.items():
+            target = stage / dataset / "features" / visual / split.replace("/", "-")
+            target.mkdir(parents=True)
+            for name in FILES:
+                for candidate in (name, RENAMED.get(name, name)):
+                    if (folder / f"{candidate}.npy").is_file():
+                        shutil.copyfile(folder / f"{candidate}.npy", target / f"{name}.npy")
+                        break
+        if kind == "cmu":
+            _stage_cmu_text(path, stage)
+        for dataset, split in found:
+            locate(stage, dataset, split, visual, "sbert", source="real").load()
+        return _commit(stage, root)
+
+
+def import_text(path: Path, root: Path, dataset: str, encoder: str) -> list[Path]:
+    """Copy ``*_labels.npy`` and ``*_contexts.npy`` of a folder in as a text encoder's features.
+
+    NTU-60 is the first 60 classes of NTU-120 and is written with it.
+
+    Raises:
+        DataError: there is not exactly one such pair for the dataset, or a shape is wrong.
+    """
+    written: dict[Path, np.ndarray] = {}
+    for part in ("labels", "contexts"):
+        files = sorted(path.glob(f"*{dataset}*_{part}.npy")) or sorted(path.glob(f"*_{part}.npy"))
+        if len(files) != 1:
+            raise DataError(f"{path}: {len(files)} files end in _{part}.npy, expected one for {dataset}")
+        array = read(files[0], "float", 2)
+        for name in ("ntu120", "ntu60") if dataset == "ntu120" else (dataset,):
+            count = len(datasets.get(name).class_names)
+            if len(array) < count or (name == dataset and len(array) != count):
+                raise DataError(f"{files[0]}: {len(array)} rows, expected {count} ({name})")
+            written[Path(name) / "text" / f"{encoder}_{part}.npy"] = array[:count]
+    with tempfile.TemporaryDirectory() as staging:
+        for relative, array in written.items():
+            (Path(staging) / relative).parent.mkdir(parents=True, exist_ok=True)
+            np.save(Path(staging) / relative, array)
+        return _commit(Path(staging), root)
+
+
+def _stage_cmu_text(path: Path, stage: Path) -> None:
+    names = (path / "classes.txt").read_text(encoding="utf-8").split("\n")
+    if tuple(n for n in names if n) != datasets.get("cmu").class_names:
+        raise DataError(f"{path}/classes.txt: not the 34 classes of the catalogue")
+    target = stage / "cmu" / "text"
+    target.mkdir(parents=True)
+    for part in ("labels", "contexts"):
+        source = path / "text" / f"{datasets.PACKAGED_TEXT}_{part}.npy"
+        if source.is_file():
+            shutil.copyfile(source, target / f"sbert_{part}.npy")
+    (target / "sbert.json").write_text(json.dumps({"model": datasets.PACKAGED_TEXT}) + "\n")
+
+
+def _commit(stage: Path, root: Path) -> list[Path]:
+    """Move every staged file to its place, each one atomically."""
+    written = []
+    for source in sorted(p for p in stage.rglob("*") if p.is_file()):
+        target = root / source.relative_to(stage)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".partial")
+        shutil.copyfile(source, partial)
+        os.replace(partial, target)
+        written.append(target)
+    return written
