@@ -14,6 +14,7 @@ from dvta.errors import OptionError
 
 VERSION = 1  # raise it whenever the generated numbers change
 SUBJECTS = 20
+GAIN = 3.0  # how far from linear the map from texts to features is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +32,9 @@ class StandIn:
     train_per_class: int = 40
     test_per_class: int = 40
     visual_dim: int = 256
-    class_noise: float = 0.35
+    class_noise: float = 0.5
     subject_noise: float = 0.5
-    sample_noise: float = 1.0
+    sample_noise: float = 1.5
     data_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -55,7 +56,7 @@ class StandIn:
         rng = self._rng(dataset.name, visual, "map")
         signal = np.concatenate([_standard(text["labels"]), 0.6 * _standard(text["contexts"])], axis=1)
         width = 512
-        hidden = np.tanh(signal @ rng.normal(size=(signal.shape[1], width)) / math.sqrt(signal.shape[1]))
+        hidden = np.tanh(GAIN * signal @ rng.normal(size=(signal.shape[1], width)) / math.sqrt(signal.shape[1]))
         means = _standard(hidden @ rng.normal(size=(width, self.visual_dim)) / math.sqrt(width))
         means += self.class_noise * rng.normal(size=means.shape)
         train = self._draw(dataset, visual, "train", means, split.seen, self.train_per_class)

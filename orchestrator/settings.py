@@ -1,0 +1,57 @@
+"""Where things are: flags, then environment, then defaults, made absolute once."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Absolute locations.
+
+    Attributes:
+        data: the data root (``DVTA_DATA``, ``./data``).
+        runs: checkpoints and models, a path or an fsspec URL (``DVTA_RUNS``, ``./runs``).
+        store: SQLAlchemy URL of the result store (``DVTA_STORE``, SQLite under ``runs``).
+        mlflow: tracking URI (``MLFLOW_TRACKING_URI``, SQLite under ``runs``).
+    """
+
+    data: Path
+    runs: str
+    store: str
+    mlflow: str
+
+    @classmethod
+    def load(cls, **flags: str | None) -> Settings:
+        """Resolve the settings; a flag that is None was not given."""
+
+        def pick(flag: str, variable: str, default: str) -> str:
+            return flags.get(flag) or os.environ.get(variable) or default
+
+        runs = pick("runs", "DVTA_RUNS", "./runs")
+        if "://" not in runs:
+            runs = str(Path(runs).expanduser().resolve())
+        local = runs if "://" not in runs else str(Path("./runs").resolve())
+        return cls(
+            data=Path(pick("data", "DVTA_DATA", "./data")).expanduser().resolve(),
+            runs=runs,
+            store=pick("store", "DVTA_STORE", f"sqlite:///{local}/dvta.db"),
+            mlflow=_absolute(pick("mlflow", "MLFLOW_TRACKING_URI", f"sqlite:///{local}/mlflow.db")),
+        )
+
+    @property
+    def optuna(self) -> str:
+        """URL of Optuna's database: beside an SQLite store, in a schema of its own on PostgreSQL."""
+        if self.store.startswith("sqlite:///"):
+            return f"sqlite:///{Path(self.store.removeprefix('sqlite:///')).parent}/optuna.db"
+        separator = "&" if "?" in self.store else "?"
+        return f"{self.store}{separator}options=-csearch_path%3Doptuna"
+
+
+def _absolute(uri: str) -> str:
+    """Return a tracking URI that means the same in every working directory."""
+    if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
+    return uri if "://" in uri else f"sqlite:///{Path(uri).resolve()}"

@@ -1,0 +1,147 @@
+"""Opening the database: pragmas, migrations, the one session scope, retries."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from orchestrator.errors import StoreError
+from orchestrator.store.schema import REVISION
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+MIGRATION_LOCK = 7_215_001
+
+
+class Database:
+    """An engine, its sessions, and whether it is SQLite."""
+
+    #: how long a lost PostgreSQL server is waited for
+    PATIENCE_SECONDS = 300.0
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        for short in ("postgres://", "postgresql://"):
+            if url.startswith(short):
+                url = "postgresql+psycopg://" + url.removeprefix(short)
+        try:
+            parsed = sa.make_url(url)
+            self.sqlite = parsed.get_backend_name() == "sqlite"
+            self.shown = parsed.render_as_string(hide_password=True)
+            path = Path(parsed.database or "") if self.sqlite else None
+            if path is not None and not path.exists():
+                if not create:
+                    raise StoreError(f"store {self.shown}: nothing was run yet; start with: dvta-orch sweep SPEC")
+                path.parent.mkdir(parents=True, exist_ok=True)
+            arguments: dict[str, Any] = {"connect_args": {"timeout": 60}} if self.sqlite else {"pool_pre_ping": True}
+            self.engine = sa.create_engine(parsed, **arguments)
+        except (ArgumentError, ImportError, OSError) as error:
+            raise StoreError(f"store {url.rpartition('@')[2]}: {error}") from error
+        if self.sqlite:
+            sa.event.listen(self.engine, "connect", _pragmas)
+            sa.event.listen(self.engine, "begin", _begin_immediate)
+        self._session = sessionmaker(self.engine, expire_on_commit=False)
+        try:
+            self._migrate(path)
+        except SQLAlchemyError as error:
+            raise StoreError(f"store {self.shown}: cannot be opened ({_first_line(error)})") from error
+
+    def write(self, doing: str, work: Callable[[Session], T]) -> T:
+        """Run ``work`` in a transaction; again, where the server went away meanwhile.
+
+        Raises:
+            StoreError: the database refused; the message says what was being done.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(_is_passing),
+            stop=stop_after_delay(self.PATIENCE_SECONDS),
+            wait=wait_exponential(0.1, max=5.0),
+            before_sleep=lambda state: log.warning("store %s: waiting to finish %s", self.shown, doing),
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, work)
+        except SQLAlchemyError as error:
+            raise StoreError(f"store {self.shown}: failed {doing} ({_first_line(error)})") from error
+
+    def _once(self, work: Callable[[Session], T]) -> T:
+        with self.scope() as session:
+            return work(session)
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[Session]:
+        """Give a session; commit at the end, roll back on any error."""
+        with self._session() as session, session.begin():
+            yield session
+
+    def now(self, session: Session) -> float:
+        """Return the database's clock, Unix seconds (this machine's for SQLite)."""
+        if self.sqlite:
+            return time.time()
+        return float(session.scalar(sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))) or 0.0)
+
+    def revision(self) -> str | None:
+        """Return the schema's revision, None for an empty database."""
+        with self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
+
+    def _migrate(self, path: Path | None) -> None:
+        found = self.revision()
+        if found == REVISION:
+            return
+        if found is not None and found > REVISION:
+            raise StoreError(
+                f"store {self.shown}: its schema {found} is newer than this program's {REVISION}; "
+                "update dvta-orch, or use another store"
+            )
+        if found is not None and path is not None:
+            backup = path.with_name(f"{path.name}.before-{REVISION}")
+            with contextlib.closing(self.engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            shutil.copy2(path, backup)
+            log.warning("store %s: schema %s is upgraded; the backup is %s", self.shown, found, backup)
+        from alembic import command
+        from alembic.config import Config
+
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.engine.begin() as connection:
+            if not self.sqlite:
+                # two drivers may find an empty database at the same moment
+                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _pragmas(connection: Any, record: object) -> None:
+    # transactions are begun by _begin_immediate
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=60000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the database was out of reach rather than unwilling."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or isinstance(error, OperationalError)
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
