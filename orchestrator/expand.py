@@ -1,0 +1,161 @@
+"""From a spec to its trials: one generator, no input or output, no Ray."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from dvta.datasets.stand_in import StandIn
+from dvta.errors import DataError
+from dvta.features import DataRef
+from dvta.methods.base import METHODS
+from dvta.training import TrainingConfig
+from orchestrator.spec import Spec
+from orchestrator.tables import Layout, layout
+from orchestrator.trial import Trial, text
+
+TRAINING = frozenset(f.name for f in dataclasses.fields(TrainingConfig))
+STAND_IN = frozenset(f.name for f in dataclasses.fields(StandIn))
+PLACE = ("dataset", "split", "visual", "text")
+IDENTITY = (*PLACE, "method", "evaluate_on", "preset")
+DEFAULTS: dict[str, Any] = {"method": "dvta", "visual": "shift_gcn", "text": "sbert", "evaluate_on": "unseen"}
+
+Locate = Callable[..., DataRef]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slot:
+    """One trial of one cell; a cell that names several trials has several slots.
+
+    ``missing`` says why there is no trial.
+    """
+
+    table: str
+    row: str
+    column: str
+    trial: Trial | None
+    missing: str | None = None
+
+
+class Resolver:
+    """Turns flat configurations into trials; finds each distinct data set and method once.
+
+    Args:
+        locate: :func:`dvta.features.locate` without its data root.
+        source: ``auto``, ``real`` or ``simulated``.
+    """
+
+    def __init__(self, locate: Locate, source: str) -> None:
+        self._locate, self._source = locate, source
+        self._data: dict[Any, DataRef | DataError] = {}
+        self._options: dict[Any, dict[str, Any]] = {}
+        self.refs: dict[str, DataRef] = {}
+
+    def trial(self, config: Mapping[str, Any], seed: int) -> Trial:
+        """Return the trial of a flat configuration.
+
+        Raises:
+            DataError: its features or texts are missing.
+        """
+        full = {**DEFAULTS, **config}
+        method = METHODS.get(full["method"])
+        stand_in = {k: v for k, v in full.items() if k in STAND_IN}
+        ref = self._find(full, stand_in)
+        known = {"preset", *(f.name for f in dataclasses.fields(method.options_class))}
+        given = {k: v for k, v in full.items() if k in known}
+        memo = (full["method"], tuple(sorted(given.items(), key=lambda item: item[0])))
+        if memo not in self._options:
+            self._options[memo] = method.options_class.resolve(given).canonical()
+        training = {k: v for k, v in full.items() if k in TRAINING}
+        return Trial(
+            method=full["method"],
+            revision=method.revision,
+            dataset=full["dataset"],
+            split=full["split"],
+            visual=full["visual"],
+            text=full["text"],
+            seed=seed,
+            source=ref.source,
+            data_digest=ref.digest,
+            options=self._options[memo],
+            training=dataclasses.asdict(TrainingConfig(**{**method.training_defaults, **training})),
+            stand_in=dataclasses.asdict(ref.stand_in) if ref.source == "simulated" else {},
+            evaluate_on=full["evaluate_on"],
+        )
+
+    def _find(self, full: Mapping[str, Any], stand_in: dict[str, Any]) -> DataRef:
+        place = tuple(full[name] for name in PLACE)
+        memo = (place, tuple(sorted(stand_in.items())))
+        if memo not in self._data:
+            try:
+                ref = self._locate(*place, source=self._source, stand_in=StandIn(**stand_in))
+                self.refs[ref.digest] = ref
+                self._data[memo] = ref
+            except DataError as error:
+                self._data[memo] = error
+        found = self._data[memo]
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+
+def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
+    """Yield the slots of a spec, in the order of its tables, rows and columns.
+
+    Raises:
+        DataError: visual features are missing and the source is ``real``.
+    """
+    for number in spec.tables:
+        yield from _table(spec, layout(number), resolver)
+    for point in grid_points(spec.grid, spec.include, spec.exclude):
+        config = spec.settle(point)
+        varying = {k: point[k] for k in spec.grid_names() if k in point}
+        row = ",".join(f"{k}={text(v)}" for k, v in varying.items()) or spec.study
+        yield from _slots(spec, "grid", row, "accuracy", config, resolver)
+
+
+def grid_points(
+    grid: Mapping[str, list[Any]], include: list[dict[str, Any]], exclude: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the product of the axes, less what matches an exclude, plus the includes.
+
+    An axis ``"a, b"`` varies both names together.
+    """
+    if grid:
+        axes = [[_coupled(names, value) for value in values] for names, values in grid.items()]
+        for parts in itertools.product(*axes):
+            point = {k: v for part in parts for k, v in part.items()}
+            if not any(all(point.get(k) == v for k, v in rule.items()) for rule in exclude):
+                yield point
+    yield from include
+
+
+def _coupled(names: str, value: Any) -> dict[str, Any]:
+    keys = [n.strip() for n in names.split(",")]
+    return {names.strip(): value} if len(keys) == 1 else dict(zip(keys, value, strict=True))
+
+
+def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
+    for cell in table.cells():
+        for config in cell.configs:
+            if not all(config.get(k) in v for k, v in spec.where.items() if k in config):
+                continue
+            if config["method"] not in METHODS.names():
+                missing = f"method {config['method']!r} is not available"
+                yield Slot(table.name, cell.row, cell.column, None, missing)
+                continue
+            yield from _slots(spec, table.name, cell.row, cell.column, spec.settle(config), resolver)
+
+
+def _slots(
+    spec: Spec, table: str, row: str, column: str, config: dict[str, Any], resolver: Resolver
+) -> Iterator[Slot]:
+    for seed in spec.seeds:
+        try:
+            yield Slot(table, row, column, resolver.trial(config, seed))
+        except DataError as error:
+            if spec.source == "real":
+                raise
+            yield Slot(table, row, column, None, str(error))
