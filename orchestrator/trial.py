@@ -7,7 +7,6 @@ import enum
 import hashlib
 import json
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 Scalar = bool | int | float | str | None
@@ -67,7 +66,7 @@ class Trial:
     data_digest: str
     options: Mapping[str, Scalar]
     training: Mapping[str, Scalar]
-    stand_in: Mapping[str, Scalar] = MappingProxyType({})
+    stand_in: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
     evaluate_on: str = "unseen"
     kind: str = "alignment"
     needs: str | None = None

@@ -1,0 +1,95 @@
+"""What a sweep would do: desired minus done. Pure; ``--dry-run`` prints it, ``sweep`` executes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from orchestrator.expand import Slot
+from orchestrator.store.records import TrialStatus
+from orchestrator.trial import State, Trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The trials of a spec by what happens to them.
+
+    Attributes:
+        cells: trial slots of the tables and grids, for one seed; an average counts its splits.
+        distinct: distinct trials, all seeds.
+        to_run: trials this sweep runs, in order; ``fresh`` are those of them that start over.
+        done, failed, leased: trials it leaves alone; leased ones are another sweep's.
+        missing: reason -> slots that cannot be filled.
+        seconds: estimated training time of ``to_run`` on one worker, None without like trials.
+    """
+
+    cells: int
+    distinct: int
+    seeds: int
+    to_run: tuple[Trial, ...]
+    fresh: frozenset[str]
+    done: tuple[Trial, ...]
+    failed: tuple[Trial, ...]
+    leased: tuple[Trial, ...]
+    missing: Mapping[str, int]
+    seconds: float | None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any trial reads simulated data."""
+        return any(t.source == "simulated" for t in (*self.to_run, *self.done, *self.failed, *self.leased))
+
+
+def make_plan(
+    slots: Sequence[Slot],
+    statuses: Mapping[str, TrialStatus],
+    *,
+    retry: bool = False,
+    redo: bool = False,
+    pace: Mapping[tuple[str, str], float] | None = None,
+) -> Plan:
+    """Sort the distinct trials of ``slots`` by their status.
+
+    Args:
+        retry: run failed trials again. redo: run done and pruned ones again.
+        pace: seconds per epoch by (method, dataset), for the estimate.
+    """
+    trials = list({s.trial.key: s.trial for s in slots if s.trial}.values())
+    groups: dict[str, list[Trial]] = {"run": [], "done": [], "failed": [], "leased": []}
+    fresh: set[str] = set()
+    for trial in trials:
+        status = statuses.get(trial.key)
+        state = status.state if status else None
+        again = (state is State.FAILED and retry) or (state in (State.DONE, State.PRUNED) and redo)
+        if state in (None, State.INTERRUPTED) or again:
+            groups["run"].append(trial)
+            fresh |= {trial.key} if again else set()
+        else:
+            assert state is not None
+            named = {State.RUNNING: "leased", State.FAILED: "failed"}
+            groups[named.get(state, "done")].append(trial)
+    missing: dict[str, int] = {}
+    for slot in slots:
+        if slot.missing:
+            missing[slot.missing] = missing.get(slot.missing, 0) + 1
+    seeds = len({t.seed for t in trials}) or 1
+    return Plan(
+        # an average over splits repeats trials of its own row
+        cells=len({(s.table, s.row, s.trial.key) for s in slots if s.trial}) // seeds,
+        distinct=len(trials),
+        seeds=seeds,
+        to_run=tuple(groups["run"]),
+        fresh=frozenset(fresh),
+        done=tuple(groups["done"]),
+        failed=tuple(groups["failed"]),
+        leased=tuple(groups["leased"]),
+        missing=missing,
+        seconds=_estimate(groups["run"], pace or {}),
+    )
+
+
+def _estimate(trials: Sequence[Trial], pace: Mapping[tuple[str, str], float]) -> float | None:
+    known = [(t, pace.get((t.method, t.dataset))) for t in trials]
+    if any(seconds is None for _, seconds in known):
+        return None
+    return sum(float(t.training["epochs"] or 0) * (seconds or 0.0) for t, seconds in known)

@@ -1,0 +1,204 @@
+"""A sweep from its spec to its end: expand, plan, execute, record, mirror."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from dvta import datasets, features
+from orchestrator import provenance
+from orchestrator.driver import Driver, PlannedTrials, SweepOptions, TrialSource
+from orchestrator.execute.messages import Executor
+from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, expand
+from orchestrator.mirror import Mirror, MirrorThread
+from orchestrator.owner import is_dead
+from orchestrator.plan import Plan, make_plan
+from orchestrator.progress import SweepProgress
+from orchestrator.search import Dimension, SearchCell, SearchSettings, SearchTrials
+from orchestrator.settings import Settings
+from orchestrator.spec import Spec, load_spec
+from orchestrator.store import Store
+from orchestrator.trial import Scalar, State, Trial, text
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A spec with everything it comes to."""
+
+    spec: Spec
+    slots: tuple[Slot, ...]
+    resolver: Resolver
+
+
+def read_study(
+    path: Path,
+    settings: Settings,
+    *,
+    profile: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    source: str | None = None,
+) -> Study:
+    """Load and expand a spec; every mistake in it is reported before anything is written.
+
+    Raises:
+        SpecError: the spec is wrong. DataError: real data are asked for and missing.
+    """
+    spec = load_spec(path, profile=profile, overrides=overrides)
+    if source is not None:
+        spec = spec.model_copy(update={"source": source})
+    resolver = Resolver(functools.partial(features.locate, settings.data), spec.source)
+    return Study(spec, tuple(expand(spec, resolver)), resolver)
+
+
+def plan_study(study: Study, store: Store | None, *, retry: bool = False, redo: bool = False) -> Plan:
+    """Return the plan of a study against a store, or against nothing.
+
+    Leases of dead processes of this machine are let go first.
+    """
+    if store is None:
+        return make_plan(study.slots, {})
+    keys = {slot.trial.key for slot in study.slots if slot.trial}
+    statuses = store.statuses(keys)
+    dead = {s.owner for s in statuses.values() if s.state is State.RUNNING and is_dead(s.owner)}
+    for owner in dead:
+        store.release_all(owner)
+    if dead:
+        statuses = store.statuses(keys)
+    return make_plan(study.slots, statuses, retry=retry, redo=redo, pace=store.seconds_per_epoch())
+
+
+def run_study(
+    study: Study,
+    plan: Plan,
+    store: Store,
+    settings: Settings,
+    executor: Executor,
+    console: Console,
+    *,
+    fail_fast: bool = False,
+    mirror: bool = True,
+) -> int:
+    """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted."""
+    spec = study.spec
+    study_id = store.save_study(spec.study, spec.text, study.slots if spec.search is None else [])
+    trials: TrialSource
+    if spec.search is None:
+        trials, total = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done)), len(plan.to_run)
+    else:
+        trials = _search(study, store, settings, study_id)
+        total = trials.total()
+    options = SweepOptions(
+        checkpoints=f"{settings.runs}/checkpoints",
+        models=f"{settings.runs}/models",
+        keep_model=lambda trial: (
+            spec.checkpoint.models == "all"
+            or (spec.checkpoint.models == "first_seed" and trial.seed == spec.seeds[0])
+        ),
+        lease_seconds=spec.lease_seconds,
+        checkpoint_seconds=spec.checkpoint.every_seconds,
+        report_seconds=0.0 if spec.search and spec.search.pruner != "none" else 1.0,
+        threads=max(1, int(spec.resources.cpus_per_trial)),
+        precision=spec.precision,
+        fail_fast=fail_fast,
+        fresh=plan.fresh,
+    )
+    progress = SweepProgress(console, total, _varying(plan), source="simulated" if plan.simulated else "real")
+    driver = Driver(
+        store,
+        trials,
+        lambda trial: study.resolver.refs[trial.data_digest].load(),
+        options,
+        progress,
+        provenance.collect(),
+        held_out=_held_out,
+    )
+    copying = MirrorThread(Mirror(store, settings.mlflow)) if mirror else contextlib.nullcontext()
+    with copying, progress:
+        driver.run(executor)
+    if driver.interrupted and not (fail_fast and driver.failed):
+        console.print("interrupted; run the same command again to go on", style="yellow")
+        return 130
+    return 1 if driver.failed else 0
+
+
+def _held_out(trial: Trial) -> tuple[int, ...]:
+    if trial.evaluate_on != "validation":
+        return ()
+    return datasets.get(trial.dataset).split(trial.split).validation
+
+
+def _varying(plan: Plan) -> tuple[str, ...]:
+    """Return the configuration names in which the plan's trials differ."""
+    configs = [t.config() for t in plan.to_run]
+    names = {n for c in configs for n in c} - {"data_digest", "revision"}
+    return tuple(sorted(n for n in names if len({text(c.get(n)) for c in configs}) > 1)) or ("dataset", "split")
+
+
+def _search(study: Study, store: Store, settings: Settings, study_id: int) -> SearchTrials:
+    """Build the searches of a spec: one cell a point of its grid."""
+    spec = study.spec
+    assert spec.search is not None
+    search = spec.search
+    evaluate_on = "validation" if search.objective == "val_acc" else "unseen"
+    points = {slot.row: slot.trial for slot in study.slots if slot.trial}
+
+    def config(base: Trial, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        flat = {k: v for k, v in base.config().items() if v is not None}
+        kept = {k: v for k, v in flat.items() if k in TRAINING | STAND_IN or k in base.options}
+        place = {k: flat[k] for k in ("dataset", "split", "visual", "text", "method")}
+        return {**kept, **place, **values}
+
+    def cell(row: str, base: Trial) -> SearchCell:
+        return SearchCell(
+            name=row,
+            candidate=lambda values: study.resolver.trial(
+                {**config(base, values), "evaluate_on": evaluate_on}, search.seed
+            ),
+            tuned=lambda values, seed: study.resolver.trial(config(base, values), seed),
+        )
+
+    def on_tuned(cell: SearchCell, values: Mapping[str, Scalar], trials: list[Trial]) -> None:
+        label = f"{cell.name} tuned"
+        store.add_slots(study_id, [Slot("grid", label, "accuracy", trial) for trial in trials])
+
+    dimensions = tuple(
+        Dimension(n, a.type, a.low, a.high, a.log, a.step, tuple(a.choices), a.when) for n, a in search.space.items()
+    )
+    return SearchTrials(
+        store,
+        [cell(row, base) for row, base in points.items()],
+        SearchSettings(
+            study=spec.study,
+            url=settings.optuna,
+            dimensions=dimensions,
+            trials=search.trials,
+            sampler=search.sampler,
+            pruner=search.pruner,
+            seed=search.seed,
+            enqueue=tuple(search.enqueue),
+            seeds=tuple(spec.seeds),
+        ),
+        on_tuned,
+    )
+
+
+def make_executor(kind: str, address: str, spec: Spec) -> Executor:
+    """Return the executor a person chose."""
+    if kind == "inline":
+        from orchestrator.execute.inline import InlineExecutor
+
+        return InlineExecutor()
+    from orchestrator.execute.ray_tune import RayTuneExecutor, Resources
+
+    return RayTuneExecutor(address, Resources(**spec.resources.model_dump()))
+
+
+def console() -> Console:
+    """Return the console for progress: standard error, so that output can be piped."""
+    return Console(file=sys.stderr, highlight=False)
