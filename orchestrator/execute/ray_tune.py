@@ -72,6 +72,16 @@ class _Box:
         return self
 
 
+class _Here:
+    """Stays in this process: Tune pickles what it is given to files that are never read back."""
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+
 @ray.remote(num_cpus=0)
 class _Board:
     """Holds the references to the features in the object store, by digest."""
@@ -131,7 +141,7 @@ class _Worker(tune.Trainable):
         return self._features[digest]
 
 
-class _Feed(Searcher):
+class _Feed(_Here, Searcher):
     """Hands the driver's jobs to Tune and their results back."""
 
     def __init__(self, jobs: Jobs, board: Any, board_name: str) -> None:
@@ -181,7 +191,7 @@ class _Feed(Searcher):
         raise NotImplementedError("a sweep is resumed by running it again")
 
 
-class _Reports(tune.Stopper):
+class _Reports(_Here, tune.Stopper):
     """Passes every report to the driver before Tune does anything with it."""
 
     def __init__(self, jobs: Jobs, feed: _Feed) -> None:
@@ -202,7 +212,7 @@ class _Reports(tune.Stopper):
         return self._jobs.stopping or self._feed.error is not None
 
 
-class _Deaths(tune.Callback):
+class _Deaths(_Here, tune.Callback):
     """Tells the driver of workers that died."""
 
     def __init__(self, jobs: Jobs, feed: _Feed) -> None:

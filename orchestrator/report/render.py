@@ -29,7 +29,8 @@ def render(table: Table, style: str) -> str:
 
 def print_rich(table: Table, console: Console) -> None:
     """Print the table on a terminal."""
-    shown = RichTable(title=table.title, title_justify="left", title_style="bold")
+    console.print(Text(table.title, style="bold"), soft_wrap=True)
+    shown = RichTable()
     shown.add_column(table.row_name)
     for column in table.columns:
         shown.add_column(column, justify="right")

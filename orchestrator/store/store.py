@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from orchestrator.errors import LeaseLostError, StoreError
 from orchestrator.execute.messages import Failure, Outcome
@@ -126,7 +126,7 @@ class Store:
     def statuses(self, keys: Collection[str]) -> dict[str, TrialStatus]:
         """Return the newest attempt of every trial of ``keys`` that was ever attempted."""
         found: dict[str, TrialStatus] = {}
-        newest = sa.select(sa.func.max(AttemptRow.id)).where(AttemptRow.trial_id == TrialRow.id).scalar_subquery()
+        newest = _newest(TrialRow.id)
         last = sa.select(sa.func.max(EpochMetric.epoch)).where(EpochMetric.attempt_id == AttemptRow.id).scalar_subquery()
         for chunk in _chunks(keys):
             query = (
@@ -316,14 +316,8 @@ class Store:
 
     def cells(self, study_id: int, table: str | None = None) -> list[CellValue]:
         """Return every trial of a study's cells (of one table), in the order of the layout."""
-        newest = (
-            sa.select(sa.func.max(AttemptRow.id))
-            .where(
-                AttemptRow.trial_id == CellRow.trial_id,
-                sa.or_(AttemptRow.state == State.DONE, ~_has_done(CellRow.trial_id)),
-            )
-            .scalar_subquery()
-        )
+        # a retry that is running does not hide what was measured before it
+        newest = sa.func.coalesce(_newest(CellRow.trial_id, State.DONE), _newest(CellRow.trial_id))
         query = (
             sa.select(CellRow, TrialRow, AttemptRow)
             .outerjoin(TrialRow, TrialRow.id == CellRow.trial_id)
@@ -337,7 +331,7 @@ class Store:
 
     def trials(self, where: Mapping[str, Any] | None = None, limit: int | None = None) -> list[CellValue]:
         """Return stored trials with their newest attempt; ``where`` filters by configuration."""
-        newest = sa.select(sa.func.max(AttemptRow.id)).where(AttemptRow.trial_id == TrialRow.id).scalar_subquery()
+        newest = _newest(TrialRow.id)
         query = sa.select(TrialRow, AttemptRow).outerjoin(AttemptRow, AttemptRow.id == newest).order_by(TrialRow.id)
         for name, value in (where or {}).items():
             if name == "key":
@@ -442,8 +436,11 @@ def to_trial(row: TrialRow) -> Trial:
     return Trial(**{name: getattr(row, name) for name in names}, **groups)
 
 
-def _has_done(trial_id: Any) -> Any:
-    return sa.exists().where(AttemptRow.trial_id == trial_id, AttemptRow.state == State.DONE).correlate(CellRow)
+def _newest(trial_id: Any, state: State | None = None) -> Any:
+    """Return the subquery of the newest attempt's id, of that state where one is given."""
+    attempt = aliased(AttemptRow)
+    query = sa.select(sa.func.max(attempt.id)).where(attempt.trial_id == trial_id)
+    return (query if state is None else query.where(attempt.state == state)).scalar_subquery()
 
 
 def _cell_value(cell: CellRow | None, trial: TrialRow | None, attempt: AttemptRow | None) -> CellValue:
