@@ -15,7 +15,12 @@ from dvta.arrays import read
 from dvta.errors import DataError
 from dvta.features import FILES, RENAMED, locate
 
-SYNSE_SPLITS = {5: ("ntu60", "55/5"), 12: ("ntu60", "48/12"), 10: ("ntu120", "110/10"), 24: ("ntu120", "96/24")}
+SYNSE_SPLITS = {
+    5: ("ntu60", "55/5"),
+    12: ("ntu60", "48/12"),
+    10: ("ntu120", "110/10"),
+    24: ("ntu120", "96/24"),
+}
 
 
 def import_features(kind: str, path: Path, root: Path) -> list[Path]:
@@ -31,7 +36,9 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
     """
     if kind == "cmu":
         found = {
-            ("cmu", s.name): s for s in sorted((path / "features").glob("*")) if s.name in datasets.get("cmu").splits
+            ("cmu", s.name): s
+            for s in sorted((path / "features").glob("*"))
+            if s.name in datasets.get("cmu").splits
         }
         visual = "st_gcn"
     else:
@@ -44,7 +51,9 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
         }
         visual = "shift_gcn"
     if not found:
-        raise DataError(f"{path}: no {kind} features here; expected folders of train.npy, ztest.npy and labels")
+        raise DataError(
+            f"{path}: no {kind} features here; expected folders of train.npy, ztest.npy and labels"
+        )
     with tempfile.TemporaryDirectory() as staging:
         stage = Path(staging)
         for (dataset, split), folder in found.items():

@@ -34,9 +34,7 @@ class Evaluation:
     classes: tuple[int, ...]
 
     @classmethod
-    def of(
-        cls, predicted: Tensor, labels: Tensor, classes: tuple[int, ...], batch_size: int
-    ) -> Evaluation:
+    def of(cls, predicted: Tensor, labels: Tensor, classes: tuple[int, ...], batch_size: int) -> Evaluation:
         """Measure predictions.
 
         Args:

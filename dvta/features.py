@@ -7,6 +7,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,8 +53,9 @@ class ClassText:
         return self._each(lambda tensor: tensor.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> ClassText:
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return ClassText(**{k: None if v is None else change(v) for k, v in values.items()})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        moved: dict[str, Any] = {k: None if v is None else change(v) for k, v in values.items()}
+        return ClassText(**moved)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,7 @@ class FeatureSet:
     def text_dim(self) -> int:
         """Dt, the width of a text feature."""
         return int(self.class_text.labels.shape[-1])
+
 
 # --- finding and reading ------------------------------------------------------------------------
 
@@ -263,7 +266,9 @@ def _check(arrays: dict[str, np.ndarray], folder: Path, dataset: Dataset, split:
         if len(x) == 0:
             raise DataError(f"{folder}/{name}.npy: has no rows")
         if x.shape[1:] != shape:
-            raise DataError(f"{folder}/{name}.npy: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy")
+            raise DataError(
+                f"{folder}/{name}.npy: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy"
+            )
         if y.min() < 0 or y.max() >= len(dataset.class_names):
             raise DataError(
                 f"{folder}/{label}.npy: label {int(y.max() if y.min() >= 0 else y.min())}, "

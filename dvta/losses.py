@@ -35,7 +35,9 @@ def targets(labels: Tensor, target: str) -> Tensor:
 
 
 @LOSSES.register("kld")
-def kld(v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str = "hard_normalised", reduce: str = "mean") -> Tensor:
+def kld(
+    v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str = "hard_normalised", reduce: str = "mean"
+) -> Tensor:
     """Return KL(target || prediction), averaged over rows (paper eq. 5 and 10).
 
     Args:
@@ -51,13 +53,17 @@ def kld(v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str = "hard_normali
 
 
 @LOSSES.register("infonce")
-def info_nce(v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str | None = None, reduce: str = "mean") -> Tensor:
+def info_nce(
+    v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str | None = None, reduce: str = "mean"
+) -> Tensor:
     """Return the InfoNCE loss: the sample's own text is the only positive, both directions."""
     total = -(v2t.diagonal().mean() + t2v.diagonal().mean())
     return total / 2 if reduce == "mean" else total
 
 
 @LOSSES.register("softmax_ce")
-def softmax_ce(v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str | None = None, reduce: str = "mean") -> Tensor:
+def softmax_ce(
+    v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str | None = None, reduce: str = "mean"
+) -> Tensor:
     """Return the cross-entropy of the sample's own text, from sample to text only."""
     return -v2t.diagonal().mean()

@@ -272,7 +272,11 @@ def _on(features: FeatureSet, device: torch.device) -> FeatureSet:
 
 
 def _packed(evaluation: Evaluation | None) -> dict[str, Any] | None:
-    return None if evaluation is None else {f.name: getattr(evaluation, f.name) for f in dataclasses.fields(evaluation)}
+    return (
+        None
+        if evaluation is None
+        else {f.name: getattr(evaluation, f.name) for f in dataclasses.fields(evaluation)}
+    )
 
 
 def _unpacked(packed: dict[str, Any] | None) -> Evaluation | None:

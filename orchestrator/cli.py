@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from orchestrator.settings import Settings
     from orchestrator.store import Store
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sweeps, tables and provenance for zero-shot skeleton action recognition.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Sweeps, tables and provenance for zero-shot skeleton action recognition.",
+)
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
 db = typer.Typer(no_args_is_help=True, help="Look after the result store.")
 app.add_typer(data, name="data")
@@ -46,8 +50,12 @@ Protocol = enum.StrEnum("Protocol", ["final", "best"])
 ExecutorKind = enum.StrEnum("ExecutorKind", ["ray", "inline"])
 Spec_ = Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.")]
 Profile = Annotated[str | None, typer.Option("--profile", help="A profile of the spec.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Force a value everywhere.")]
-Source_ = Annotated[Source | None, typer.Option("--source", help="Real data only, simulated, or what is there.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Force a value everywhere.")
+]
+Source_ = Annotated[
+    Source | None, typer.Option("--source", help="Real data only, simulated, or what is there.")
+]
 Retry = Annotated[bool, typer.Option("--retry", help="Run failed trials again.")]
 Redo = Annotated[bool, typer.Option("--redo", help="Run done trials again.")]
 StudyName = Annotated[str | None, typer.Option("--study", help="A study by name; the newest without it.")]
@@ -126,16 +134,21 @@ def plan(
 def report(
     table: Annotated[int | None, typer.Option("--table", help="A table of the paper, 1 to 8.")] = None,
     rows: Annotated[str | None, typer.Option("--rows", help="A configuration name for the rows.")] = None,
-    cols: Annotated[str | None, typer.Option("--cols", help="Configuration names for the columns, with commas.")] = None,
+    cols: Annotated[
+        str | None, typer.Option("--cols", help="Configuration names for the columns, with commas.")
+    ] = None,
     study: StudyName = None,
     format_: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.rich,
-    protocol: Annotated[Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")] = Protocol.final,
+    protocol: Annotated[
+        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
+    ] = Protocol.final,
     output: Annotated[Path | None, typer.Option("--output", help="Write to a file.")] = None,
 ) -> None:
     """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
     from rich.console import Console
 
-    from orchestrator.report import render, table as tables
+    from orchestrator.report import render
+    from orchestrator.report import table as tables
     from orchestrator.tables import layout
 
     store = _store()
@@ -144,7 +157,9 @@ def report(
     if rows or cols:
         values = store.cells(study_id, shape.name if shape else None)
         _check_names([rows, *(cols or "").split(",")], values)
-        built = tables.pivot(values, rows or "method", [c for c in (cols or "").split(",") if c], protocol=protocol, study=name)
+        built = tables.pivot(
+            values, rows or "method", [c for c in (cols or "").split(",") if c], protocol=protocol, study=name
+        )
     else:
         values = store.cells(study_id, shape.name if shape else "grid")
         built = tables.build_table(values, protocol=protocol, study=name, layout=shape)
@@ -181,14 +196,15 @@ def status() -> None:
 @app.command()
 @friendly
 def trials(
-    filter_: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Such as dataset=ntu60.")] = None,
+    filter_: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Such as dataset=ntu60.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
 ) -> None:
     """List stored trials."""
+    import yaml
     from rich.console import Console
     from rich.table import Table
-
-    import yaml
 
     where = {k: yaml.safe_load(v) for k, v in _pairs(filter_).items()}
     shown = Table("key", "trial", "state", "final", "best")
@@ -196,7 +212,9 @@ def trials(
         name = f"{value.method}[dataset={value.dataset},seed={value.seed},split={value.split}]"
         numbers = [f"{100 * x:.2f}" if x is not None else "" for x in (value.final, value.best)]
         mark = " (simulated)" if value.source == "simulated" else ""
-        shown.add_row((value.key or "")[:10], name.replace("[", "\\[") + mark, value.state or "not run", *numbers)
+        shown.add_row(
+            (value.key or "")[:10], name.replace("[", "\\[") + mark, value.state or "not run", *numbers
+        )
     Console(highlight=False).print(shown)
 
 
@@ -204,9 +222,8 @@ def trials(
 @friendly
 def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a printed name.")]) -> None:
     """Print everything about one trial."""
-    from rich.console import Console
-
     import yaml
+    from rich.console import Console
 
     from orchestrator.errors import StoreError
 
@@ -217,7 +234,9 @@ def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a prin
     found = _store().trials(where)
     if len(found) != 1:
         names = ", ".join((v.key or "")[:10] for v in found[:8])
-        raise StoreError(f"trial {trial!r}: {len(found)} match{': ' + names if names else ''}; see dvta-orch trials")
+        raise StoreError(
+            f"trial {trial!r}: {len(found)} match{': ' + names if names else ''}; see dvta-orch trials"
+        )
     value = found[0]
     out = Console(highlight=False)
     about = {
@@ -248,7 +267,19 @@ def ui(
     """Serve the MLflow UI of the runs."""
     import os
 
-    command = ["-m", "mlflow", "server", "--backend-store-uri", _settings().mlflow, "--host", host, "--port", str(port), "--workers", "1"]
+    command = [
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        _settings().mlflow,
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     os.execv(sys.executable, [sys.executable, *command])
 
 
@@ -305,7 +336,9 @@ def data_check() -> None:
                     continue
                 count += 1
                 try:
-                    features.locate(root, name, split, train.parent.parent.name, "sbert", source="real").load()
+                    features.locate(
+                        root, name, split, train.parent.parent.name, "sbert", source="real"
+                    ).load()
                 except DvtaError as error:
                     wrong += 1
                     typer.echo(f"wrong: {error}", err=True)
@@ -318,7 +351,9 @@ def data_check() -> None:
 def db_check() -> None:
     """Open the store and say what is in it."""
     store = _store()
-    typer.echo(f"{_settings().store.rpartition('@')[2]}: {len(store.studies())} studies, {len(store.trials())} trials")
+    typer.echo(
+        f"{_settings().store.rpartition('@')[2]}: {len(store.studies())} studies, {len(store.trials())} trials"
+    )
 
 
 @app.command()
@@ -350,7 +385,10 @@ def _existing(settings: Settings) -> Store | None:
     from orchestrator.errors import StoreError
     from orchestrator.store import Store
 
-    if settings.store.startswith("sqlite:///") and not Path(settings.store.removeprefix("sqlite:///")).exists():
+    if (
+        settings.store.startswith("sqlite:///")
+        and not Path(settings.store.removeprefix("sqlite:///")).exists()
+    ):
         return None
     try:
         return Store.open(settings.store, create=False)
@@ -377,14 +415,20 @@ def _check_names(names: list[str | None], values: Any) -> None:
     known = sorted({k for v in values for k in v.config})
     for name in names:
         if name and name not in known:
-            raise SettingsError(f"{name!r} is unknown{did_you_mean(name, known)}; allowed: {', '.join(known)}")
+            raise SettingsError(
+                f"{name!r} is unknown{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+            )
 
 
 def _print_plan(plan: Plan) -> None:
     from orchestrator.progress import duration
 
-    estimate = "" if plan.seconds is None or not plan.to_run else f", about {duration(plan.seconds)} on one worker"
-    lines = [f"{plan.cells} cells, {plan.distinct} distinct trials ({plan.seeds} seeds): {len(plan.to_run)} to run, {len(plan.done)} done, {len(plan.failed)} failed, {len(plan.leased)} leased{estimate}"]
+    estimate = (
+        "" if plan.seconds is None or not plan.to_run else f", about {duration(plan.seconds)} on one worker"
+    )
+    lines = [
+        f"{plan.cells} cells, {plan.distinct} distinct trials ({plan.seeds} seeds): {len(plan.to_run)} to run, {len(plan.done)} done, {len(plan.failed)} failed, {len(plan.leased)} leased{estimate}"
+    ]
     if plan.simulated:
         lines.append("visual features: simulated (no real ones in the data root; --source real forbids this)")
     lines += [f"{count} cannot be filled: {reason}" for reason, count in plan.missing.items()]

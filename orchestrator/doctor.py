@@ -17,7 +17,9 @@ def examine(settings: Settings) -> list[tuple[bool, str]]:
     """Return (is good, line) for versions, GPU, data root, store and MLflow."""
     import torch
 
-    versions = ", ".join(f"{k} {v}" for k, v in provenance.collect().items() if k not in ("git_commit", "host"))
+    versions = ", ".join(
+        f"{k} {v}" for k, v in provenance.collect().items() if k not in ("git_commit", "host")
+    )
     lines = [(sys.version_info >= (3, 11), f"versions: {versions}")]
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none, trials run on the CPU"
     lines.append((True, f"GPU: {gpu}; {os.cpu_count()} CPUs"))

@@ -89,7 +89,9 @@ class Mirror:
             client.log_batch(run_id, metrics=metrics[start : start + BATCH])
         if state.is_finished:
             tags = {**attempt.worker, "state": state.value, "error": attempt.error or ""}
-            client.log_batch(run_id, tags=[RunTag(f"dvta.{k}", str(v)[:5000]) for k, v in tags.items() if v != ""])
+            client.log_batch(
+                run_id, tags=[RunTag(f"dvta.{k}", str(v)[:5000]) for k, v in tags.items() if v != ""]
+            )
             status = "FINISHED" if state is not State.FAILED else "FAILED"
             client.set_terminated(run_id, status=status, end_time=int((attempt.finished or 0) * 1000))
         self._store.note_mirrored(attempt.id, run_id, last, state.value)
@@ -173,5 +175,3 @@ class MirrorThread:
                 self._down = True
             if self._ended.wait(self.SECONDS):
                 return
-
-

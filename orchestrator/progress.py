@@ -39,7 +39,7 @@ class SweepProgress:
     def __init__(self, console: Console, total: int, varying: tuple[str, ...], *, source: str) -> None:
         self._console, self._total, self._varying = console, total, varying
         self._running: dict[str, _Running] = {}
-        self._ended = {state: 0 for state in State}
+        self._ended = dict.fromkeys(State, 0)
         self._began = time.monotonic()
         self._line_at = self._began
         note = " · [yellow]simulated data[/yellow]" if source == "simulated" else ""

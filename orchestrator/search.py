@@ -50,10 +50,12 @@ class Dimension:
     def suggest(self, trial: optuna.Trial) -> Scalar:
         """Return the sampler's value."""
         if self.kind == "categorical":
-            return trial.suggest_categorical(self.name, list(self.choices))  # type: ignore[no-any-return]
+            return trial.suggest_categorical(self.name, list(self.choices))
         if self.kind == "int":
             step = int(self.step or 1)
-            return trial.suggest_int(self.name, int(self.low or 0), int(self.high or 0), step=step, log=self.log)
+            return trial.suggest_int(
+                self.name, int(self.low or 0), int(self.high or 0), step=step, log=self.log
+            )
         assert self.low is not None
         assert self.high is not None
         return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)

@@ -93,8 +93,8 @@ class Spec(_Strict):
     profiles: dict[str, Point] = {}
     profile: str | None = None
     source: Literal["auto", "real", "simulated"] = "auto"
-    resources: Resources = Resources()
-    checkpoint: Checkpoint = Checkpoint()
+    resources: Resources = Field(default_factory=Resources)
+    checkpoint: Checkpoint = Field(default_factory=Checkpoint)
     lease_seconds: float = Field(60.0, ge=3)
     precision: Literal["fp32", "bf16"] = "fp32"
     search: Search | None = None
@@ -148,7 +148,11 @@ def load_spec(path: Path, *, profile: str | None = None, overrides: Mapping[str,
     if profile is not None:
         raw["profile"] = profile
     forced = {k: yaml.safe_load(v) for k, v in (overrides or {}).items()}
-    chosen = (raw.get("profiles") or {}).get(raw.get("profile"), {}) if isinstance(raw.get("profiles"), dict) else {}
+    chosen = (
+        (raw.get("profiles") or {}).get(raw.get("profile"), {})
+        if isinstance(raw.get("profiles"), dict)
+        else {}
+    )
     if "seeds" in forced or (isinstance(chosen, dict) and "seeds" in chosen):
         raw["seeds"] = forced.pop("seeds", None) or chosen.get("seeds")
     if isinstance(raw.get("profiles"), dict):
@@ -185,7 +189,9 @@ class _Problems:
     def add_pydantic(self, error: Any) -> None:
         where = tuple(p for p in error["loc"] if p not in ("int", "str"))
         if error["type"] == "extra_forbidden":
-            model = {"resources": Resources, "checkpoint": Checkpoint, "search": Search}.get(str(where[0]), Spec)
+            models: dict[str, type[BaseModel]] = {"resources": Resources, "checkpoint": Checkpoint, "search": Search}.get(
+                str(where[0]), Spec
+            )
             allowed = [n for n in model.model_fields if n not in ("forced", "text")]
             message = f"unknown key{did_you_mean(where[-1], allowed)}; allowed: {', '.join(allowed)}"
         else:
@@ -220,7 +226,10 @@ class _Checker:
         chosen = raw.get("profile")
         if chosen is not None and chosen not in out["profiles"]:
             known = ", ".join(out["profiles"]) or "none"
-            self._problems.add(("profile",), f"{chosen!r} is unknown{did_you_mean(chosen, out['profiles'])}; allowed: {known}")
+            self._problems.add(
+                ("profile",),
+                f"{chosen!r} is unknown{did_you_mean(chosen, out['profiles'])}; allowed: {known}",
+            )
         for key in ("include", "exclude"):
             points = raw.get(key) if isinstance(raw.get(key), list) else []
             out[key] = [self._point((key, i), p) for i, p in enumerate(points or [])]
@@ -276,7 +285,9 @@ class _Checker:
                 if len(parts) == 1:
                     out[names].append(self._value(place, parts[0], value))
                 elif not isinstance(value, list) or len(value) != len(parts):
-                    self._problems.add(place, f"{value!r} is not allowed here: a list of {len(parts)} values is ({names})")
+                    self._problems.add(
+                        place, f"{value!r} is not allowed here: a list of {len(parts)} values is ({names})"
+                    )
                 else:
                     out[names].append([self._value(place, n, v) for n, v in zip(parts, value, strict=True)])
         return out
@@ -284,7 +295,9 @@ class _Checker:
     def _value(self, where: tuple[Any, ...], name: str, value: Any) -> Any:
         if name not in self._types:
             names = sorted(self._types)
-            self._problems.add(where, f"unknown name {name!r}{did_you_mean(name, names)}; allowed: {', '.join(names)}")
+            self._problems.add(
+                where, f"unknown name {name!r}{did_you_mean(name, names)}; allowed: {', '.join(names)}"
+            )
             return value
         kind = self._types[name]
         if isinstance(value, str) and kind is float:
@@ -325,7 +338,10 @@ class _Checker:
 
     def _methods(self, out: Mapping[str, Any]) -> None:
         """Build the options of every named method once, so that impossible values are found now."""
-        for where, point in (("defaults", out["defaults"]), *((f"profiles.{n}", p) for n, p in out["profiles"].items())):
+        for where, point in (
+            ("defaults", out["defaults"]),
+            *((f"profiles.{n}", p) for n, p in out["profiles"].items()),
+        ):
             merged = {**out["defaults"], **point}
             try:
                 method = METHODS.get(merged.get("method", "dvta"))
@@ -345,7 +361,9 @@ def _expected(kind: Any) -> str:
         return "one of " + ", ".join(map(str, typing.get_args(kind)))
     if isinstance(kind, types.UnionType):
         return " or ".join(_expected(k) for k in typing.get_args(kind))
-    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(kind, str(kind))
+    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(
+        kind, str(kind)
+    )
 
 
 def _hint(kind: Any, value: Any) -> str:

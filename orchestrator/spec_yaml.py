@@ -27,7 +27,9 @@ class Document:
     def where(self, place: Path_) -> str:
         """Return a place as ``grid.gamma[2] (line 7)``."""
         shown = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
-        known = next((self.lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.lines), None)
+        known = next(
+            (self.lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.lines), None
+        )
         return f"{shown or 'the file'} (line {known})" if known else shown or "the file"
 
 

@@ -89,7 +89,10 @@ def run_study(
     study_id = store.save_study(spec.study, spec.text, study.slots if spec.search is None else [])
     trials: TrialSource
     if spec.search is None:
-        trials, total = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done)), len(plan.to_run)
+        trials, total = (
+            PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done)),
+            len(plan.to_run),
+        )
     else:
         trials = _search(study, store, settings, study_id)
         total = trials.total()
@@ -137,7 +140,10 @@ def _varying(plan: Plan) -> tuple[str, ...]:
     """Return the configuration names in which the plan's trials differ."""
     configs = [t.config() for t in plan.to_run]
     names = {n for c in configs for n in c} - {"data_digest", "revision"}
-    return tuple(sorted(n for n in names if len({text(c.get(n)) for c in configs}) > 1)) or ("dataset", "split")
+    return tuple(sorted(n for n in names if len({text(c.get(n)) for c in configs}) > 1)) or (
+        "dataset",
+        "split",
+    )
 
 
 def _search(study: Study, store: Store, settings: Settings, study_id: int) -> SearchTrials:
@@ -168,7 +174,8 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
         store.add_slots(study_id, [Slot("grid", label, "accuracy", trial) for trial in trials])
 
     dimensions = tuple(
-        Dimension(n, a.type, a.low, a.high, a.log, a.step, tuple(a.choices), a.when) for n, a in search.space.items()
+        Dimension(n, a.type, a.low, a.high, a.log, a.step, tuple(a.choices), a.when)
+        for n, a in search.space.items()
     )
     return SearchTrials(
         store,

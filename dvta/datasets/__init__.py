@@ -7,12 +7,12 @@ import functools
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dvta.errors import DataError, UnknownNameError, did_you_mean
 from dvta.registry import Registry
-
 
 SHIPPED = ("ntu60", "ntu120", "pku", "cmu")
 PACKAGED_TEXT = "all-MiniLM-L6-v2"
@@ -73,8 +73,12 @@ class Dataset:
         missing = {"class_names", "contexts", "splits"} - values.keys()
         if missing:
             raise DataError(f"{path}: missing {', '.join(sorted(missing))}")
-        lists = {k: tuple(values.get(k, ())) for k in ("class_names", "contexts", "verbs", "nouns")}
-        splits = {k: {s: tuple(ids) for s, ids in values.get(k, {}).items()} for k in ("splits", "validation")}
+        lists: dict[str, Any] = {
+            k: tuple(values.get(k, ())) for k in ("class_names", "contexts", "verbs", "nouns")
+        }
+        splits: dict[str, Any] = {
+            k: {s: tuple(ids) for s, ids in values.get(k, {}).items()} for k in ("splits", "validation")
+        }
         return cls(name=name, where=values.get("where", ""), **lists, **splits)
 
 

@@ -56,7 +56,9 @@ class StandIn:
         rng = self._rng(dataset.name, visual, "map")
         signal = np.concatenate([_standard(text["labels"]), 0.6 * _standard(text["contexts"])], axis=1)
         width = 512
-        hidden = np.tanh(GAIN * signal @ rng.normal(size=(signal.shape[1], width)) / math.sqrt(signal.shape[1]))
+        hidden = np.tanh(
+            GAIN * signal @ rng.normal(size=(signal.shape[1], width)) / math.sqrt(signal.shape[1])
+        )
         means = _standard(hidden @ rng.normal(size=(width, self.visual_dim)) / math.sqrt(width))
         means += self.class_noise * rng.normal(size=means.shape)
         train = self._draw(dataset, visual, "train", means, split.seen, self.train_per_class)
@@ -70,7 +72,13 @@ class StandIn:
         }  # fmt: skip
 
     def _draw(
-        self, dataset: Dataset, visual: str, part: str, means: np.ndarray, classes: tuple[int, ...], count: int
+        self,
+        dataset: Dataset,
+        visual: str,
+        part: str,
+        means: np.ndarray,
+        classes: tuple[int, ...],
+        count: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         blocks = []
         for c in classes:

@@ -203,8 +203,12 @@ class DVTA(Method):
         options = options or DVTAOptions()
         self.options = options
         deep = options.visual_projector == "deep"
-        self.visual_projector = VisualProjector(visual_dim, text_dim) if deep else nn.Linear(visual_dim, text_dim)
-        self.text_projector = nn.Linear(text_dim, text_dim) if options.text_projector == "linear" else nn.Identity()
+        self.visual_projector = (
+            VisualProjector(visual_dim, text_dim) if deep else nn.Linear(visual_dim, text_dim)
+        )
+        self.text_projector = (
+            nn.Linear(text_dim, text_dim) if options.text_projector == "linear" else nn.Identity()
+        )
         self.metric = MetricNetwork(text_dim) if options.aa else None
         both = options.aa and not options.tau_shared and not options.aa_only
         temperatures = torch.full((2 if both else 1,), options.tau)

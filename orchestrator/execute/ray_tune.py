@@ -133,8 +133,8 @@ class _Worker(tune.Trainable):
 
     def _load(self, digest: str) -> FeatureSet:
         if digest not in self._features:
-            (ref,) = ray.get(self._board.get.remote(digest))
-            self._features[digest] = ray.get(ref)
+            refs: Any = ray.get(self._board.get.remote(digest))
+            self._features[digest] = ray.get(refs[0])
             if len(self._features) > self.KEPT:
                 self._features.popitem(last=False)
         self._features.move_to_end(digest)
@@ -154,7 +154,7 @@ class _Feed(_Here, Searcher):
     def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         if self.error is not None or self._jobs.stopping:
             return Searcher.FINISHED
         try:

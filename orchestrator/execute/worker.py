@@ -102,9 +102,7 @@ class Attempt:
         trial = self.trial
         options = {name: value for name, value in trial.options.items() if value is not None}
         torch.manual_seed(trial.seed)
-        method = build(
-            trial.method, visual_dim=features.visual_dim, text_dim=features.text_dim, **options
-        )
+        method = build(trial.method, visual_dim=features.visual_dim, text_dim=features.text_dim, **options)
         saved = self._checkpoints.newest()
         self._fit = fit(
             method,

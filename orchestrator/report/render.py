@@ -38,7 +38,9 @@ def print_rich(table: Table, console: Console) -> None:
         shown.add_row(row, *(_cell(table.numbers[row, c]) for c in table.columns))
     console.print(shown)
     for line in table.caption:
-        console.print(Text(line, style="bold yellow" if line.startswith("SIMULATED") else "dim"), soft_wrap=True)
+        console.print(
+            Text(line, style="bold yellow" if line.startswith("SIMULATED") else "dim"), soft_wrap=True
+        )
 
 
 def _cell(number: Number) -> str:
@@ -105,7 +107,9 @@ def _json(table: Table) -> str:
 
 def _html(table: Table) -> str:
     head, *body = [[html.escape(c) for c in row] for row in _grid(table)]
-    rows = "\n".join("<tr><th>" + row[0] + "</th>" + "".join(f"<td>{c}</td>" for c in row[1:]) + "</tr>" for row in body)
+    rows = "\n".join(
+        "<tr><th>" + row[0] + "</th>" + "".join(f"<td>{c}</td>" for c in row[1:]) + "</tr>" for row in body
+    )
     notes = "\n".join(f"<p>{html.escape(line)}</p>" for line in table.caption)
     return (
         f'<!doctype html><meta charset="utf-8"><title>{html.escape(table.title)}</title>\n'

@@ -53,7 +53,9 @@ class Table:
     simulated: bool
 
 
-def build_table(values: Sequence[CellValue], *, protocol: str, study: str, layout: Layout | None = None) -> Table:
+def build_table(
+    values: Sequence[CellValue], *, protocol: str, study: str, layout: Layout | None = None
+) -> Table:
     """Pivot a table's or grid's stored values.
 
     Args:
@@ -79,7 +81,10 @@ def build_table(values: Sequence[CellValue], *, protocol: str, study: str, layou
             numbers[row, column] = number
     caption = [PROTOCOLS[protocol], f"study {study}; accuracy in %, mean ± standard deviation over n seeds"]
     if simulated:
-        caption.insert(0, "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper")
+        caption.insert(
+            0,
+            "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper",
+        )
     shared = _shared(values)
     if shared:
         caption.append("all trials: " + ", ".join(f"{k} {text(v)}" for k, v in shared.items()))
@@ -89,10 +94,14 @@ def build_table(values: Sequence[CellValue], *, protocol: str, study: str, layou
     for missing in dict.fromkeys(n.missing for n in numbers.values() if n.missing):
         caption.append(f"—: {missing}")
     title = f"{layout.name.replace('table', 'Table ')}: {layout.title}" if layout else f"Study {study}"
-    return Table(title + (" (simulated)" if simulated else ""), tuple(caption), "", rows, columns, numbers, simulated)
+    return Table(
+        title + (" (simulated)" if simulated else ""), tuple(caption), "", rows, columns, numbers, simulated
+    )
 
 
-def pivot(values: Sequence[CellValue], rows: str, columns: Sequence[str], *, protocol: str, study: str) -> Table:
+def pivot(
+    values: Sequence[CellValue], rows: str, columns: Sequence[str], *, protocol: str, study: str
+) -> Table:
     """Pivot by configuration names: one row a value of ``rows``, one column a combination of ``columns``."""
     relabelled = [
         dataclasses.replace(

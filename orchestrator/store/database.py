@@ -40,9 +40,13 @@ class Database:
             path = Path(parsed.database or "") if self.sqlite else None
             if path is not None and not path.exists():
                 if not create:
-                    raise StoreError(f"store {self.shown}: nothing was run yet; start with: dvta-orch sweep SPEC")
+                    raise StoreError(
+                        f"store {self.shown}: nothing was run yet; start with: dvta-orch sweep SPEC"
+                    )
                 path.parent.mkdir(parents=True, exist_ok=True)
-            arguments: dict[str, Any] = {"connect_args": {"timeout": 60}} if self.sqlite else {"pool_pre_ping": True}
+            arguments: dict[str, Any] = (
+                {"connect_args": {"timeout": 60}} if self.sqlite else {"pool_pre_ping": True}
+            )
             self.engine = sa.create_engine(parsed, **arguments)
         except (ArgumentError, ImportError, OSError) as error:
             raise StoreError(f"store {url.rpartition('@')[2]}: {error}") from error
@@ -69,7 +73,8 @@ class Database:
             reraise=True,
         )
         try:
-            return retrying(self._once, work)
+            done: T = retrying(self._once, work)
+            return done
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.shown}: failed {doing} ({_first_line(error)})") from error
 

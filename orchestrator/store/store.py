@@ -75,9 +75,15 @@ class Store:
 
         def work(session: Session) -> None:
             for slot in slots:
-                same = (CellRow.study_id == study_id, CellRow.table_name == slot.table, CellRow.row == slot.row)
+                same = (
+                    CellRow.study_id == study_id,
+                    CellRow.table_name == slot.table,
+                    CellRow.row == slot.row,
+                )
                 keys = sa.select(TrialRow.id).where(TrialRow.key == (slot.trial.key if slot.trial else ""))
-                session.execute(sa.delete(CellRow).where(*same, CellRow.col == slot.column, CellRow.trial_id.in_(keys)))
+                session.execute(
+                    sa.delete(CellRow).where(*same, CellRow.col == slot.column, CellRow.trial_id.in_(keys))
+                )
             self._add_slots(session, study_id, slots)
 
         self._db.write("adding tuned cells", work)
@@ -116,7 +122,9 @@ class Store:
             query = query.where(Study.id.in_(sa.select(CellRow.study_id).where(CellRow.table_name == table)))
         found = self._read(query.limit(1))
         if not found:
-            what = " ".join(x for x in (f"study {name!r}" if name else "", f"table {table!r}" if table else "") if x)
+            what = " ".join(
+                x for x in (f"study {name!r}" if name else "", f"table {table!r}" if table else "") if x
+            )
             have = ", ".join(n for _, n, _ in self.studies()) or "none"
             raise StoreError(f"nothing stored for {what or 'any study'}; studies here: {have}")
         return found[0][0], found[0][1]
@@ -127,7 +135,11 @@ class Store:
         """Return the newest attempt of every trial of ``keys`` that was ever attempted."""
         found: dict[str, TrialStatus] = {}
         newest = _newest(TrialRow.id)
-        last = sa.select(sa.func.max(EpochMetric.epoch)).where(EpochMetric.attempt_id == AttemptRow.id).scalar_subquery()
+        last = (
+            sa.select(sa.func.max(EpochMetric.epoch))
+            .where(EpochMetric.attempt_id == AttemptRow.id)
+            .scalar_subquery()
+        )
         for chunk in _chunks(keys):
             query = (
                 sa.select(
@@ -171,7 +183,10 @@ class Store:
             session.execute(sa.select(TrialRow.id).where(TrialRow.id == trial_id).with_for_update())
             now = self._db.now(session)
             newest = session.scalar(
-                sa.select(AttemptRow).where(AttemptRow.trial_id == trial_id).order_by(AttemptRow.id.desc()).limit(1)
+                sa.select(AttemptRow)
+                .where(AttemptRow.trial_id == trial_id)
+                .order_by(AttemptRow.id.desc())
+                .limit(1)
             )
             if newest is not None:
                 state = State(newest.state)
@@ -180,7 +195,9 @@ class Store:
                 if not state.is_finished:
                     newest.state, newest.owner = State.RUNNING, owner
                     newest.lease_until, newest.restarts = now + lease_seconds, newest.restarts + 1
-                    last = sa.select(sa.func.max(EpochMetric.epoch)).where(EpochMetric.attempt_id == newest.id)
+                    last = sa.select(sa.func.max(EpochMetric.epoch)).where(
+                        EpochMetric.attempt_id == newest.id
+                    )
                     epoch = session.scalar(last) or 0
                     return Claim(newest.id, newest.number, True, epoch, newest.restarts)
                 if not fresh:
@@ -208,7 +225,11 @@ class Store:
         """Extend leases; return the attempts whose lease is somebody else's by now."""
 
         def work(session: Session) -> set[int]:
-            mine = (AttemptRow.id.in_(attempt_ids), AttemptRow.owner == owner, AttemptRow.state == State.RUNNING)
+            mine = (
+                AttemptRow.id.in_(attempt_ids),
+                AttemptRow.owner == owner,
+                AttemptRow.state == State.RUNNING,
+            )
             held = set(session.scalars(sa.select(AttemptRow.id).where(*mine)))
             until = self._db.now(session) + lease_seconds
             session.execute(sa.update(AttemptRow).where(AttemptRow.id.in_(held)).values(lease_until=until))
@@ -280,7 +301,9 @@ class Store:
     def _mine(self, session: Session, attempt_id: int, owner: str) -> AttemptRow:
         attempt = session.get(AttemptRow, attempt_id, with_for_update=True)
         if attempt is None or attempt.owner != owner or attempt.state != State.RUNNING:
-            raise LeaseLostError(f"attempt {attempt_id} is not this driver's any more; what it reports is dropped")
+            raise LeaseLostError(
+                f"attempt {attempt_id} is not this driver's any more; what it reports is dropped"
+            )
         return attempt
 
     def _finish(self, session: Session, attempt: AttemptRow, outcome: Outcome) -> None:
@@ -311,7 +334,7 @@ class Store:
                 .where(TrialRow.key.in_(chunk), AttemptRow.state == State.DONE)
                 .order_by(AttemptRow.id)
             )
-            found.update({key: results for key, results in self._read(query)})
+            found.update(dict(self._read(query)))
         return found
 
     def cells(self, study_id: int, table: str | None = None) -> list[CellValue]:
@@ -332,7 +355,11 @@ class Store:
     def trials(self, where: Mapping[str, Any] | None = None, limit: int | None = None) -> list[CellValue]:
         """Return stored trials with their newest attempt; ``where`` filters by configuration."""
         newest = _newest(TrialRow.id)
-        query = sa.select(TrialRow, AttemptRow).outerjoin(AttemptRow, AttemptRow.id == newest).order_by(TrialRow.id)
+        query = (
+            sa.select(TrialRow, AttemptRow)
+            .outerjoin(AttemptRow, AttemptRow.id == newest)
+            .order_by(TrialRow.id)
+        )
         for name, value in (where or {}).items():
             if name == "key":
                 query = query.where(TrialRow.key.startswith(str(value)))
@@ -350,11 +377,10 @@ class Store:
             .where(EpochMetric.attempt_id == attempt_id, EpochMetric.epoch > after)
             .order_by(EpochMetric.epoch)
         )
-        found: dict[int, EpochRow] = {}
+        metrics: dict[tuple[int, float], dict[str, float]] = {}
         for epoch, time, metric, value in self._read(query):
-            row = found.setdefault(epoch, EpochRow(epoch, time, {}))
-            dict.__setitem__(row.metrics, metric, value)  # type: ignore[arg-type]
-        return list(found.values())
+            metrics.setdefault((epoch, time), {})[metric] = value
+        return [EpochRow(epoch, time, found) for (epoch, time), found in metrics.items()]
 
     def per_class(self, attempt_id: int, protocol: str) -> dict[int, tuple[int, int]]:
         """Return class id -> (correct, total)."""
@@ -405,7 +431,7 @@ class Store:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _read(self, query: sa.Select[Any]) -> list[Any]:
+    def _read(self, query: Any) -> list[Any]:
         return self._db.write("reading", lambda session: list(session.execute(query)))
 
     def _insert(self, table: type) -> Any:
@@ -433,7 +459,8 @@ def to_trial(row: TrialRow) -> Trial:
     """Return the trial a row describes."""
     names = [c for c in COLUMNS if c != "key"]
     groups = {"options": row.options, "training": row.training, "stand_in": row.stand_in}
-    return Trial(**{name: getattr(row, name) for name in names}, **groups)
+    values: dict[str, Any] = {name: getattr(row, name) for name in names} | groups
+    return Trial(**values)
 
 
 def _newest(trial_id: Any, state: State | None = None) -> Any:

@@ -17,7 +17,13 @@ METHODS = {
     "CADA-VAE": "cada_vae", "SynSE": "synse", "SMIE": "smie", "PURLS": "purls", "DVTA": "dvta",
 }  # fmt: skip
 DATASETS = {"ntu60": "NTU-60", "ntu120": "NTU-120", "pku": "PKU-MMD"}
-ENCODERS = {"st-gcn": "st_gcn", "shift-gcn": "shift_gcn", "ctr-gcn": "ctr_gcn", "sentence-bert": "sbert", "clip": "clip"}
+ENCODERS = {
+    "st-gcn": "st_gcn",
+    "shift-gcn": "shift_gcn",
+    "ctr-gcn": "ctr_gcn",
+    "sentence-bert": "sbert",
+    "clip": "clip",
+}
 SMIE_SPLITS = {
     "ntu60": ["smie_1", "smie_2", "smie_3"],
     "ntu120": ["smie_4", "smie_5", "smie_6"],
@@ -107,7 +113,7 @@ Translated = tuple[str, str, list[dict[str, Any]]]
 def _place(row: dict[str, Any], visual: str, **config: Any) -> list[dict[str, Any]]:
     """Return one configuration a split: the row's own, or those it averages over."""
     dataset = row["dataset"]
-    one = row.get("split_id", row["split"] if "split" in row else "average")
+    one = row.get("split_id", row.get("split", "average"))
     splits = SMIE_SPLITS[dataset] if one == "average" or "averaged_over" in row else [one]
     base = {"method": "dvta", "dataset": dataset, "visual": visual, "text": "sbert", **config}
     return [{**base, "split": split} for split in splits]
@@ -145,7 +151,11 @@ def _table4(row: dict[str, Any]) -> Translated:
         "visual_projector": "deep" if row["visual_projector"] else "linear",
         "text_projector": "linear" if row["semantic_projector"] else "identity",
     }
-    return f"({row['row']}) {' + '.join(parts) or 'none'}", DATASETS[row["dataset"]], _place(row, "st_gcn", **config)
+    return (
+        f"({row['row']}) {' + '.join(parts) or 'none'}",
+        DATASETS[row["dataset"]],
+        _place(row, "st_gcn", **config),
+    )
 
 
 def _table5(row: dict[str, Any]) -> Translated:
