@@ -189,9 +189,12 @@ class _Problems:
     def add_pydantic(self, error: Any) -> None:
         where = tuple(p for p in error["loc"] if p not in ("int", "str"))
         if error["type"] == "extra_forbidden":
-            models: dict[str, type[BaseModel]] = {"resources": Resources, "checkpoint": Checkpoint, "search": Search}.get(
-                str(where[0]), Spec
-            )
+            models: dict[str, type[BaseModel]] = {
+                "resources": Resources,
+                "checkpoint": Checkpoint,
+                "search": Search,
+            }
+            model = models.get(str(where[0]), Spec)
             allowed = [n for n in model.model_fields if n not in ("forced", "text")]
             message = f"unknown key{did_you_mean(where[-1], allowed)}; allowed: {', '.join(allowed)}"
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dvta.skeleton.acclaim import axis_rotation
 from dvta.skeleton.lines import Lines, SkeletonError, shown
 
 #: points of CMU's BVH conversion in NTU order; ``X_end`` is the end site below joint X. ``LThumb``
@@ -68,7 +69,7 @@ class Bvh:
                     # a joint's own position channels stand in the place of its offset
                     shift[:, _POSITION[channel]] = values
                 else:
-                    turn = turn @ _axis_rotation(_ROTATION[channel], np.deg2rad(values))
+                    turn = turn @ axis_rotation(_ROTATION[channel], np.deg2rad(values))
             if node.parent < 0:
                 places[:, index], turns[:, index] = shift, turn
             else:
@@ -220,13 +221,3 @@ def _motion_header(lines: Lines) -> tuple[int, float]:
     if not 1e-4 <= frame_time <= 10:
         raise lines.error(f"the frame time is {frame_time} seconds; allowed: 0.0001 to 10")
     return frames, frame_time
-
-
-def _axis_rotation(axis: int, angle: np.ndarray) -> np.ndarray:
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.zeros((len(angle), 3, 3))
-    turn[:, axis, axis] = 1
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    turn[:, i, i] = turn[:, j, j] = cos
-    turn[:, i, j], turn[:, j, i] = -sin, sin
-    return turn
