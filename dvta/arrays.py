@@ -3,12 +3,56 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
+from tokenize import TokenError
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
 
 from dvta.errors import DataError
+
+
+def header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and type of a ``.npy`` file of numbers, after comparing its header with its size.
+
+    Raises:
+        DataError: the file is missing, is no array, holds objects, or is shorter or longer than promised.
+    """
+    try:
+        with path.open("rb") as file:
+            shape, dtype, start = stream_header(file)
+            size = path.stat().st_size
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a NumPy array file ({error})") from error
+    if dtype.hasobject or dtype.kind not in "fiu":
+        raise DataError(f"{path}: holds {dtype}, allowed: numbers (objects are never loaded)")
+    promised = start + dtype.itemsize * math.prod(shape)
+    if promised != size:
+        raise DataError(
+            f"{path}: its header promises shape {shape} ({promised} bytes), the file has {size} bytes"
+        )
+    return shape, dtype
+
+
+def stream_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Read an array's header from an open file: shape, type and the number of header bytes.
+
+    Raises:
+        ValueError: there is no readable header.
+    """
+    try:
+        version = npy.read_magic(file)
+        parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = parse(file)
+    except (EOFError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError, TokenError) as error:
+        raise ValueError(str(error)) from error
+    if any(n < 0 for n in shape):
+        raise ValueError(f"negative shape {shape}")
+    return tuple(int(n) for n in shape), dtype, file.tell()
 
 
 def read(path: Path, kind: str, ndim: int | tuple[int, ...]) -> np.ndarray:
@@ -23,23 +67,9 @@ def read(path: Path, kind: str, ndim: int | tuple[int, ...]) -> np.ndarray:
         DataError: the file is missing, is no array, holds objects, or has another size, shape or type.
     """
     allowed = (ndim,) if isinstance(ndim, int) else ndim
-    try:
-        with path.open("rb") as file:
-            version = npy.read_magic(file)
-            header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = header(file)
-            start = file.tell()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (ValueError, OSError, EOFError, SyntaxError) as error:
-        raise DataError(f"{path}: not a NumPy array file ({error})") from error
-    if dtype.hasobject or dtype.kind not in "fiu" or (kind == "int" and dtype.kind == "f"):
-        raise DataError(f"{path}: holds {dtype}, allowed: {kind} numbers (objects are never loaded)")
-    size = start + dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
-    if size != path.stat().st_size:
-        raise DataError(
-            f"{path}: its header promises shape {shape} ({size} bytes), the file has {path.stat().st_size} bytes"
-        )
+    shape, dtype = header(path)
+    if kind == "int" and dtype.kind == "f":
+        raise DataError(f"{path}: holds {dtype}, allowed: {kind} numbers")
     if len(shape) not in allowed:
         raise DataError(f"{path}: shape {shape}, allowed: {' or '.join(map(str, allowed))} axes")
     array = np.load(path, allow_pickle=False)

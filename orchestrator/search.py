@@ -194,10 +194,14 @@ class SearchTrials:
             storage=storage,
             load_if_exists=True,
             direction="maximize",
-            sampler=_sampler(settings),
+            sampler=_sampler(settings, settings.seed),
             pruner=_pruner(settings.pruner),
         )
-        if not study.get_trials(deepcopy=False):
+        asked = len(study.get_trials(deepcopy=False))
+        if asked:
+            # a sampler started again with the same seed would repeat its first suggestions
+            study.sampler = _sampler(settings, settings.seed + asked)
+        else:
             for values in settings.enqueue:
                 study.enqueue_trial(dict(values), skip_if_exists=True)
         target = settings.trials
@@ -296,8 +300,7 @@ def _values(frozen: FrozenTrial, dimensions: Iterable[Dimension]) -> dict[str, S
     return {d.name: frozen.params[d.name] for d in dimensions if d.name in frozen.params}
 
 
-def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
-    seed = settings.seed
+def _sampler(settings: SearchSettings, seed: int) -> optuna.samplers.BaseSampler:
     grid: dict[str, Sequence[Any]] = {d.name: d.grid() for d in settings.dimensions}
     samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
         "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),

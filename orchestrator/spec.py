@@ -332,6 +332,8 @@ class _Checker:
         for where, dataset, split in pairs:
             try:
                 owner = dataset or base.get("dataset") or only
+                if not all(x is None or isinstance(x, str) for x in (dataset, split, owner)):
+                    continue  # reported as a value of the wrong type
                 if dataset is not None:
                     datasets.get(dataset)
                 if split is not None and owner is not None:

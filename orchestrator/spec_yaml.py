@@ -61,7 +61,7 @@ def read_yaml(path: Path, _seen: tuple[Path, ...] = ()) -> Document:
 
 
 def _walk(node: yaml.Node, place: Path_, document: Document) -> None:
-    document.lines[place] = node.start_mark.line + 1
+    document.lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

@@ -12,7 +12,9 @@ import dataclasses
 import logging
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -244,8 +246,13 @@ class RayTuneExecutor:
             ClusterError: the cluster cannot be reached, or no node can ever hold a trial.
         """
         ours = not ray.is_initialized()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         if ours:
             connect(self._address)
+            if threading.current_thread() is threading.main_thread():
+                # Ray exits at SIGTERM; the driver's own handler stops in good order
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
         folder = Path(tempfile.mkdtemp(prefix="dvta-orch-tune-"))
         try:
             check_resources(self._resources)

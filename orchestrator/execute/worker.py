@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 import traceback
@@ -90,6 +91,7 @@ class Attempt:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._worker = {
             "host": platform.node(),
+            "pid": os.getpid(),
             "device": torch.cuda.get_device_name() if device == "cuda" else (platform.processor() or "cpu"),
             "threads": torch.get_num_threads(),
             "precision": self.job.precision,

@@ -1,0 +1,256 @@
+"""The command line from outside: real processes, real Ray, real MLflow, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+SPEC = """
+study: e2e
+defaults: {dataset: pku, split: smie_7, visual: st_gcn, preset: official, train_per_class: 2, test_per_class: 4,
+           batch_size: 32, lr: 0.001, epochs: EPOCHS}
+grid: {gamma: [0.01, 0.5], sde: [false, true]}
+seeds: 1
+checkpoint: {every_seconds: 0}
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Work in an empty folder with its own stores."""
+    for name in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_spec(epochs: int = 4, extra: str = "") -> Path:
+    path = Path("spec.yaml")
+    path.write_text(SPEC.replace("EPOCHS", str(epochs)) + extra)
+    return path
+
+
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from orchestrator.cli import app; app()", *arguments]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
+
+
+def run(*arguments: str, code: int = 0, **environment: str) -> str:
+    process = start(*arguments, **environment)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, f"{out}\n{err}"
+    return out + err
+
+
+def query(sql: str) -> list[tuple]:
+    with sqlite3.connect(f"file:{Path('runs/dvta.db').resolve()}?mode=ro", uri=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def wait_for(condition, seconds: float = 120.0):
+    """Poll until a condition holds; a missing or busy database counts as not yet."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            found = condition()
+        except (sqlite3.Error, OSError):
+            found = None
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("the condition never held")
+
+
+def assert_every_trial_once(epochs: int, trials: int = 4) -> None:
+    assert query("SELECT count(*) FROM trial")[0][0] == trials
+    done = query("SELECT trial_id, count(*) FROM attempt WHERE state = 'done' GROUP BY trial_id")
+    assert [n for _, n in done] == [1] * trials
+    counts = query(
+        "SELECT count(*), count(DISTINCT epoch), min(epoch), max(epoch) FROM epoch_metric m "
+        "JOIN attempt a ON a.id = m.attempt_id WHERE a.state = 'done' AND metric = 'loss' GROUP BY attempt_id"
+    )
+    assert counts == [(epochs, epochs, 1, epochs)] * trials
+
+
+def mlflow_points() -> list[tuple[int, int]]:
+    """Return (points, distinct steps) of the loss of every attempt's run."""
+    with sqlite3.connect(f"file:{Path('runs/mlflow.db').resolve()}?mode=ro", uri=True) as connection:
+        return connection.execute(
+            "SELECT count(*), count(DISTINCT step) FROM metrics WHERE key = 'loss' GROUP BY run_uuid"
+        ).fetchall()
+
+
+def test_a_sweep_in_this_process_and_its_reports(place):
+    spec = write_spec()
+    assert "4 to run" in run("plan", str(spec))
+    assert not Path("runs").exists()
+    assert "simulated" in run("sweep", str(spec), "--executor", "inline")
+    assert_every_trial_once(4)
+    assert "0 to run, 4 done" in run("sweep", str(spec), "--executor", "inline")
+    report = json.loads(run("report", "--rows", "gamma", "--cols", "sde", "--format", "json"))
+    assert report["simulated"]
+    assert {(c["row"], c["column"], c["n"]) for c in report["cells"]} == {
+        (g, s, 1) for g in ("0.01", "0.5") for s in ("false", "true")
+    }
+    for style in ("md", "latex", "csv", "html", "rich"):
+        assert "imulated" in run("report", "--format", style)
+    best = json.loads(run("report", "--protocol", "best", "--format", "json"))
+    assert "best epoch on the unseen test classes" in " ".join(best["caption"])
+    assert run("trials", "gamma=0.5").count("done") == 2
+    key = query("SELECT key FROM trial LIMIT 1")[0][0]
+    assert key in run("show", key[:12])
+    assert "e2e" in run("status")
+    assert mlflow_points() == [(4, 4)] * 4
+    assert "1 done" not in run("sweep", str(spec), "--executor", "inline", "--redo")
+    assert query("SELECT count(*) FROM attempt WHERE state = 'done'")[0][0] == 8
+
+
+def test_bad_input_is_one_message_code_2_and_writes_nothing(place):
+    Path("bad.yaml").write_text(
+        "study: bad\nsedes: 1\ndefaults: {split: 55/6, dataset: ntu60}\ngrid: {gamma: [x]}\n"
+    )
+    message = run("sweep", "bad.yaml", code=2)
+    assert "3 mistakes" in message
+    assert "Traceback" not in message
+    message = run("sweep", str(write_spec()), "--source", "real", code=2)
+    assert "missing train.npy" in message
+    assert "PKU-MMD" in message
+    assert "nothing was run yet" in run("report", code=2)
+    assert not Path("runs").exists()
+
+
+def test_a_trial_that_fails_is_named_and_stays_failed_until_retry(place):
+    spec = write_spec(extra="precision: fp32\n")
+    flags = ("--executor", "inline", "--set", "lr=1.0e+30")
+    out = run("sweep", str(spec), *flags, code=1)
+    assert "failed" in out
+    assert "loss became" in out
+    assert "4 failed" in run("sweep", str(spec), *flags, code=1)
+    assert query("SELECT DISTINCT error_kind FROM attempt") == [("non_finite",)]
+    run("sweep", str(spec), *flags, "--retry", "--fail-fast", code=1)
+    assert query("SELECT count(*) FROM attempt")[0][0] == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_kill_9_of_the_driver_loses_nothing(place, executor):
+    spec = write_spec(epochs=40)
+    first = start("sweep", str(spec), "--executor", executor)
+    wait_for(
+        lambda: (
+            query("SELECT 1 FROM epoch_metric WHERE epoch >= 3")
+            and list(Path("runs").glob("checkpoints/*/*/*/*.pt"))
+        )
+    )
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    before = query("SELECT id, state FROM attempt ORDER BY id")
+    assert "running" in {state for _, state in before}
+    run("sweep", str(spec), "--executor", executor)
+    assert_every_trial_once(40)
+    assert query("SELECT count(*), sum(restarts) > 0 FROM attempt") == [(4, 1)]
+    assert mlflow_points() == [(40, 40)] * 4
+    assert not list(Path("runs").glob("checkpoints/*/*/*/*.pt"))
+
+
+@pytest.mark.slow
+def test_a_stop_signal_leaves_a_resumable_sweep(place):
+    spec = write_spec(epochs=40)
+    first = start("sweep", str(spec))
+    wait_for(lambda: query("SELECT 1 FROM epoch_metric WHERE epoch >= 3"))
+    os.kill(first.pid, signal.SIGTERM)
+    out, err = first.communicate(timeout=120)
+    assert first.returncode == 130, out + err
+    assert "run the same command again" in err
+    assert query("SELECT count(*) FROM attempt WHERE state = 'running'") == [(0,)]
+    run("sweep", str(spec))
+    assert_every_trial_once(40)
+
+
+@pytest.mark.slow
+def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
+    spec = write_spec(epochs=40)
+    sweep = start("sweep", str(spec))
+    wait_for(lambda: query("SELECT 1 FROM epoch_metric WHERE epoch >= 3"))
+    running = "SELECT json_extract(worker, '$.pid') FROM attempt WHERE state = 'running' LIMIT 1"
+    (pid,) = wait_for(lambda: query(running))[0]
+    os.kill(pid, signal.SIGKILL)
+    out, err = sweep.communicate(timeout=240)
+    assert sweep.returncode == 0, out + err
+    assert "restarted" in err
+    assert_every_trial_once(40)
+
+
+@pytest.mark.slow
+def test_mlflow_may_be_down_and_is_caught_up(place):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    out = run("sweep", str(write_spec()), "--executor", "inline", MLFLOW_TRACKING_URI=uri)
+    assert "dvta-orch mirror catches up" in out
+    assert_every_trial_once(4)
+    server = start("ui", "--port", str(port))
+    try:
+        wait_for(lambda: urllib.request.urlopen(f"{uri}/health", timeout=1).status == 200)
+        assert "4 attempts mirrored" in run("mirror", MLFLOW_TRACKING_URI=uri)
+        assert "0 attempts mirrored" in run("mirror", MLFLOW_TRACKING_URI=uri)
+        from mlflow import MlflowClient
+
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name("e2e")
+        runs = client.search_runs([experiment.experiment_id])
+        (parent,) = [r for r in runs if "dvta.study" in r.data.tags]
+        children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        assert len(children) == 4
+        for child in children:
+            assert child.info.status == "FINISHED"
+            assert child.data.params["epochs"] == "4"
+            assert child.data.tags["dvta.source"] == "simulated"
+            assert len(client.get_metric_history(child.info.run_id, "accuracy")) == 4
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.communicate()
+
+
+@pytest.mark.slow
+def test_a_search_killed_half_way_ends_with_every_candidate_told_once(place):
+    search = (
+        "search: {trials: 6, sampler: tpe, space: {tau: {type: float, low: 0.05, high: 1.0, log: true}}}\n"
+    )
+    spec = write_spec(epochs=6, extra=search)
+    flags = ("--executor", "inline")
+    first = start("sweep", str(spec), *flags)
+    wait_for(lambda: query("SELECT count(*) FROM attempt WHERE state = 'done'")[0][0] >= 8)
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    run("sweep", str(spec), *flags)
+    with sqlite3.connect("runs/optuna.db") as connection:
+        told = connection.execute("SELECT state, count(*) FROM trials GROUP BY state").fetchall()
+    assert told == [("COMPLETE", 24)]
+    assert query("SELECT evaluate_on, count(*) FROM trial GROUP BY evaluate_on") == [
+        ("unseen", 4),
+        ("validation", 24),
+    ]
+    assert {n for (n,) in query("SELECT count(*) FROM attempt WHERE state = 'done' GROUP BY trial_id")} == {1}
+    report = json.loads(run("report", "--format", "json"))
+    tuned = [c for c in report["cells"] if c["row"].endswith("tuned")]
+    assert [c["n"] for c in tuned] == [1] * 4

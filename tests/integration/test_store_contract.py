@@ -1,0 +1,170 @@
+"""One contract, every database."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from orchestrator.errors import LeaseLostError, StoreError
+from orchestrator.execute.messages import Failure, Outcome
+from orchestrator.expand import Slot
+from orchestrator.store import EpochRow, Store
+from orchestrator.trial import State, Trial
+
+OUTCOME = Outcome(
+    {"final_accuracy": 0.5, "final_class_accuracy": 0.4, "best_accuracy": 0.6, "best_epoch": 2.0},
+    {"final": {1: (2, 4), 2: (0, 1)}},
+    3.5,
+)
+
+
+def make(seed=0, **options):
+    return Trial(
+        method="dvta", revision=1, dataset="ntu60", split="55/5", visual="shift_gcn", text="sbert", seed=seed,
+        source="simulated", data_digest="d", options={"gamma": 0.01, **options}, training={"epochs": 3},
+    )  # fmt: skip
+
+
+def rows(*epochs):
+    return [EpochRow(e, 100.0 + e, {"loss": 1.0 / e, "accuracy": 0.1 * e}) for e in epochs]
+
+
+class StoreContract:
+    @pytest.fixture
+    def url(self):
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, url):
+        return Store.open(url)
+
+    def test_a_trial_runs_once(self, store):
+        trial = make()
+        claim = store.claim(trial, "a", 60, {"git_commit": "c"})
+        assert (claim.number, claim.resumed, claim.epoch) == (1, False, 0)
+        assert store.claim(trial, "b", 60, {}) is None
+        assert store.statuses([trial.key])[trial.key].state is State.RUNNING
+        store.record(claim.attempt_id, "a", rows(1, 2))
+        store.record(claim.attempt_id, "a", rows(2, 3), outcome=OUTCOME)
+        assert [r.epoch for r in store.epochs(claim.attempt_id)] == [1, 2, 3]
+        assert store.epochs(claim.attempt_id)[1].metrics == {"loss": 0.5, "accuracy": 0.2}
+        assert store.per_class(claim.attempt_id, "final") == {1: (2, 4), 2: (0, 1)}
+        assert store.results([trial.key])[trial.key]["best_epoch"] == 2.0
+        assert store.claim(trial, "b", 60, {}) is None
+        assert store.claim(trial, "b", 60, {}, fresh=True).number == 2
+
+    def test_only_the_holder_writes_and_the_finished_stay(self, store):
+        claim = store.claim(make(), "a", 60, {})
+        for write in (
+            lambda: store.record(claim.attempt_id, "b", rows(1)),
+            lambda: store.release(claim.attempt_id, "b"),
+            lambda: store.prune(claim.attempt_id, "b"),
+        ):
+            with pytest.raises(LeaseLostError):
+                write()
+        store.record(claim.attempt_id, "a", [], failure=Failure("non_finite", "loss is nan", "trace"))
+        with pytest.raises(LeaseLostError):
+            store.record(claim.attempt_id, "a", rows(1))
+        status = store.statuses([make().key])[make().key]
+        assert (status.state, status.error) == (State.FAILED, "non_finite: loss is nan")
+
+    def test_an_expired_lease_is_taken_over_and_its_attempt_continued(self, store):
+        claim = store.claim(make(), "a", -1, {})
+        assert store.statuses([make().key])[make().key].state is State.INTERRUPTED
+        store.record(claim.attempt_id, "a", rows(1, 2))
+        again = store.claim(make(), "b", 60, {})
+        assert (again.attempt_id, again.resumed, again.epoch, again.restarts) == (
+            claim.attempt_id,
+            True,
+            2,
+            1,
+        )
+        with pytest.raises(LeaseLostError):
+            store.record(claim.attempt_id, "a", rows(3))
+        assert store.renew("a", [claim.attempt_id], 60) == {claim.attempt_id}
+        assert store.renew("b", [claim.attempt_id], 60) == set()
+
+    def test_released_attempts_can_be_had_at_once(self, store):
+        one, other = store.claim(make(0), "a", 60, {}), store.claim(make(1), "a", 60, {})
+        store.release(one.attempt_id, "a")
+        assert store.claim(make(0), "b", 60, {}).attempt_id == one.attempt_id
+        store.release_all("a")
+        assert store.claim(make(1), "b", 60, {}).attempt_id == other.attempt_id
+
+    def test_many_drivers_claim_every_trial_once(self, store, url):
+        trials = [make(seed) for seed in range(12)]
+        won: list[int] = []
+
+        def drive(name):
+            own = Store.open(url)
+            won.extend(t.seed for t in trials if own.claim(t, name, 60, {}))
+
+        threads = [threading.Thread(target=drive, args=(f"driver {i}",)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(won) == list(range(12))
+
+    def test_a_study_keeps_its_order_and_is_replaced(self, store):
+        slots = [
+            Slot("table5", "b", "x", make(1)),
+            Slot("table5", "a", "x", make(0)),
+            Slot("table6", "a", "x", None, "no text"),
+        ]
+        study = store.save_study("s", "spec", slots)
+        assert store.save_study("s", "spec", slots) == study
+        cells = store.cells(study)
+        assert [(c.row, c.seed, c.missing) for c in cells] == [
+            ("b", 1, None),
+            ("a", 0, None),
+            ("a", None, "no text"),
+        ]
+        assert [c.config["gamma"] for c in store.cells(study, "table5")] == [0.01, 0.01]
+        claim = store.claim(make(1), "a", 60, {"git_commit": "abc"})
+        store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
+        value = store.cells(study, "table5")[0]
+        assert (value.value("final"), value.value("best"), value.commit) == (0.5, 0.6, "abc")
+        assert len(store.trials({"seed": 1, "gamma": 0.01})) == 1
+        assert store.trials({"gamma": 0.5}) == []
+        assert store.find_study(table="table6") == (study, "s")
+        assert store.seconds_per_epoch()["dvta", "ntu60"] == pytest.approx(3.5 / 3)
+        with pytest.raises(StoreError, match="table9"):
+            store.find_study(table="table9")
+
+    def test_a_redo_that_runs_does_not_hide_what_was_measured(self, store):
+        study = store.save_study("s", "", [Slot("t", "r", "c", make())])
+        claim = store.claim(make(), "a", 60, {})
+        store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
+        store.claim(make(), "a", 60, {}, fresh=True)
+        assert store.cells(study)[0].value("final") == 0.5
+
+    def test_a_newer_schema_is_refused(self, store, url):
+        with store.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(StoreError, match="newer than this program"):
+            Store.open(url)
+
+
+class TestSQLite(StoreContract):
+    @pytest.fixture
+    def url(self, tmp_path):
+        return f"sqlite:///{tmp_path}/runs/dvta.db"
+
+    def test_looking_creates_nothing(self, tmp_path):
+        with pytest.raises(StoreError, match="nothing was run yet"):
+            Store.open(f"sqlite:///{tmp_path}/no/dvta.db", create=False)
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestPostgreSQL(StoreContract):
+    @pytest.fixture
+    def url(self, postgres):
+        return postgres()
+
+
+def test_an_unreachable_store_is_named_without_its_password():
+    with pytest.raises(StoreError) as caught:
+        Store.open("postgresql://me:secret@127.0.0.1:1/none")
+    assert "127.0.0.1:1/none" in str(caught.value)
+    assert "secret" not in str(caught.value)

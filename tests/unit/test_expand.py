@@ -1,0 +1,137 @@
+import functools
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvta import data_import, features
+from orchestrator.expand import Resolver, expand, grid_points
+from orchestrator.plan import make_plan
+from orchestrator.spec import load_spec
+from orchestrator.store.records import TrialStatus
+from orchestrator.tables import TABLES, layout
+from orchestrator.trial import State, Trial
+from tests.conftest import ROOT
+
+NOWHERE = Path("/nonexistent")
+DVTA_ROWS = (
+    "study: all\ntables: [1, 2, 3, 4, 5, 6, 7, 8]\nwhere: {method: dvta}\ndefaults: {preset: official}\n"
+)
+
+
+def resolver(root=NOWHERE, source="auto"):
+    return Resolver(functools.partial(features.locate, root), source)
+
+
+def slots_of(tmp_path, text, root=NOWHERE):
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    return list(expand(load_spec(path), resolver(root)))
+
+
+def test_every_printed_number_has_exactly_one_cell():
+    printed = json.loads((ROOT / "orchestrator/tables/paper.json").read_text())["tables"]
+    counts = {}
+    for name in TABLES:
+        cells = layout(name).cells()
+        assert len({(c.row, c.column) for c in cells}) == len(cells) == len(printed[name]["rows"])
+        assert [c.paper for c in cells] == [r["value"] for r in printed[name]["rows"]]
+        counts[name] = len(cells)
+    assert counts == dict(zip(TABLES, (40, 15, 40, 8, 24, 16, 24, 12), strict=True))
+
+
+def test_the_papers_171_cells_are_130_distinct_trials(tmp_path, shared):
+    data_import.import_text(shared / "data/text", tmp_path, "ntu120", "clip")
+    slots = slots_of(tmp_path, DVTA_ROWS, tmp_path)
+    plan = make_plan(slots, {})
+    assert not plan.missing
+    assert (plan.cells, plan.distinct) == (171, 130)
+
+
+def test_clip_cells_say_what_they_need(tmp_path):
+    slots = slots_of(tmp_path, DVTA_ROWS)
+    missing = [s for s in slots if s.missing]
+    assert len(missing) == 20
+    assert all("dvta-orch encode text" in s.missing for s in missing)
+
+
+@given(st.permutations(["method", "dataset", "split", "lr", "gamma", "sde", "tau"]), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_identity_knows_no_order_and_no_defaults(order, written_out):
+    values = {
+        "method": "dvta",
+        "dataset": "ntu60",
+        "split": "55/5",
+        "lr": 1e-5,
+        "gamma": 0.01,
+        "sde": True,
+        "tau": 0.1,
+    }
+    config = {name: values[name] for name in order}
+    if not written_out:
+        config = {"dataset": "ntu60", "split": "55/5"}
+    trial = resolver().trial(config, 0)
+    assert trial.key == resolver().trial(values, 0).key
+    assert Trial.from_dict(json.loads(json.dumps(trial.to_dict()))).key == trial.key
+    assert trial.key != resolver().trial(values, 1).key
+    assert trial.key != resolver().trial({**values, "gamma": 0.02}, 0).key
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdef"), st.lists(st.integers(), min_size=1, max_size=4, unique=True), min_size=1
+    )
+)
+def test_the_grid_is_the_product_of_its_axes(grid):
+    points = list(grid_points(grid, [], []))
+    assert len(points) == len(list(itertools.product(*grid.values())))
+    assert len({tuple(sorted(p.items())) for p in points}) == len(points)
+
+
+def test_coupled_axes_includes_and_excludes():
+    grid = {"d, s": [["x", 1], ["y", 2]], "g": [3, 4]}
+    assert len(list(grid_points(grid, [], []))) == 4
+    points = list(grid_points(grid, [{"d": "z"}], [{"d": "x", "g": 4}]))
+    assert points == [
+        {"d": "x", "s": 1, "g": 3},
+        {"d": "y", "s": 2, "g": 3},
+        {"d": "y", "s": 2, "g": 4},
+        {"d": "z"},
+    ]
+
+
+@pytest.mark.parametrize("flags", [{}, {"retry": True}, {"redo": True}])
+def test_a_plan_is_desired_minus_done(tmp_path, flags):
+    slots = slots_of(
+        tmp_path, "study: s\ngrid: {dataset: ntu60, split: 55/5, gamma: [0.01, 0.02, 0.03, 0.04, 0.05]}\n"
+    )
+    trials = [s.trial for s in slots]
+    states = [State.DONE, State.FAILED, State.RUNNING, State.INTERRUPTED]
+    statuses = {t.key: TrialStatus(s, 1, 1, 0, "o", "", 1.0) for t, s in zip(trials, states, strict=False)}
+    plan = make_plan(slots, statuses, **flags)
+    run = (
+        {trials[3], trials[4]}
+        | ({trials[1]} if "retry" in flags else set())
+        | ({trials[0]} if "redo" in flags else set())
+    )
+    assert set(plan.to_run) == run
+    assert plan.leased == (trials[2],)
+    assert len(plan.to_run) + len(plan.done) + len(plan.failed) + len(plan.leased) == plan.distinct == 5
+
+
+def test_every_shipped_experiment_expands():
+    expected = {
+        "ablation.yaml": (184, 111), "base.yaml": (0, 0), "cmu.yaml": (15, 15), "paper.yaml": (671, 342),
+        "quickstart.yaml": (36, 36), "search.yaml": (12, 12), "table5.yaml": (72, 72),
+    }  # fmt: skip
+    files = sorted((ROOT / "experiments").rglob("*.yaml"))
+    assert len(files) == 7
+    found = {}
+    for path in files:
+        spec = load_spec(path).model_copy(update={"source": "simulated"})
+        slots = list(expand(spec, resolver(source="simulated")))
+        found[path.name] = (len(slots), len({s.trial.key for s in slots if s.trial}))
+    assert found == expected
