@@ -78,7 +78,9 @@ def read_asf(path: Path | str) -> Asf:
                         raise lines.error(f"bone {names[0]!r} has children before it has a parent")
                     parents[child] = names[0]
         if not parents:
-            raise SkeletonError(path, "has no bones; this is no Acclaim skeleton", lines.number)
+            raise SkeletonError(
+                path, "the file ends without bones; this is no Acclaim skeleton", lines.number + 1
+            )
         bones = {name: _built(lines, name, parent, raw[name]) for name, parent in parents.items()}
     return Asf(Path(path), bones, unit)
 
@@ -107,7 +109,7 @@ def read_amc(path: Path | str, skeleton: Asf) -> dict[str, np.ndarray]:
                 raise lines.error(f"{shown(words[0])} stands twice, before a frame, or is no moving bone")
             frames[-1][name] = lines.numbers(b" ".join(words[1:]), widths[name], name)
         if not frames or len(frames[-1]) != len(widths):
-            raise SkeletonError(path, "the file ends within a frame", lines.number)
+            raise SkeletonError(path, "the file ends within a frame", lines.number + 1)
     return {name: np.stack([frame[name] for frame in frames]) for name in widths}
 
 

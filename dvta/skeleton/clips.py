@@ -42,7 +42,7 @@ def read_clip_classes(path: Path | str) -> dict[str, int]:
     return found
 
 
-def test_windows(clips: np.ndarray, labels: np.ndarray, seen: Iterable[int]) -> np.ndarray:
+def part_by_clip(clips: np.ndarray, labels: np.ndarray, seen: Iterable[int]) -> np.ndarray:
     """Part the windows of seen classes by clip: True for test, (N,) bool.
 
     For each seen class in ascending order its clips, sorted by name, are permuted by one generator

@@ -50,7 +50,7 @@ def read_pku(path: Path | str) -> np.ndarray:
                 raise lines.error(f"more than {_MAX_FRAMES} frames")
             rows.append(values.astype(np.float32))
     if not rows:
-        raise SkeletonError(path, "has no frames")
+        raise SkeletonError(path, "the file ends before its first frame", 1)
     return np.stack(rows).reshape(-1, 2, 25, 3)
 
 

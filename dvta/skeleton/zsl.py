@@ -1,0 +1,242 @@
+"""Prepared skeletons of a zero-shot split: training, unseen and generalised test samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dvta import datasets
+from dvta.errors import DataError
+from dvta.skeleton.arrays import RowWriter, open_positions, read_labels
+from dvta.skeleton.clips import part_by_clip
+from dvta.skeleton.lines import SkeletonError
+
+#: data prepared from clips are parted by clip, the others come as ``train`` and ``val``
+CLIPS = "clips"
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Some rows of a position array, read when asked for.
+
+    Attributes:
+        positions: (N, 3, T, 25, M), usually memory-mapped.
+        rows: (n,) int64 rows of ``positions``.
+        labels: (n,) int64 global class ids.
+        path: the file, for messages.
+    """
+
+    positions: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, 3, T, 25, M)."""
+        return (len(self.rows), *self.positions.shape[1:])
+
+    def batch(self, indices: np.ndarray | slice) -> np.ndarray:
+        """Return (B, 3, T, 25, M) float32 of the samples with these indices (0 to n - 1).
+
+        Raises:
+            SkeletonError: a value is not finite.
+        """
+        rows = self.rows[indices]
+        # ascending reads keep a memory-mapped file's pages sequential
+        order = np.argsort(rows, kind="stable")
+        values = np.empty((len(rows), *self.positions.shape[1:]), np.float32)
+        values[order] = self.positions[rows[order]]
+        finite = np.isfinite(values).reshape(len(rows), -1).all(1)
+        if not finite.all():
+            raise SkeletonError(
+                self.path, f"row {int(rows[np.argmin(finite)])} has a value that is not finite"
+            )
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class SkeletonSplit:
+    """The samples of one split; the same parts as a feature folder.
+
+    Attributes:
+        dataset, split, protocol: names.
+        digest: SHA-256 hex of the content and the parting.
+        train: seen classes, training part.
+        ztest: unseen classes, test part (all of their windows where data are parted by clip).
+        gtest: all classes, test part.
+        seen, unseen: global ids, ascending.
+        classes: the number of classes C.
+    """
+
+    dataset: str
+    split: str
+    protocol: str
+    digest: str
+    train: Samples
+    ztest: Samples
+    gtest: Samples
+    seen: tuple[int, ...]
+    unseen: tuple[int, ...]
+    classes: int
+
+    def seen_test(self) -> Samples:
+        """Return the test samples of the seen classes."""
+        keep = np.isin(self.gtest.labels, self.seen)
+        return dataclasses.replace(self.gtest, rows=self.gtest.rows[keep], labels=self.gtest.labels[keep])
+
+
+def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -> SkeletonSplit:
+    """Open the prepared skeletons ``<root>/<dataset>/skeletons/<protocol>`` for a split.
+
+    Args:
+        root: the data root.
+        dataset, split: names of the catalogue.
+        protocol: ``xsub``, ``xview``, ``xsetup`` or ``clips``; None takes the only one, else ``xsub``.
+
+    Raises:
+        DataError: nothing is prepared, or the arrays contradict each other or the catalogue.
+    """
+    known = datasets.get(dataset)
+    parts = known.split(split)
+    folder = _folder(root, dataset, protocol)
+    classes = len(known.class_names)
+    seen, unseen = list(parts.seen), list(parts.unseen)
+    if folder.name == CLIPS:
+        path, positions, labels = _open(folder, "all", classes)
+        clips = np.array(
+            [name.rpartition(":")[0] for name in read_names(folder / "all_name.txt", len(labels))]
+        )
+        test = part_by_clip(clips, labels, seen) | np.isin(labels, unseen)
+        train_of, test_of = (path, positions, labels, ~test), (path, positions, labels, test)
+        files = [path]
+    else:
+        train_path, train_positions, train_label = _open(folder, "train", classes)
+        path, positions, labels = _open(folder, "val", classes)
+        train_of = (train_path, train_positions, train_label, np.isin(train_label, seen))
+        test_of = (path, positions, labels, np.ones(len(labels), bool))
+        files = [train_path, path]
+    content = hashlib.sha256(repr((dataset, folder.name, seen, unseen)).encode())
+    for file in files:
+        for each in (file, _label_path(folder, file.name.split("_")[0])):
+            content.update(_file_digest(each, each.stat().st_size, each.stat().st_mtime_ns).encode())
+    if folder.name == CLIPS:
+        content.update("\n".join(clips.tolist()).encode())
+    unseen_of = (*test_of[:3], test_of[3] & np.isin(test_of[2], unseen))
+    train, ztest, gtest = _samples(*train_of), _samples(*unseen_of), _samples(*test_of)
+    for name, samples in (("training samples of seen", train), ("test samples of unseen", ztest)):
+        if not len(samples):
+            raise SkeletonError(folder, f"has no {name} classes of split {split}")
+    return SkeletonSplit(
+        dataset=dataset,
+        split=split,
+        protocol=folder.name,
+        digest=content.hexdigest(),
+        train=train,
+        ztest=ztest,
+        gtest=gtest,
+        seen=parts.seen,
+        unseen=parts.unseen,
+        classes=classes,
+    )
+
+
+def available(root: Path, dataset: str) -> list[str]:
+    """Return the protocols for which skeletons of a data set are prepared."""
+    folder = root / dataset / "skeletons"
+    return sorted(p.name for p in folder.glob("*") if any(p.glob("*_position.npy")))
+
+
+def import_archive(path: Path, root: Path) -> Path:
+    """Bring CMU's ``skeletons.npz`` into the data root; returns the folder written.
+
+    The archive holds ``x`` (N, 50, 25, 3), ``y``, ``clip`` and ``start``.
+
+    Raises:
+        DataError: the archive is missing, damaged, or contradicts the catalogue.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            x, y, clip, start = (archive[key] for key in ("x", "y", "clip", "start"))
+    except FileNotFoundError:
+        raise SkeletonError(path, "no such file") from None
+    except Exception as error:  # zip, deflate and header damage raise many types
+        raise SkeletonError(path, f"not CMU's skeletons.npz ({error})") from error
+    classes = len(datasets.get("cmu").class_names)
+    if x.ndim != 4 or x.shape[2:] != (25, 3) or not len(x) == len(y) == len(clip) == len(start):
+        raise SkeletonError(path, f"x {x.shape}, y {y.shape}; allowed: (N, frames, 25, 3) and (N,)")
+    if y.min() < 0 or y.max() >= classes:
+        raise SkeletonError(path, f"label {int(y.max())}, allowed: 0 to {classes - 1}")
+    target = root / "cmu" / "skeletons" / CLIPS
+    target.mkdir(parents=True, exist_ok=True)
+    shape = (3, x.shape[1], 25, 1)
+    with (
+        RowWriter(target / "all_position.npy", shape, "<f4") as positions,
+        RowWriter(target / "all_label.npy", (), "<i8") as labels,
+    ):
+        for row, label in zip(x, y, strict=True):
+            positions.append(row.transpose(2, 0, 1)[..., None])
+            labels.append(int(label))
+    names = "".join(f"{c}:{s}\n" for c, s in zip(clip, start, strict=True))
+    (target / "all_name.txt").write_text(names, encoding="utf-8")
+    about = {"dataset": "cmu", "protocol": CLIPS, "from": path.name, "samples": {"all": len(x)}}
+    (target / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return target
+
+
+def read_names(path: Path, samples: int) -> list[str]:
+    """Read the sample names, one a line.
+
+    Raises:
+        SkeletonError: the file is missing or has another number of lines.
+    """
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SkeletonError(path, f"cannot be read: {error}") from error
+    if len(names) != samples:
+        raise SkeletonError(path, f"{len(names)} names for {samples} samples")
+    return names
+
+
+def _folder(root: Path, dataset: str, protocol: str | None) -> Path:
+    found = available(root, dataset)
+    chosen = protocol or (found[0] if len(found) == 1 else "xsub")
+    if chosen not in found:
+        where = root / dataset / "skeletons" / chosen
+        kind = {"cmu": "bvh", "pku": "pku"}.get(dataset, "ntu")
+        raise DataError(
+            f"{where}: no prepared skeletons; make them with: dvta-orch data prepare {kind} FOLDER "
+            f"(there are: {', '.join(found) or 'none'}); to get {dataset}: {datasets.get(dataset).where}"
+        )
+    return root / dataset / "skeletons" / chosen
+
+
+def _label_path(folder: Path, part: str) -> Path:
+    pickled = folder / f"{part}_label.pkl"
+    return pickled if pickled.is_file() else folder / f"{part}_label.npy"
+
+
+def _open(folder: Path, part: str, classes: int) -> tuple[Path, np.ndarray, np.ndarray]:
+    path = folder / f"{part}_position.npy"
+    positions = open_positions(path)
+    return path, positions, read_labels(_label_path(folder, part), len(positions), classes)
+
+
+def _samples(path: Path, positions: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> Samples:
+    rows = np.flatnonzero(mask)
+    return Samples(positions, rows, labels[rows], path)
+
+
+@functools.lru_cache(maxsize=64)
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

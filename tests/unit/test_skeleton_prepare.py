@@ -1,0 +1,242 @@
+"""Preparing folders, the arrays written, and the partings of zero-shot splits."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dvta.errors import DataError, OptionError
+from dvta.skeleton import SkeletonError
+from dvta.skeleton.arrays import CtrGcnArchive, RowWriter, open_positions, read_labels
+from dvta.skeleton.clips import cmu_classes, evenly, part_by_clip, read_clip_classes
+from dvta.skeleton.prepare import prepare
+from dvta.skeleton.preprocess import frames50
+from dvta.skeleton.zsl import available, import_archive, load, read_names
+from tests.skeleton_files import walking, write_ntu, write_pku, write_split_list
+
+
+def _ntu_folder(folder: Path) -> None:
+    for action in (1, 5, 20, 60):
+        for performer in (1, 3):
+            name = f"S001C001P{performer:03d}R001A{action:03d}.skeleton"
+            write_ntu(folder / "deep" / name, [[b] for b in walking(6, action + performer)])
+
+
+def test_ntu_folder_becomes_position_arrays(tmp_path: Path) -> None:
+    _ntu_folder(tmp_path / "raw")
+    (tmp_path / "ignore.txt").write_text("S001C001P001R001A005\n")
+    seen: list[tuple[int, int, str]] = []
+    done = prepare(
+        "ntu",
+        tmp_path / "raw",
+        tmp_path / "root",
+        ignore=tmp_path / "ignore.txt",
+        processes=1,
+        progress=lambda *step: seen.append(step),
+    )
+    assert done.samples == {"train": 3, "val": 4}
+    assert done.folder == tmp_path / "root/ntu60/skeletons/xsub"
+    assert [step[:2] for step in seen] == [(n, 7) for n in range(1, 8)]
+    train = open_positions(done.folder / "train_position.npy")
+    assert isinstance(train, np.memmap)
+    raw = np.stack([walking(6, 2)[:, None]])[0]
+    np.testing.assert_array_equal(train[0], frames50(raw.astype(np.float32)))
+    assert read_labels(done.folder / "val_label.npy", 4).tolist() == [0, 4, 19, 59]
+    assert read_names(done.folder / "train_name.txt", 3)[0] == "S001C001P001R001A001"
+    assert sorted(p.name for p in done.folder.parent.iterdir()) == ["xsub"]
+
+
+def test_worker_processes_change_nothing(tmp_path: Path) -> None:
+    _ntu_folder(tmp_path / "raw")
+    one = prepare("ntu", tmp_path / "raw", tmp_path / "a", recipe="frames300", processes=1)
+    two = prepare("ntu", tmp_path / "raw", tmp_path / "b", recipe="frames300", processes=2)
+    assert one.folder.name == "xsub_300"
+    for file in sorted(one.folder.iterdir()):
+        assert file.read_bytes() == (two.folder / file.name).read_bytes()
+    assert open_positions(one.folder / "val_position.npy").shape == (4, 3, 300, 25, 2)
+
+
+def test_a_broken_file_stops_or_is_named_and_skipped(tmp_path: Path) -> None:
+    _ntu_folder(tmp_path / "raw")
+    broken = tmp_path / "raw/deep/S001C001P001R001A020.skeleton"
+    broken.write_text(broken.read_text()[:700])
+    with pytest.raises(SkeletonError, match="S001C001P001R001A020.skeleton, line"):
+        prepare("ntu", tmp_path / "raw", tmp_path / "root", processes=1)
+    assert available(tmp_path / "root", "ntu60") == []
+    assert list((tmp_path / "root/ntu60/skeletons").iterdir()) == []
+    write_ntu(tmp_path / "raw/deep/S001C001P001R001A060.skeleton", [[], []])  # nobody in any frame
+    done = prepare("ntu", tmp_path / "raw", tmp_path / "root", on_error="skip", processes=1)
+    assert [Path(path).name for path, _ in done.skipped] == [broken.name, "S001C001P001R001A060.skeleton"]
+    assert "no frame shows a person" in done.skipped[1][1]
+    assert done.samples == {"train": 2, "val": 4}
+
+
+def test_pku_folder_becomes_instances(tmp_path: Path) -> None:
+    positions = np.zeros((60, 2, 25, 3), np.float32)
+    positions[:, 0] = walking(60)
+    positions[30:40] = 0
+    write_pku(tmp_path / "raw", "0002-L", positions, [(1, 1, 20), (9, 31, 40), (2, 45, 60)])
+    write_pku(tmp_path / "raw", "0291-R", positions, [(3, 1, 20)])
+    with pytest.raises(DataError, match=r"no cross-subject.txt"):
+        prepare("pku", tmp_path / "raw", tmp_path / "root", processes=1)
+    write_split_list(tmp_path / "raw/cross-subject.txt", ["0002-L"], ["0291-R"])
+    done = prepare("pku", tmp_path / "raw", tmp_path / "root", processes=1)
+    assert done.samples == {"train": 2, "val": 1}
+    assert read_labels(done.folder / "train_label.npy", 2, 51).tolist() == [0, 1]
+    assert read_names(done.folder / "val_name.txt", 1) == ["F291V003C003L001"]
+
+
+def test_clips_become_windows_and_a_class_keeps_150(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dvta.skeleton.prepare.MOST_WINDOWS", 3)
+    done = prepare("bvh", shared / "data/cmu/raw", tmp_path, processes=1)
+    assert done.samples == {"all": 6}
+    assert done.folder == tmp_path / "cmu/skeletons/clips"
+    names = read_names(done.folder / "all_name.txt", 6)
+    assert names == ["07_12:0", "07_12:6", "07_12:12", "09_01:0", "09_01:4", "09_01:8"]
+    with np.load(shared / "data/cmu/skeletons.npz") as archive:
+        wanted = archive["x"][archive["clip"] == "09_01"][:3].astype(np.float32)
+    found = open_positions(done.folder / "all_position.npy")
+    np.testing.assert_allclose(found[3:, ..., 0], wanted.transpose(0, 3, 1, 2), atol=2.5e-3)
+
+
+def test_impossible_arguments_are_named(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="did you mean 'ntu'"):
+        prepare("ntuu", tmp_path, tmp_path)
+    with pytest.raises(OptionError, match="on_error: 'ignore' is unknown"):
+        prepare("ntu", tmp_path, tmp_path, on_error="ignore")
+    with pytest.raises(OptionError, match="protocol: 'xset' is unknown for pku"):
+        prepare("pku", tmp_path, tmp_path, protocol="xset")
+    with pytest.raises(DataError, match="no ntu recording of ntu120"):
+        prepare("ntu", tmp_path, tmp_path, dataset="ntu120")
+    with pytest.raises(DataError, match="no such folder"):
+        prepare("ntu", tmp_path / "absent", tmp_path)
+
+
+def test_the_parting_by_clip_is_that_of_the_published_features(shared: Path, tmp_path: Path) -> None:
+    import_archive(shared / "data/cmu/skeletons.npz", tmp_path)
+    assert available(tmp_path, "cmu") == ["clips"]
+    sizes = {}
+    for split in ("split_1", "split_2", "hard"):
+        found = load(tmp_path, "cmu", split)
+        folder = shared / "data/cmu/features" / split
+        for samples, file in (
+            (found.train, "train_label"),
+            (found.ztest, "z_label"),
+            (found.gtest, "g_label"),
+        ):
+            np.testing.assert_array_equal(samples.labels, np.load(folder / f"{file}.npy"))
+        sizes[split] = len(found.train), len(found.ztest), len(found.gtest)
+        assert len(found.seen_test()) == len(found.gtest) - len(found.ztest)
+    assert sizes["split_1"] == (1972, 426, 1127)
+    assert len({load(tmp_path, "cmu", split).digest for split in sizes}) == 3
+    batch = load(tmp_path, "cmu", "split_1").ztest.batch(np.array([5, 0, 3]))
+    assert batch.shape == (3, 3, 50, 25, 1)
+    with np.load(shared / "data/cmu/skeletons.npz") as archive:
+        unseen = archive["x"][np.isin(archive["y"], found_unseen(tmp_path))]
+    np.testing.assert_array_equal(batch[0, ..., 0], unseen[5].transpose(2, 0, 1).astype(np.float32))
+
+
+def found_unseen(root: Path) -> list[int]:
+    return list(load(root, "cmu", "split_1").unseen)
+
+
+def test_no_clip_is_on_both_sides() -> None:
+    assert len(cmu_classes()) == 261
+    clips = np.array(["a", "a", "b", "c", "d", "e", "e", "x", "y"])
+    labels = np.array([0, 0, 0, 0, 0, 0, 0, 1, 2])
+    test = part_by_clip(clips, labels, [0, 1])
+    assert not test[7:].any()  # a single clip is never test, an unseen class is not parted here
+    assert len(set(clips[test])) == 1
+    assert not set(clips[test]) & set(clips[~test])
+    assert evenly(np.arange(10), 4).tolist() == [0, 2, 5, 7]
+
+
+def test_ntu_splits_take_unseen_from_the_test_part_only(tmp_path: Path) -> None:
+    _ntu_folder(tmp_path / "raw")
+    prepare("ntu", tmp_path / "raw", tmp_path / "root", processes=1)
+    found = load(tmp_path / "root", "ntu60", "55/5")
+    unseen = set(found.unseen)
+    assert set(found.train.labels) == {0, 4, 19, 59} - unseen
+    assert set(found.ztest.labels) == {0, 4, 19, 59} & unseen
+    assert sorted(found.gtest.labels) == [0, 4, 19, 59]
+    with pytest.raises(DataError, match="no prepared skeletons; make them with"):
+        load(tmp_path / "root", "ntu60", "55/5", protocol="xview")
+
+
+def test_own_clip_tables(tmp_path: Path) -> None:
+    table = tmp_path / "classes.csv"
+    table.write_text("09_01, 4\n\n07_12,0\n")
+    assert read_clip_classes(table) == {"09_01": 4, "07_12": 0}
+    table.write_text("09_01,4\n09_01,5\n")
+    with pytest.raises(SkeletonError, match="line 2"):
+        read_clip_classes(table)
+
+
+def test_position_files_are_checked_before_they_are_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "train_position.npy"
+    np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="objects are never loaded"):
+        open_positions(path)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (333_333, 3, 50, 25, 2)}
+        )
+    with pytest.raises(DataError, match=r"9999990128 bytes\), the file has 128 bytes"):
+        open_positions(path)
+    np.save(path, np.zeros((2, 3, 50, 20, 2), np.float32))
+    with pytest.raises(SkeletonError, match="allowed: .samples, 3, frames, 25, 1 or 2"):
+        open_positions(path)
+    np.save(path, np.zeros((2, 3, 50, 25, 2), np.int64))
+    with pytest.raises(SkeletonError, match="floating"):
+        open_positions(path)
+
+
+def test_rows_are_appended_under_a_header_that_fits(tmp_path: Path) -> None:
+    with RowWriter(tmp_path / "a.npy", (2,), "<f4") as writer:
+        for i in range(1200):
+            writer.append(np.array([i, -i]))
+        with pytest.raises(ValueError, match="expected"):
+            writer.append(np.zeros(3))
+    found = np.load(tmp_path / "a.npy", allow_pickle=False)
+    np.testing.assert_array_equal(found[:, 0], np.arange(1200))
+
+
+def test_label_pickles_hold_plain_values_only(tmp_path: Path) -> None:
+    path = tmp_path / "train_label.pkl"
+    path.write_bytes(pickle.dumps((["a", "b"], [3, 1])))
+    assert read_labels(path, 2).tolist() == [3, 1]
+    path.write_bytes(b"cos\nsystem\n(S'touch /tmp/owned'\ntR.")
+    with pytest.raises(SkeletonError, match=r"wants to load os\.system"):
+        read_labels(path, 2)
+    path.write_bytes(pickle.dumps((["a"], ["x"])))
+    with pytest.raises(SkeletonError, match="whole numbers"):
+        read_labels(path, 1)
+    path.write_bytes(pickle.dumps((["a"], [1, 2])))
+    with pytest.raises(SkeletonError, match="for 1 samples"):
+        read_labels(path, 1)
+
+
+def test_ctr_gcn_archives_are_streamed(tmp_path: Path) -> None:
+    path = tmp_path / "NTU60_CS.npz"
+    x = np.random.default_rng(0).normal(size=(4, 7, 150)).astype(np.float32)
+    y = np.eye(60, dtype=np.float32)[[3, 0, 59, 1]]
+    np.savez_compressed(path, x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
+    archive = CtrGcnArchive(path)
+    assert archive.sizes == {"train": 4, "test": 1}
+    rows = list(archive.rows("train"))
+    assert [label for _, label in rows] == [3, 0, 59, 1]
+    np.testing.assert_array_equal(rows[2][0], x[2].reshape(7, 2, 25, 3))
+    np.savez(path, x_train=x, y_train=y)
+    with pytest.raises(SkeletonError, match="has no x_test"):
+        CtrGcnArchive(path)
+    np.savez(path, x_train=np.array([None]), y_train=y, x_test=x, y_test=y)
+    with pytest.raises(SkeletonError, match="x_train holds object"):
+        CtrGcnArchive(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(SkeletonError, match="not a readable"):
+        CtrGcnArchive(path)
