@@ -316,6 +316,8 @@ def connect(address: str) -> None:
     # a cluster of our own serves this machine alone; elsewhere the user's settings hold
     if address == "local":
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        # what else the machine is doing must not cost a trial its worker
+        os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
     options: dict[str, Any] = {
         "namespace": NAMESPACE,
         "log_to_driver": False,
