@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -83,6 +85,37 @@ def profile(
         fps=fps,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     )
+
+
+def profile_published(
+    method: type[Method],
+    options: Mapping[str, Any],
+    device: str,
+    *,
+    candidates: int = 12,
+    seconds: float = 1.0,
+) -> Profile:
+    """Measure an untrained method at the widths of its publication, on random input (Table 9).
+
+    Visual features are 256 wide (un-pooled ones (3, 25, 256)), texts ``method.published_text_dim``.
+    """
+    given = {k: v for k, v in options.items() if v is not None}
+    resolved = method.options_class.resolve(given)
+    width = method.published_text_dim
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    model = method(visual_dim=256, text_dim=width, options=resolved).to(device)
+    shape = (3, 25, 256) if "unpooled" in method.needs(resolved) else (256,)
+    words = {name: draw(candidates, width) for name in ("labels", "contexts", "verbs", "nouns")}
+    ids = torch.arange(candidates)
+    text = ClassText(ids=ids, verb_ids=ids, noun_ids=ids, parts=draw(candidates, 8, width), **words).to(
+        device
+    )
+    model.adapt(text, generator)
+    return profile(model, draw(16, *shape).abs(), text, seconds=seconds)
 
 
 def _samples_per_second(method: Method, batch: torch.Tensor, text: ClassText, seconds: float) -> float:

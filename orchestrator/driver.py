@@ -256,7 +256,7 @@ class Driver:
         return Job(
             attempt_id=claim.attempt_id,
             trial=trial.to_dict(),
-            features=trial.data_digest,
+            features=trial.data_digest if trial.kind == "alignment" else "",
             checkpoints=f"{options.checkpoints}/{trial.key[:2]}/{trial.key}/{claim.number}",
             hold_out=hold_out,
             checkpoint_seconds=options.checkpoint_seconds,

@@ -7,20 +7,19 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from dvta.arrays import digest
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError
 from dvta.features import DataRef
-from dvta.methods.base import METHODS
+from dvta.methods import METHODS
 from dvta.training import TrainingConfig
-from orchestrator.spec import Spec
+from orchestrator.spec import DEFAULTS, Spec
 from orchestrator.tables import Layout, layout
 from orchestrator.trial import Trial, text
 
 TRAINING = frozenset(f.name for f in dataclasses.fields(TrainingConfig))
 STAND_IN = frozenset(f.name for f in dataclasses.fields(StandIn))
 PLACE = ("dataset", "split", "visual", "text")
-IDENTITY = (*PLACE, "method", "evaluate_on", "preset")
-DEFAULTS: dict[str, Any] = {"method": "dvta", "visual": "shift_gcn", "text": "sbert", "evaluate_on": "unseen"}
 
 Locate = Callable[..., DataRef]
 
@@ -85,6 +84,25 @@ class Resolver:
             evaluate_on=full["evaluate_on"],
         )
 
+    def profile(self, config: Mapping[str, Any]) -> Trial:
+        """Return the trial that measures a method's cost; it reads no data and has no seed."""
+        method = METHODS.get(config["method"])
+        given = {k: v for k, v in config.items() if k == "preset"}
+        return Trial(
+            method=config["method"],
+            revision=method.revision,
+            dataset=config["dataset"],
+            split=config["split"],
+            visual=config["visual"],
+            text=config["text"],
+            seed=0,
+            source="random",
+            data_digest=digest("random input"),
+            options=method.options_class.resolve(given).canonical(),
+            training={"visual_dim": 256, "text_dim": method.published_text_dim, "candidates": 12},
+            kind="profile",
+        )
+
     def _find(self, full: Mapping[str, Any], stand_in: dict[str, Any]) -> DataRef:
         place = tuple(full[name] for name in PLACE)
         memo = (place, tuple(sorted(stand_in.items())))
@@ -138,11 +156,13 @@ def _coupled(names: str, value: Any) -> dict[str, Any]:
 
 
 def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
-    for cell in table.cells():
+    known = {c["method"] for cell in table.cells() for c in cell.configs}
+    own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in known]
+    for cell in itertools.chain(table.cells(), *map(table.row_of, own)):
         for config in cell.configs:
             if not all(config.get(k) in v for k, v in spec.where.items() if k in config):
                 continue
-            if config["method"] not in METHODS.names():
+            if config["method"] not in (*METHODS.names(), *spec.methods):
                 missing = f"method {config['method']!r} is not available"
                 yield Slot(table.name, cell.row, cell.column, None, missing)
                 continue
@@ -152,6 +172,9 @@ def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
 def _slots(
     spec: Spec, table: str, row: str, column: str, config: dict[str, Any], resolver: Resolver
 ) -> Iterator[Slot]:
+    if config.get("kind") == "profile":
+        yield Slot(table, row, column, resolver.profile(config))
+        return
     for seed in spec.seeds:
         try:
             yield Slot(table, row, column, resolver.trial(config, seed))

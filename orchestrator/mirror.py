@@ -14,8 +14,8 @@ from typing import Any
 
 from dvta.errors import DvtaError
 from orchestrator.store import Store
+from orchestrator.store.reading import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
-from orchestrator.store.store import COLUMNS
 from orchestrator.trial import State, text
 
 log = logging.getLogger(__name__)

@@ -72,7 +72,7 @@ def make_plan(
     for slot in slots:
         if slot.missing:
             missing[slot.missing] = missing.get(slot.missing, 0) + 1
-    seeds = len({t.seed for t in trials}) or 1
+    seeds = len({t.seed for t in trials if t.kind == "alignment"}) or 1
     return Plan(
         # an average over splits repeats trials of its own row
         cells=len({(s.table, s.row, s.trial.key) for s in slots if s.trial}) // seeds,
@@ -89,7 +89,7 @@ def make_plan(
 
 
 def _estimate(trials: Sequence[Trial], pace: Mapping[tuple[str, str], float]) -> float | None:
-    known = [(t, pace.get((t.method, t.dataset))) for t in trials]
+    known = [(t, pace.get((t.method, t.dataset))) for t in trials if "epochs" in t.training]
     if any(seconds is None for _, seconds in known):
         return None
-    return sum(float(t.training["epochs"] or 0) * (seconds or 0.0) for t, seconds in known)
+    return sum(float(t.training.get("epochs") or 0) * (seconds or 0.0) for t, seconds in known)

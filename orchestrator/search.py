@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
+import sqlalchemy as sa
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.execute.messages import Wait
 from orchestrator.owner import is_dead
+from orchestrator.settings import OPTUNA_SCHEMA as SCHEMA
 from orchestrator.store import Store
 from orchestrator.trial import Scalar, State, Trial
 
 log = logging.getLogger(__name__)
 
+_ASKED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 KEY = "dvta:trial"  # user attribute of an Optuna trial: the key of our trial
 VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
 
@@ -117,8 +120,7 @@ class _Search:
         return sum(t.state.is_finished() for t in self.study.get_trials(deepcopy=False))
 
     def asked(self) -> int:
-        live = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        return sum(t.state in live for t in self.study.get_trials(deepcopy=False))
+        return len(self.study.get_trials(deepcopy=False, states=_ASKED))
 
 
 class SearchTrials:
@@ -126,6 +128,7 @@ class SearchTrials:
 
     Args:
         store: asked for values of trials that ended before.
+        on_candidates: is called with a cell and candidates of its study, old and new.
         on_tuned: is called with a cell and its tuned trials once its search has ended.
     """
 
@@ -134,16 +137,21 @@ class SearchTrials:
         store: Store,
         cells: Sequence[SearchCell],
         settings: SearchSettings,
-        on_tuned: Callable[[SearchCell, Mapping[str, Scalar], list[Trial]], None],
+        on_candidates: Callable[[SearchCell, list[Trial]], None],
+        on_tuned: Callable[[SearchCell, list[Trial]], None],
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._store, self._settings, self._on_tuned = store, settings, on_tuned
+        self._store, self._settings = store, settings
+        self._on_candidates, self._on_tuned = on_candidates, on_tuned
         storage = open_storage(settings.url)
         self._searches = [self._open(cell, storage) for cell in cells]
         self._order = collections.deque(self._searches)
         self._final: collections.deque[Trial] = collections.deque()
         self._by_key: dict[str, _Search] = {}
         for search in self._searches:
+            asked = search.study.get_trials(deepcopy=False, states=_ASKED)
+            known = [search.cell.candidate(_values(t, settings.dimensions)) for t in asked]
+            on_candidates(search.cell, known)
             self._resume(search)
 
     def total(self) -> int:
@@ -232,6 +240,7 @@ class SearchTrials:
                     values[dimension.name] = dimension.suggest(live)
             trial = search.cell.candidate(values)
             live.set_user_attr(KEY, trial.key)
+            self._on_candidates(search.cell, [trial])
             if self._take(search, live._trial_id, trial):
                 return trial
         return None
@@ -274,7 +283,7 @@ class SearchTrials:
                 log.warning("search %s: no candidate succeeded, nothing is tuned", search.cell.name)
                 continue
             trials = [search.cell.tuned(best, seed) for seed in self._settings.seeds]
-            self._on_tuned(search.cell, best, trials)
+            self._on_tuned(search.cell, trials)
             done = self._store.statuses([t.key for t in trials])
             self._final.extend(
                 t for t in trials if done.get(t.key) is None or done[t.key].state is not State.DONE
@@ -283,7 +292,12 @@ class SearchTrials:
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Open Optuna's database, creating its tables (in their own schema on PostgreSQL)."""
-    engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    engine: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        engine = {"connect_args": {"timeout": 60}}
+    else:
+        with sa.create_engine(url).begin() as connection:
+            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     return optuna.storages.RDBStorage(url, engine_kwargs=engine)
 
 

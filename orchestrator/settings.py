@@ -6,6 +6,10 @@ import dataclasses
 import os
 from pathlib import Path
 
+import sqlalchemy as sa
+
+OPTUNA_SCHEMA = "optuna"
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -46,8 +50,11 @@ class Settings:
         """URL of Optuna's database: beside an SQLite store, in a schema of its own on PostgreSQL."""
         if self.store.startswith("sqlite:///"):
             return f"sqlite:///{Path(self.store.removeprefix('sqlite:///')).parent}/optuna.db"
-        separator = "&" if "?" in self.store else "?"
-        return f"{self.store}{separator}options=-csearch_path%3Doptuna"
+        url = sa.make_url(self.store)
+        if url.drivername in ("postgres", "postgresql"):
+            url = url.set(drivername="postgresql+psycopg")
+        url = url.update_query_dict({"options": f"-csearch_path={OPTUNA_SCHEMA}"})
+        return url.render_as_string(hide_password=False)
 
 
 def _absolute(uri: str) -> str:

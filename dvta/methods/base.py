@@ -24,7 +24,8 @@ class Options:
     :class:`~dvta.errors.OptionError` on an impossible value.
     """
 
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+    #: what ``preset: paper`` (as written) and ``preset: official`` (as published in code) set
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "official": {}}
 
     def canonical(self) -> dict[str, Any]:
         """Return every option, with those that have no effect here set to None.
@@ -45,7 +46,7 @@ class Options:
         if preset is not None and preset not in cls.PRESETS:
             raise OptionError(
                 f"preset: {preset!r} is unknown{did_you_mean(preset, cls.PRESETS)}; "
-                f"allowed: {', '.join(cls.PRESETS) or 'none for this method'}"
+                f"allowed: {', '.join(cls.PRESETS)}"
             )
         allowed = [f.name for f in dataclasses.fields(cls)]
         for name in given:
@@ -76,6 +77,8 @@ class Method(nn.Module):
     options_class: ClassVar[type[Options]] = Options
     #: training settings in which this method differs from ``dvta.training.TrainingConfig``
     training_defaults: ClassVar[dict[str, Any]] = {}
+    #: width of the text features in the method's publication, at which its cost is measured
+    published_text_dim: ClassVar[int] = 768
     options: Options
 
     @classmethod

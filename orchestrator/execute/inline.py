@@ -6,7 +6,7 @@ import functools
 import time
 
 from orchestrator.execute.messages import Jobs, Wait
-from orchestrator.execute.worker import Attempt
+from orchestrator.execute.worker import start
 
 
 class InlineExecutor:
@@ -25,7 +25,7 @@ class InlineExecutor:
             if isinstance(job, Wait):
                 time.sleep(self._poll_seconds)
                 continue
-            attempt = Attempt(job, load)
+            attempt = start(job, load)
             while True:
                 report = attempt.step()
                 stop = jobs.on_report(report)

@@ -16,7 +16,7 @@ class Job:
     Attributes:
         attempt_id: the attempt in the store.
         trial: :meth:`orchestrator.trial.Trial.to_dict`.
-        features: digest under which the executor finds the features.
+        features: digest under which the executor finds the features; empty where none are read.
         hold_out: class ids to hold out of the training classes; empty for the real test classes.
         checkpoints: folder of the attempt's checkpoints (a path or an fsspec URL).
         checkpoint_seconds: least time between two checkpoints; 0 saves after every epoch.

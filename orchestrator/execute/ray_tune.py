@@ -42,7 +42,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from dvta.errors import DvtaError
 from dvta.features import FeatureSet
 from orchestrator.execute.messages import Job, Jobs, Report, Wait
-from orchestrator.execute.worker import Attempt
+from orchestrator.execute.worker import Attempt, start
 
 NAMESPACE = "dvta-orch"
 
@@ -108,11 +108,11 @@ class _Worker(tune.Trainable):
         logging.getLogger("dvta").setLevel(logging.WARNING)
         self._features = collections.OrderedDict()
         self._board = ray.get_actor(config["board"], namespace=NAMESPACE)
-        self._attempt: Attempt | None = Attempt(config["box"].job, self._load)
+        self._attempt: Attempt | None = start(config["box"].job, self._load)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
-        self._attempt = Attempt(new_config["box"].job, self._load)
+        self._attempt = start(new_config["box"].job, self._load)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class _Feed(_Here, Searcher):
         return {"box": _Box(job), "board": self._board_name}
 
     def _publish(self, digest: str) -> None:
-        if digest not in self._published:
+        if digest and digest not in self._published:
             ref = ray.put(self._jobs.features(digest))
             ray.get(self._board.put.remote(digest, [ref]))
             self._published.add(digest)

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from dvta import features as feature_sets
+from dvta import profiling
 from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
-from dvta.methods import build
+from dvta.methods import METHODS, build
 from dvta.training import Fit, TrainingConfig, fit
 from orchestrator.execute.checkpoints import Checkpoints, write
 from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
@@ -86,7 +87,8 @@ class Attempt:
             ):
                 return Report(self.job.attempt_id, tuple(new), worker=self._worker)
 
-    def _start(self) -> list[EpochDone]:
+    def _begin(self) -> str:
+        """Take the device, note it, and return its name."""
         torch.set_num_threads(max(1, self.job.threads))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._worker = {
@@ -98,6 +100,10 @@ class Attempt:
         }
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
+        return device
+
+    def _start(self) -> list[EpochDone]:
+        device = self._begin()
         features = self._load_features(self.job.features)
         if self.job.hold_out:
             features = feature_sets.hold_out(features, self.job.hold_out)
@@ -141,9 +147,38 @@ class Attempt:
         return Outcome(results, per_class, self._seconds)
 
 
+class ProfileAttempt(Attempt):
+    """Measures what a method costs on this worker's device; nothing to checkpoint."""
+
+    def _step(self) -> Report:
+        began = time.monotonic()
+        device = self._begin()
+        profile = profiling.profile_published(METHODS.get(self.trial.method), self.trial.options, device)
+        results = {
+            "parameters": float(profile.parameters),
+            "macs_per_pair": float(profile.macs_per_pair),
+            "macs_per_sample": float(profile.macs_per_sample),
+            "candidates": float(profile.candidates),
+            **{f"fps_{size}": fps for size, fps in profile.fps.items()},
+        }
+        return Report(
+            self.job.attempt_id,
+            outcome=Outcome(results, {}, time.monotonic() - began),
+            worker=self._worker,
+        )
+
+
+KINDS: dict[str, type[Attempt]] = {"alignment": Attempt, "profile": ProfileAttempt}
+
+
+def start(job: Job, load_features: LoadFeatures) -> Attempt:
+    """Return the attempt of a job, by its trial's kind."""
+    return KINDS[str(job.trial["kind"])](job, load_features)
+
+
 def run(job: Job, load_features: LoadFeatures) -> Iterator[Report]:
     """Yield the reports of one attempt, up to its last."""
-    attempt = Attempt(job, load_features)
+    attempt = start(job, load_features)
     while True:
         report = attempt.step()
         yield report

@@ -18,7 +18,7 @@ from orchestrator.report.table import Number, Table
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "τ": r"$\tau$", "γ": r"$\gamma$", "±": r"$\pm$",
-    "—": "---", "→": r"$\to$", "=": "=",
+    "—": "---", "Δ": r"$\Delta$", "→": r"$\to$", "=": "=",
 }  # fmt: skip
 
 
@@ -53,6 +53,9 @@ def _cell(number: Number) -> str:
     if number.paper is not None:
         gap = f", {number.difference:+.2f}" if number.difference is not None else ""
         out += f" [paper {number.paper}{gap}]"
+    if number.paired is not None:
+        p = f", p = {number.paired.p:.3g}" if number.paired.p is not None else ""
+        out += f" Δ {number.paired.mean:+.2f} ({len(number.paired.differences)} pairs{p})"
     return out
 
 
@@ -94,8 +97,8 @@ def _csv(table: Table) -> str:
     names = [f.name for f in dataclasses.fields(Number)]
     writer.writerow(["row", "column", *names, "simulated"])
     for (row, column), number in table.numbers.items():
-        values = ["" if v is None else v for v in dataclasses.astuple(number)]
-        writer.writerow([row, column, *values, table.simulated])
+        values = [getattr(number, n) for n in names]
+        writer.writerow([row, column, *("" if v is None else v for v in values), table.simulated])
     return out.getvalue()
 
 

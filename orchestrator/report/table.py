@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from orchestrator.report.compare import Comparison, compare
 from orchestrator.store.records import CellValue
 from orchestrator.tables import Layout
 from orchestrator.trial import text
@@ -15,7 +16,9 @@ PROTOCOLS = {
     "final": "protocol final: last epoch, true mean, nothing selected on test data",
     "best": "protocol best: best epoch on the unseen test classes, mean of batch accuracies, as the paper's code",
 }
-HIDDEN = {"data_digest", "revision", "kind", "needs", "seed"}
+ACCURACY = "accuracy"
+HIDDEN = {"revision", "kind", "needs"}
+Place = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Number:
         paper: the paper's value as printed, where it may be compared.
         difference: measured minus paper.
         note: a contradiction in the paper. missing: what would fill the cell.
+        paired: against the chosen row: mean difference, pairs, and a p-value from 6 pairs.
     """
 
     mean: float | None
@@ -38,6 +42,7 @@ class Number:
     difference: float | None = None
     note: str | None = None
     missing: str | None = None
+    paired: Comparison | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,45 +54,51 @@ class Table:
     row_name: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    numbers: dict[tuple[str, str], Number]
+    numbers: dict[Place, Number]
     simulated: bool
 
 
 def build_table(
-    values: Sequence[CellValue], *, protocol: str, study: str, layout: Layout | None = None
+    values: Sequence[CellValue],
+    *,
+    by: Callable[[CellValue], Place] | None = None,
+    protocol: str,
+    study: str,
+    layout: Layout | None = None,
+    against: str | None = None,
 ) -> Table:
     """Pivot a table's or grid's stored values.
 
     Args:
         values: from :meth:`orchestrator.store.Store.cells`.
+        by: row and column label of a value; without it, those of its cell.
         protocol: ``final`` or ``best``.
         layout: the paper's table; without it the paper is not mentioned.
+        against: a row every other row is compared with, trial by trial.
     """
-    rows = tuple(dict.fromkeys(v.row for v in values))
-    columns = tuple(dict.fromkeys(v.column for v in values))
+    cells = group(values, by)
+    rows = tuple(dict.fromkeys(r for r, _ in cells))
+    columns = tuple(dict.fromkeys(c for _, c in cells))
     simulated = any(v.source == "simulated" for v in values)
-    paper = layout.paper() if layout else {}
-    numbers = {}
-    for row in rows:
-        for column in columns:
-            cell = [v for v in values if v.row == row and v.column == column]
-            printed = paper.get((row, column))
-            number = _number(cell, protocol)
-            if printed is not None:
-                shown = None if simulated else printed.printed or f"{printed.paper:.2f}"
-                measured = number.mean is not None and not simulated
-                difference = number.mean - printed.paper if measured and number.mean is not None else None
-                number = dataclasses.replace(number, paper=shown, difference=difference, note=printed.note)
-            numbers[row, column] = number
-    caption = [PROTOCOLS[protocol], f"study {study}; accuracy in %, mean ± standard deviation over n seeds"]
+    numbers = {
+        (row, column): _placed(cells.get((row, column), []), (row, column), protocol, layout)
+        for row in rows
+        for column in columns
+    }
+    caption = []
     if simulated:
-        caption.insert(
-            0,
-            "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper",
+        caption.append(
+            "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper"
         )
+    caption += [PROTOCOLS[protocol], f"study {study}; accuracy in %, mean ± standard deviation over n seeds"]
+    if any(v.config.get("evaluate_on") == "validation" for v in values):
+        caption.append("accuracy on validation classes held out of the seen ones")
     shared = _shared(values)
     if shared:
         caption.append("all trials: " + ", ".join(f"{k} {text(v)}" for k, v in shared.items()))
+    if against is not None:
+        numbers, lines = _compared(cells, numbers, against, protocol)
+        caption += lines
     if layout and layout.note:
         caption.append(layout.note)
     caption += [f"{r}, {c}: {n.note}" for (r, c), n in numbers.items() if n.note]
@@ -103,43 +114,102 @@ def pivot(
     values: Sequence[CellValue], rows: str, columns: Sequence[str], *, protocol: str, study: str
 ) -> Table:
     """Pivot by configuration names: one row a value of ``rows``, one column a combination of ``columns``."""
-    relabelled = [
-        dataclasses.replace(
-            v,
-            row=text(v.config.get(rows)),
-            column=" ".join(text(v.config.get(c)) for c in columns) or "accuracy",
-        )
-        for v in values
-        if v.key
-    ]
-    unique = list({(v.row, v.column, v.key): v for v in relabelled}.values())
-    table = build_table(unique, protocol=protocol, study=study)
+    labels: dict[tuple[int, int | None], Place] = {}
+
+    def label(value: CellValue) -> Place:
+        # equal configurations are one object
+        known = (id(value.config), value.seed)
+        if known not in labels:
+            config = {**value.config, "seed": value.seed}
+            labels[known] = (
+                text(config.get(rows)),
+                " ".join(text(config.get(c)) for c in columns) or ACCURACY,
+            )
+        return labels[known]
+
+    unique = list({v.key: v for v in values if v.key}.values())
+    table = build_table(unique, by=label, protocol=protocol, study=study)
     return dataclasses.replace(table, row_name=rows)
 
 
-def _number(cell: Sequence[CellValue], protocol: str) -> Number:
+def group(
+    values: Sequence[CellValue], by: Callable[[CellValue], Place] | None = None
+) -> dict[Place, list[CellValue]]:
+    """Return the values of every (row, column), in the order they were stored."""
+    cells: dict[Place, list[CellValue]] = {}
+    for value in values:
+        cells.setdefault(by(value) if by else (value.row, value.column), []).append(value)
+    return cells
+
+
+def _placed(cell: Sequence[CellValue], place: Place, protocol: str, layout: Layout | None) -> Number:
+    """Return the number of a cell with what the paper has there."""
+    printed = layout.cell(*place) if layout else None
+    number = _number(
+        cell, protocol, printed.quantity if printed else ACCURACY, printed.scale if printed else 100.0
+    )
+    if printed is None:
+        return number
+    simulated = any(v.source == "simulated" for v in cell)
+    value = None if simulated or printed.paper is None else printed.paper
+    shown = None if value is None else printed.printed or f"{value:.2f}"
+    comparable = value is not None and number.mean is not None and printed.comparable
+    difference = number.mean - value if comparable else None  # type: ignore[operator]
+    return dataclasses.replace(number, paper=shown, difference=difference, note=printed.note)
+
+
+def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: float) -> Number:
     missing = next((v.missing for v in cell if v.missing), None)
     by_seed: dict[Any, list[CellValue]] = {}
     for value in cell:
         if value.key is not None:
             by_seed.setdefault(value.seed, []).append(value)
     means = []
-    for group in by_seed.values():
-        measured = [100 * x for v in group if (x := v.value(protocol)) is not None]
+    for trials in by_seed.values():
+        found = (v.value(protocol) if quantity == ACCURACY else v.results.get(quantity) for v in trials)
+        measured = [scale * x for x in found if x is not None]
         # an average over splits counts only when every split is there
-        if len(measured) == len(group):
+        if len(measured) == len(trials):
             means.append(statistics.fmean(measured))
     if not means:
         failed = next((v.error for v in cell if v.error), None)
-        reason = missing or (f"failed: {failed}" if failed else "not run yet: dvta-orch sweep fills it")
+        unfilled = "not run yet: dvta-orch sweep fills it" if cell else "not part of this study"
+        reason = missing or (f"failed: {failed}" if failed else unfilled)
         return Number(None, None, 0, len(by_seed), missing=reason)
     std = statistics.stdev(means) if len(means) > 1 else None
     return Number(statistics.fmean(means), std, len(means), len(by_seed))
 
 
+def _compared(
+    cells: Mapping[Place, list[CellValue]], numbers: Mapping[Place, Number], against: str, protocol: str
+) -> tuple[dict[Place, Number], list[str]]:
+    """Return the numbers with their comparison, and a caption line per row over all columns."""
+    lines = [
+        f"Δ: mean paired difference to row {against!r}, pairs of equal data set, split and seed; "
+        "p: Wilcoxon signed-rank, two-sided, from 6 pairs on"
+    ]
+    out = dict(numbers)
+    for row in dict.fromkeys(r for r, _ in numbers):
+        if row == against:
+            continue
+        mine: list[CellValue] = []
+        theirs: list[CellValue] = []
+        for column in dict.fromkeys(c for _, c in numbers):
+            a, b = cells.get((row, column), []), cells.get((against, column), [])
+            found = compare(a, b, protocol)
+            if found is not None:
+                out[row, column] = dataclasses.replace(out[row, column], paired=found)
+            mine, theirs = mine + a, theirs + b
+        pooled = compare(mine, theirs, protocol)
+        if pooled is not None:
+            lines.append(f"{row} against {against}, all columns: {pooled}")
+    return out, lines
+
+
 def _shared(values: Sequence[CellValue]) -> dict[str, Any]:
     """Return what every trial has in common, without what has no effect."""
-    configs = [v.config for v in values if v.key]
+    # equal configurations are one object
+    configs = list({id(v.config): v.config for v in values if v.key}.values())
     if not configs:
         return {}
     names = [n for n in configs[0] if n not in HIDDEN]

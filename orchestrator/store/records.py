@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.trial import State
 
@@ -42,22 +43,19 @@ class TrialStatus:
     seconds: float | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CellValue:
-    """One trial of a table cell with what it measured, as the report reads it."""
+class CellValue(NamedTuple):
+    """One trial of a table cell with what it measured, as the report reads it.
+
+    ``config`` is the flat configuration without seed and data digest, shared by equal ones.
+    """
 
     table: str
     row: str
     column: str
     missing: str | None
     key: str | None
-    method: str | None
-    dataset: str | None
-    split: str | None
-    visual: str | None
-    text: str | None
     seed: int | None
-    source: str | None
+    data_digest: str | None
     config: Mapping[str, Any]
     state: State | None
     attempt_id: int | None
@@ -65,11 +63,57 @@ class CellValue:
     best: float | None
     seconds: float | None
     error: str | None
-    commit: str | None
-    data_digest: str | None
-    mlflow_run_id: str | None
-    results: Mapping[str, Any]
+    encoded_results: str | None
+
+    @property
+    def source(self) -> str | None:
+        """``real`` or ``simulated``."""
+        return self.config.get("source")
+
+    @property
+    def results(self) -> dict[str, float]:
+        """Everything measured; empty unless done."""
+        return json.loads(self.encoded_results) if self.encoded_results else {}
 
     def value(self, protocol: str) -> float | None:
         """Return the accuracy under a protocol, ``final`` or ``best``."""
         return self.final if protocol == "final" else self.best
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AttemptInfo:
+    """One attempt with everything that explains it; times are Unix seconds."""
+
+    key: str
+    seed: int
+    split: str
+    data_digest: str
+    attempt_id: int
+    number: int
+    state: str
+    restarts: int
+    started: float
+    finished: float | None
+    seconds: float | None
+    error_kind: str | None
+    error: str | None
+    provenance: Mapping[str, Any]
+    worker: Mapping[str, Any]
+    mlflow_run_id: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standing:
+    """How a study stands.
+
+    Attributes:
+        trials: distinct trials.
+        counts: state (or ``to run``) -> trials.
+        running: (printed name, epochs done, epochs, host) of what runs now.
+        seconds: training time left on one worker, None without like trials.
+    """
+
+    trials: int
+    counts: Mapping[str, int]
+    running: tuple[tuple[str, int, int, str], ...]
+    seconds: float | None

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from orchestrator.errors import LeaseLostError, StoreError
+from orchestrator.errors import LeaseLostError
 from orchestrator.execute.messages import Failure, Outcome
 from orchestrator.expand import Slot
 from orchestrator.store.database import Database
-from orchestrator.store.records import CellValue, Claim, EpochRow, TrialStatus
+from orchestrator.store.reading import Reading, chunks, newest_attempt
+from orchestrator.store.records import Claim, EpochRow, TrialStatus
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
 from orchestrator.trial import State, Trial
 
-T = TypeVar("T")
-CHUNK = 500
-COLUMNS = (
-    "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
-    "evaluate_on", "needs", "data_digest",
-)  # fmt: skip
 
-
-class Store:
+class Store(Reading):
     """The result store.
 
     Its laws: a trial's key is unique. At most one attempt of a trial has a live lease. Only the
@@ -33,9 +26,6 @@ class Store:
     :class:`~orchestrator.errors.LeaseLostError`. A finished attempt never changes. An interrupted
     attempt is continued, not replaced, so that a done attempt has every epoch exactly once.
     """
-
-    def __init__(self, url: str, *, create: bool = True) -> None:
-        self._db = Database(url, create=create)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
@@ -45,7 +35,7 @@ class Store:
             StoreError: it cannot be reached, is newer than the program, or does not exist and
                 ``create`` is false.
         """
-        return cls(url, create=create)
+        return cls(Database(url, create=create))
 
     @property
     def engine(self) -> sa.Engine:
@@ -104,43 +94,18 @@ class Store:
         if rows:
             session.execute(sa.insert(CellRow), rows)
 
-    def studies(self) -> list[tuple[int, str, float]]:
-        """Return (id, name, last update) of every study, the newest first."""
-        query = sa.select(Study.id, Study.name, Study.updated).order_by(Study.updated.desc())
-        return [tuple(row) for row in self._read(query)]
-
-    def find_study(self, name: str | None = None, table: str | None = None) -> tuple[int, str]:
-        """Return id and name of a study, by default the newest (that has the table).
-
-        Raises:
-            StoreError: there is none.
-        """
-        query = sa.select(Study.id, Study.name).order_by(Study.updated.desc())
-        if name:
-            query = query.where(Study.name == name)
-        if table:
-            query = query.where(Study.id.in_(sa.select(CellRow.study_id).where(CellRow.table_name == table)))
-        found = self._read(query.limit(1))
-        if not found:
-            what = " ".join(
-                x for x in (f"study {name!r}" if name else "", f"table {table!r}" if table else "") if x
-            )
-            have = ", ".join(n for _, n, _ in self.studies()) or "none"
-            raise StoreError(f"nothing stored for {what or 'any study'}; studies here: {have}")
-        return found[0][0], found[0][1]
-
     # --- trials and attempts ------------------------------------------------------------------
 
     def statuses(self, keys: Collection[str]) -> dict[str, TrialStatus]:
         """Return the newest attempt of every trial of ``keys`` that was ever attempted."""
         found: dict[str, TrialStatus] = {}
-        newest = _newest(TrialRow.id)
+        newest = newest_attempt(TrialRow.id)
         last = (
             sa.select(sa.func.max(EpochMetric.epoch))
             .where(EpochMetric.attempt_id == AttemptRow.id)
             .scalar_subquery()
         )
-        for chunk in _chunks(keys):
+        for chunk in chunks(keys):
             query = (
                 sa.select(
                     TrialRow.key, AttemptRow.id, AttemptRow.number, AttemptRow.state, AttemptRow.owner,
@@ -322,84 +287,6 @@ class Store:
         if counts:
             session.execute(sa.insert(ClassAccuracy), counts)
 
-    # --- reading ------------------------------------------------------------------------------
-
-    def results(self, keys: Collection[str]) -> dict[str, dict[str, float]]:
-        """Return the results of the newest done attempt of every trial of ``keys``."""
-        found: dict[str, dict[str, float]] = {}
-        for chunk in _chunks(keys):
-            query = (
-                sa.select(TrialRow.key, AttemptRow.results)
-                .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
-                .where(TrialRow.key.in_(chunk), AttemptRow.state == State.DONE)
-                .order_by(AttemptRow.id)
-            )
-            found.update(dict(self._read(query)))
-        return found
-
-    def cells(self, study_id: int, table: str | None = None) -> list[CellValue]:
-        """Return every trial of a study's cells (of one table), in the order of the layout."""
-        # a retry that is running does not hide what was measured before it
-        newest = sa.func.coalesce(_newest(CellRow.trial_id, State.DONE), _newest(CellRow.trial_id))
-        query = (
-            sa.select(CellRow, TrialRow, AttemptRow)
-            .outerjoin(TrialRow, TrialRow.id == CellRow.trial_id)
-            .outerjoin(AttemptRow, AttemptRow.id == newest)
-            .where(CellRow.study_id == study_id)
-            .order_by(CellRow.id)
-        )
-        if table is not None:
-            query = query.where(CellRow.table_name == table)
-        return [_cell_value(*row) for row in self._read(query)]
-
-    def trials(self, where: Mapping[str, Any] | None = None, limit: int | None = None) -> list[CellValue]:
-        """Return stored trials with their newest attempt; ``where`` filters by configuration."""
-        newest = _newest(TrialRow.id)
-        query = (
-            sa.select(TrialRow, AttemptRow)
-            .outerjoin(AttemptRow, AttemptRow.id == newest)
-            .order_by(TrialRow.id)
-        )
-        for name, value in (where or {}).items():
-            if name == "key":
-                query = query.where(TrialRow.key.startswith(str(value)))
-            elif name in COLUMNS:
-                query = query.where(getattr(TrialRow, name) == value)
-        rows = [_cell_value(None, *row) for row in self._read(query)]
-        rest = {n: v for n, v in (where or {}).items() if n not in COLUMNS}
-        kept = (r for r in rows if all(r.config.get(n) == v for n, v in rest.items()))
-        return list(islice(kept, limit))
-
-    def epochs(self, attempt_id: int, after: int = 0) -> list[EpochRow]:
-        """Return the epochs of an attempt, in order."""
-        query = (
-            sa.select(EpochMetric.epoch, EpochMetric.time, EpochMetric.metric, EpochMetric.value)
-            .where(EpochMetric.attempt_id == attempt_id, EpochMetric.epoch > after)
-            .order_by(EpochMetric.epoch)
-        )
-        metrics: dict[tuple[int, float], dict[str, float]] = {}
-        for epoch, time, metric, value in self._read(query):
-            metrics.setdefault((epoch, time), {})[metric] = value
-        return [EpochRow(epoch, time, found) for (epoch, time), found in metrics.items()]
-
-    def per_class(self, attempt_id: int, protocol: str) -> dict[int, tuple[int, int]]:
-        """Return class id -> (correct, total)."""
-        query = sa.select(ClassAccuracy.class_id, ClassAccuracy.correct, ClassAccuracy.total).where(
-            ClassAccuracy.attempt_id == attempt_id, ClassAccuracy.protocol == protocol
-        )
-        return {c: (right, total) for c, right, total in self._read(query)}
-
-    def seconds_per_epoch(self) -> dict[tuple[str, str], float]:
-        """Return the mean training seconds of an epoch by (method, dataset)."""
-        epochs = sa.cast(TrialRow.training["epochs"].as_float(), sa.Float)
-        query = (
-            sa.select(TrialRow.method, TrialRow.dataset, sa.func.avg(AttemptRow.seconds / epochs))
-            .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
-            .where(AttemptRow.state == State.DONE)
-            .group_by(TrialRow.method, TrialRow.dataset)
-        )
-        return {(m, d): float(s or 0) for m, d, s in self._read(query)}
-
     # --- the mirror's notes -------------------------------------------------------------------
 
     def unmirrored(self) -> list[tuple[AttemptRow, TrialRow, str]]:
@@ -431,9 +318,6 @@ class Store:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _read(self, query: Any) -> list[Any]:
-        return self._db.write("reading", lambda session: list(session.execute(query)))
-
     def _insert(self, table: type) -> Any:
         if self._db.sqlite:
             from sqlalchemy.dialects.sqlite import insert
@@ -444,7 +328,7 @@ class Store:
     def _trial_ids(self, session: Session, trials: Mapping[str, Trial]) -> dict[str, int]:
         """Return the row ids of trials, inserting those that are new."""
         ids: dict[str, int] = {}
-        for chunk in _chunks(trials):
+        for chunk in chunks(trials):
             query = sa.select(TrialRow.key, TrialRow.id).where(TrialRow.key.in_(chunk))
             ids.update((key, row) for key, row in session.execute(query))
             new = [trials[key] for key in chunk if key not in ids]
@@ -453,58 +337,3 @@ class Store:
                 session.execute(self._insert(TrialRow).on_conflict_do_nothing(), rows)
                 ids.update((key, row) for key, row in session.execute(query))
         return ids
-
-
-def to_trial(row: TrialRow) -> Trial:
-    """Return the trial a row describes."""
-    names = [c for c in COLUMNS if c != "key"]
-    groups = {"options": row.options, "training": row.training, "stand_in": row.stand_in}
-    values: dict[str, Any] = {name: getattr(row, name) for name in names} | groups
-    return Trial(**values)
-
-
-def _newest(trial_id: Any, state: State | None = None) -> Any:
-    """Return the subquery of the newest attempt's id, of that state where one is given."""
-    attempt = aliased(AttemptRow)
-    query = sa.select(sa.func.max(attempt.id)).where(attempt.trial_id == trial_id)
-    return (query if state is None else query.where(attempt.state == state)).scalar_subquery()
-
-
-def _cell_value(cell: CellRow | None, trial: TrialRow | None, attempt: AttemptRow | None) -> CellValue:
-    config: dict[str, Any] = {}
-    if trial is not None:
-        config = {c: getattr(trial, c) for c in COLUMNS if c != "key"}
-        config |= trial.options | trial.training | trial.stand_in
-    field: Callable[[str], Any] = lambda name: getattr(trial, name) if trial is not None else None  # noqa: E731
-    done = attempt is not None and attempt.state == State.DONE
-    return CellValue(
-        table=cell.table_name if cell else "",
-        row=cell.row if cell else "",
-        column=cell.col if cell else "",
-        missing=cell.missing if cell else None,
-        key=field("key"),
-        method=field("method"),
-        dataset=field("dataset"),
-        split=field("split"),
-        visual=field("visual"),
-        text=field("text"),
-        seed=field("seed"),
-        source=field("source"),
-        config=config,
-        state=State(attempt.state) if attempt else None,
-        attempt_id=attempt.id if attempt else None,
-        final=attempt.final_accuracy if attempt and done else None,
-        best=attempt.best_accuracy if attempt and done else None,
-        seconds=attempt.seconds if attempt else None,
-        error=f"{attempt.error_kind}: {attempt.error}" if attempt and attempt.error_kind else None,
-        commit=attempt.provenance.get("git_commit") if attempt else None,
-        data_digest=field("data_digest"),
-        mlflow_run_id=attempt.mlflow_run_id if attempt else None,
-        results=attempt.results if attempt and done else {},
-    )
-
-
-def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(dict.fromkeys(keys))
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk

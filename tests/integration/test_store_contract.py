@@ -124,7 +124,17 @@ class StoreContract:
         claim = store.claim(make(1), "a", 60, {"git_commit": "abc"})
         store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
         value = store.cells(study, "table5")[0]
-        assert (value.value("final"), value.value("best"), value.commit) == (0.5, 0.6, "abc")
+        assert (value.value("final"), value.value("best")) == (0.5, 0.6)
+        (attempt,) = store.attempts([value.key])
+        assert (attempt.attempt_id, attempt.provenance["git_commit"]) == (claim.attempt_id, "abc")
+        standing = store.standing(study)
+        assert (standing.trials, dict(standing.counts)) == (2, {"done": 1, "to run": 1})
+        assert standing.seconds == pytest.approx(make(0).training["epochs"] * 3.5 / 3)
+        going = store.claim(make(0), "host/x", 60, {})
+        store.record(going.attempt_id, "host/x", rows(1, 2))
+        assert store.standing(study).running == (
+            ("dvta[dataset=ntu60,seed=0,split=55/5]", 2, make(0).training["epochs"], "host"),
+        )
         assert len(store.trials({"seed": 1, "gamma": 0.01})) == 1
         assert store.trials({"gamma": 0.5}) == []
         assert store.find_study(table="table6") == (study, "s")

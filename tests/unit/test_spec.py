@@ -1,7 +1,7 @@
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.spec import load_spec
+from orchestrator.spec_load import load_spec
 
 
 def spec(tmp_path, text, **kwargs):

@@ -1,0 +1,213 @@
+"""Text encoders: class texts to features, with a note beside each file of what made it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dvta.datasets import PARTS, Dataset
+from dvta.errors import DataError, did_you_mean
+from dvta.registry import Registry
+
+Encode = Callable[[Sequence[str]], np.ndarray]
+#: name -> (model name or folder, device) -> function from N sentences to (N, Dt) float32
+TEXT_ENCODERS: Registry[Callable[[str, str], Encode]] = Registry("text encoder", "dvta.encoders")
+DEFAULT_MODELS = {
+    "sbert": "sentence-transformers/all-mpnet-base-v2",
+    "clip": "openai/clip-vit-large-patch14",
+    "clip_b32": "openai/clip-vit-base-patch32",
+}
+FIELDS = {"labels": "class", "contexts": "context", "verbs": "verb", "nouns": "noun"}
+
+
+@TEXT_ENCODERS.register("sbert")
+def sbert(model: str, device: str) -> Encode:
+    """Return Sentence-BERT by any sentence-transformers name or folder.
+
+    Raises:
+        DataError: the model is no folder and cannot be fetched.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    loaded = _load(model, lambda: SentenceTransformer(model, device=device))
+    return lambda sentences: np.asarray(
+        loaded.encode(list(sentences), show_progress_bar=False), dtype=np.float32
+    )
+
+
+@TEXT_ENCODERS.register("clip")
+def clip(model: str, device: str) -> Encode:
+    """Return the projected text tower of a CLIP model, by name or folder; 77 tokens at most.
+
+    Raises:
+        DataError: the model is no folder and cannot be fetched.
+    """
+    import torch
+    from transformers import AutoTokenizer, CLIPTextModelWithProjection
+
+    tokenizer, tower = _load(
+        model,
+        lambda: (
+            AutoTokenizer.from_pretrained(model),
+            CLIPTextModelWithProjection.from_pretrained(model).to(device).eval(),  # type: ignore[arg-type]
+        ),
+    )
+
+    def encode(sentences: Sequence[str]) -> np.ndarray:
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(sentences), 64):
+                batch = tokenizer(
+                    list(sentences[start : start + 64]),
+                    padding=True,
+                    truncation=True,
+                    max_length=77,
+                    return_tensors="pt",
+                ).to(device)
+                parts.append(tower(**batch).text_embeds.float().cpu().numpy())
+        return np.concatenate(parts)
+
+    return encode
+
+
+TEXT_ENCODERS.register("clip_b32")(clip)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """What :func:`encode_dataset` wrote."""
+
+    files: tuple[Path, ...]
+    model: str
+    dim: int
+
+
+def load_encoder(encoder: str, model: str | None = None, device: str = "cpu") -> tuple[Encode, str]:
+    """Return the function of a text encoder and the name of its model.
+
+    Raises:
+        DataError: no model is named for an encoder that has no default, or it cannot be loaded.
+    """
+    named = model or DEFAULT_MODELS.get(encoder)
+    if named is None:
+        raise DataError(f"text encoder {encoder!r} has no default model; give one with --model")
+    return TEXT_ENCODERS.get(encoder)(named, device), named
+
+
+def encode_dataset(
+    dataset: Dataset,
+    root: Path,
+    *,
+    encoder: str = "sbert",
+    model: str | None = None,
+    name: str | None = None,
+    sentences: Path | None = None,
+    device: str = "cpu",
+) -> Encoded:
+    """Encode labels, contexts, verbs, nouns and part texts of a dataset into the data root.
+
+    Args:
+        encoder: a registered text encoder; ``model`` its model's name or folder.
+        name: the id of the features in specs and file names, by default the encoder's.
+        sentences: a CSV file with the column ``class`` and any of ``context``, ``verb``, ``noun``
+            and the part names, one row a class, used instead of the shipped texts.
+
+    Raises:
+        DataError: the model cannot be loaded, or the CSV does not fit the dataset.
+    """
+    texts = dataset_texts(dataset) if sentences is None else _from_csv(sentences, dataset)
+    encode, named = load_encoder(encoder, model, device)
+    arrays: dict[str, np.ndarray] = {}
+    for part, lines in texts.items():
+        flat = [line for row in lines for line in row] if part == "parts" else lines
+        features = encode(flat)
+        arrays[part] = features.reshape(len(lines), -1, features.shape[-1]) if part == "parts" else features
+    folder = root / dataset.name / "text"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for part, array in arrays.items():
+        path = folder / f"{name or encoder}_{part}.npy"
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("wb") as file:
+            np.save(file, array.astype(np.float32))
+        os.replace(partial, path)
+        files.append(path)
+    dim = int(arrays["labels"].shape[1])
+    about = {"encoder": encoder, "model": named, "dim": dim, "sentences_sha256": sentences_digest(texts)}
+    note = folder / f"{name or encoder}.json"
+    note.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return Encoded((*files, note), named, dim)
+
+
+def dataset_texts(dataset: Dataset) -> dict[str, Any]:
+    """Return the shipped texts of a dataset by part; only those it has."""
+    texts: dict[str, Any] = {
+        "labels": list(dataset.class_names),
+        "contexts": list(dataset.contexts),
+        "verbs": list(dataset.verbs),
+        "nouns": list(dataset.nouns),
+        "parts": [list(row) for row in dataset.parts],
+    }
+    return {part: lines for part, lines in texts.items() if lines}
+
+
+def sentences_digest(texts: dict[str, Any]) -> str:
+    """Return the SHA-256 of texts, written beside their features."""
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+
+
+def _from_csv(path: Path, dataset: Dataset) -> dict[str, Any]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns, rows = list(reader.fieldnames or []), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    allowed = [*FIELDS.values(), *PARTS]
+    for column in columns:
+        if column not in allowed:
+            raise DataError(
+                f"{path}: unknown column {column!r}{did_you_mean(column, allowed)}; allowed: {', '.join(allowed)}"
+            )
+    names = [row.get("class") for row in rows]
+    if names != list(dataset.class_names):
+        line = next(
+            (i for i, (a, b) in enumerate(zip(names, dataset.class_names, strict=False)) if a != b), None
+        )
+        what = (
+            f"{len(names)} classes, allowed: {len(dataset.class_names)}"
+            if line is None
+            else f"line {line + 2}: class {names[line]!r}, allowed here: {dataset.class_names[line]!r}"
+        )
+        raise DataError(f"{path}: {what} ({dataset.name}, in the order of its class ids)")
+    for number, row in enumerate(rows, start=2):
+        empty = [c for c in columns if not (row.get(c) or "").strip()]
+        if empty:
+            raise DataError(f"{path}: line {number}: {empty[0]} is empty")
+    texts: dict[str, Any] = {part: [r[c] for r in rows] for part, c in FIELDS.items() if c in columns}
+    found = [p for p in PARTS if p in columns]
+    if found and len(found) < len(PARTS):
+        missing = [p for p in PARTS if p not in columns]
+        raise DataError(f"{path}: the part texts come together; missing columns: {', '.join(missing)}")
+    if found:
+        texts["parts"] = [[r[p] for p in PARTS] for r in rows]
+    return texts
+
+
+def _load(model: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except Exception as error:  # the libraries raise many types, from no network to no such file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"text model {model!r} cannot be loaded ({reason}); allowed: a folder that holds the model, "
+            "or a name on the Hugging Face hub where that is in reach; give it with --model"
+        ) from error

@@ -1,0 +1,224 @@
+"""Commands that read the store: report, status, trials, show, db."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli_common import (
+    Format,
+    Output,
+    Protocol,
+    StudyName,
+    emit,
+    friendly,
+    load_settings,
+    open_store,
+    pairs,
+)
+
+app = typer.Typer()
+db = typer.Typer(no_args_is_help=True, help="Look after the result store.")
+
+
+@app.command()
+@friendly
+def report(
+    table: Annotated[int | None, typer.Option("--table", help="A table of the paper, 1 to 9.")] = None,
+    rows: Annotated[str | None, typer.Option("--rows", help="A configuration name for the rows.")] = None,
+    cols: Annotated[
+        str | None, typer.Option("--cols", help="Configuration names for the columns, with commas.")
+    ] = None,
+    study: StudyName = None,
+    format_: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.rich,
+    protocol: Annotated[
+        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
+    ] = Protocol.final,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", metavar="ROW", help="Compare every row with this one, in pairs."),
+    ] = None,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--explain", metavar="ROW COL", help="Say what one number is made of."),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
+    from rich.console import Console
+
+    from orchestrator.report import render
+    from orchestrator.report import table as tables
+    from orchestrator.report.explain import choose
+    from orchestrator.report.explain import explain as explained
+    from orchestrator.tables import layout
+
+    store = open_store()
+    shape = layout(table) if table is not None else None
+    study_id, name = store.find_study(study, shape.name if shape else None)
+    if rows or cols:
+        values = store.cells(study_id, shape.name if shape else None)
+        columns = [c.strip() for c in (cols or "").split(",") if c.strip()]
+        _check_names([rows or "method", *columns], values)
+        built = tables.pivot(values, rows or "method", columns, protocol=protocol, study=name)
+    else:
+        values = store.cells(study_id, shape.name if shape else "grid")
+        against = None
+        if compare is not None:
+            against = choose("--compare ROW", compare, tuple(dict.fromkeys(v.row for v in values)))
+        built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=against)
+    if explain is not None:
+        emit("\n".join([*explained(store, values, built, *explain, protocol), ""]), output)
+    elif format_ is Format.rich and output is None:
+        render.print_rich(built, Console(highlight=False))
+    else:
+        emit(render.render(built, "md" if format_ is Format.rich else format_), output)
+
+
+@app.command()
+@friendly
+def status(study: Annotated[str | None, typer.Option("--study", help="Only this study.")] = None) -> None:
+    """Print how every study stands; works while a sweep runs."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from orchestrator.progress import duration
+
+    store, out = open_store(), Console(highlight=False)
+    wanted = [store.find_study(study)] if study else [(i, name) for i, name, _ in store.studies()]
+    names = ("done", "running", "interrupted", "failed", "pruned", "to run")
+    shown = Table(Column("study", no_wrap=True), "trials", *names, "left on one worker")
+    running: dict[str, str] = {}
+    for study_id, name in wanted:
+        standing = store.standing(study_id)
+        rest = sum(standing.counts.get(s, 0) for s in ("running", "interrupted", "to run"))
+        left = "" if not rest else "unknown" if standing.seconds is None else duration(standing.seconds)
+        shown.add_row(name, str(standing.trials), *(str(standing.counts.get(s, 0)) for s in names), left)
+        for trial, epoch, epochs, host in standing.running:
+            running[trial] = f"running: {trial} epoch {epoch}/{epochs} on {host}"
+    out.print(shown)
+    for line in running.values():
+        out.print(line, markup=False)
+
+
+@app.command()
+@friendly
+def trials(
+    filter_: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Such as dataset=ntu60.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+) -> None:
+    """List stored trials."""
+    import yaml
+    from rich.console import Console
+    from rich.table import Table
+
+    where = {k: yaml.safe_load(v) for k, v in pairs(filter_).items()}
+    shown = Table("key", "trial", "state", "final", "best")
+    for value in open_store().trials(where, limit):
+        config = value.config
+        name = f"{config['method']}[dataset={config['dataset']},seed={value.seed},split={config['split']}]"
+        numbers = [f"{100 * x:.2f}" if x is not None else "" for x in (value.final, value.best)]
+        mark = " (simulated)" if value.source == "simulated" else ""
+        shown.add_row(
+            (value.key or "")[:10], name.replace("[", "\\[") + mark, value.state or "not run", *numbers
+        )
+    Console(highlight=False).print(shown)
+
+
+@app.command()
+@friendly
+def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a printed name.")]) -> None:
+    """Print everything about one trial."""
+    from rich.console import Console
+
+    store = open_store()
+    value = find_trial(store, trial)
+    assert value.key is not None
+    last = store.attempts([value.key])[-1:]
+    out = Console(highlight=False)
+    about: dict[str, Any] = {
+        "key": value.key, "seed": value.seed, "state": value.state or "not run", "final accuracy": value.final,
+        "best accuracy": value.best, "seconds": value.seconds, "data digest": value.data_digest,
+        "error": value.error,
+    }  # fmt: skip
+    for attempt in last:
+        about |= {
+            "attempt": attempt.number, "commit": attempt.provenance.get("git_commit"),
+            "device": attempt.worker.get("device"), "MLflow run": attempt.mlflow_run_id,
+        }  # fmt: skip
+    for name, content in {**about, **value.config}.items():
+        if content is not None:
+            out.print(f"{name:22} {content}", markup=False, soft_wrap=True)
+
+
+def find_trial(store: Any, name: str) -> Any:
+    """Return the one stored trial of a key's beginning or a printed name.
+
+    Raises:
+        StoreError: none or several fit.
+    """
+    import yaml
+
+    from orchestrator.errors import StoreError
+
+    where: dict[str, Any] = {"key": name}
+    if "[" in name:
+        method, _, inside = name.rstrip("]").partition("[")
+        where = {"method": method, **{k: yaml.safe_load(v) for k, v in pairs(inside.split(",")).items()}}
+    found = store.trials(where)
+    if len(found) != 1:
+        names = ", ".join((v.key or "")[:10] for v in found[:8])
+        raise StoreError(
+            f"trial {name!r}: {len(found)} match{': ' + names if names else ''}; see dvta-orch trials"
+        )
+    return found[0]
+
+
+@db.command("check")
+@friendly
+def db_check() -> None:
+    """Open the store and say what is in it."""
+    from orchestrator.store.schema import REVISION
+
+    store = open_store()
+    count = sum(store.standing(i).trials for i, _, _ in store.studies())
+    where = load_settings().store.rpartition("@")[2]
+    typer.echo(f"{where}: schema {REVISION}, {len(store.studies())} studies, {count} trials in their cells")
+
+
+@db.command("upgrade")
+@friendly
+def db_upgrade() -> None:
+    """Migrate the store to this program's schema; an SQLite file is copied first."""
+    from orchestrator.store.schema import REVISION
+
+    open_store()  # opening migrates
+    typer.echo(f"{load_settings().store.rpartition('@')[2]}: schema {REVISION}")
+
+
+@db.command("export")
+@friendly
+def db_export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the CSV files go.")],
+) -> None:
+    """Write every table of the store as CSV."""
+    from orchestrator.store.export import export
+
+    for name, count in export(open_store(), folder).items():
+        typer.echo(f"{folder / name}.csv: {count} rows")
+
+
+def _check_names(names: list[str], values: Any) -> None:
+    from dvta.errors import did_you_mean
+    from orchestrator.errors import SettingsError
+
+    known = sorted({k for v in values for k in v.config} | {"seed"})
+    for name in names:
+        if name not in known:
+            raise SettingsError(
+                f"{name!r} is unknown{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+            )

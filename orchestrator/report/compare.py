@@ -1,0 +1,57 @@
+"""Paired comparison of two rows: same data set, split and seed on both sides."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+from orchestrator.store.records import CellValue
+
+#: the fewest pairs at which a two-sided signed-rank test can fall below 0.05
+LEAST_PAIRS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Differences in percentage points, this row minus the other; ``p`` only from six pairs."""
+
+    differences: tuple[float, ...]
+    p: float | None
+
+    @property
+    def mean(self) -> float:
+        """The mean difference."""
+        return statistics.fmean(self.differences)
+
+    def __str__(self) -> str:
+        shown = f"Δ {self.mean:+.2f} ({len(self.differences)} pairs"
+        if self.p is not None:
+            return f"{shown}, p = {self.p:.3g})"
+        return f"{shown}: {', '.join(f'{d:+.2f}' for d in self.differences)})"
+
+
+def compare(ours: Sequence[CellValue], theirs: Sequence[CellValue], protocol: str) -> Comparison | None:
+    """Return the paired comparison of two lists of trials, or None without a pair.
+
+    Trials are paired by data set, split and seed (Wilcoxon 1945 for the p-value).
+    """
+    left, right = _by_place(ours, protocol), _by_place(theirs, protocol)
+    differences = tuple(100 * (left[place] - right[place]) for place in left if place in right)
+    if not differences:
+        return None
+    if len(differences) < LEAST_PAIRS:
+        return Comparison(differences, None)
+    if not any(differences):
+        return Comparison(differences, 1.0)
+    from scipy.stats import wilcoxon
+
+    return Comparison(differences, float(wilcoxon(differences).pvalue))
+
+
+def _by_place(values: Sequence[CellValue], protocol: str) -> dict[tuple[object, ...], float]:
+    return {
+        (v.config["dataset"], v.config["split"], v.seed): measured
+        for v in values
+        if v.key and (measured := v.value(protocol)) is not None
+    }

@@ -1,0 +1,85 @@
+"""Behind a number: the trials, attempts, commits, data digests and MLflow runs it is made of."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from dvta.errors import did_you_mean
+from orchestrator.errors import SettingsError
+from orchestrator.report.table import Table, group
+from orchestrator.store import AttemptInfo, CellValue, Store
+
+
+def explain(
+    store: Store, values: Sequence[CellValue], table: Table, row: str, column: str, protocol: str
+) -> list[str]:
+    """Return the lines that trace one cell.
+
+    Raises:
+        SettingsError: the table has no such row or column.
+    """
+    row, column = choose("ROW", row, table.rows), choose("COL", column, table.columns)
+    number = table.numbers[row, column]
+    cell = group(values).get((row, column), [])
+    lines = [f"{table.title}: {row}, {column}"]
+    if number.mean is None:
+        lines.append(f"no number: {number.missing}")
+    else:
+        spread = "" if number.std is None else f" ± {number.std:.4f}"
+        lines.append(
+            f"{number.mean:.4f}{spread} over {number.n} of {number.expected} seeds, protocol {protocol}"
+        )
+    if number.paper is not None:
+        lines.append(f"the paper prints {number.paper}")
+    attempts: dict[str, list[AttemptInfo]] = {}
+    for attempt in store.attempts([v.key for v in cell if v.key]):
+        attempts.setdefault(attempt.key, []).append(attempt)
+    for value in cell:
+        if value.key is None:
+            continue
+        measured = value.value(protocol)
+        shown = value.state or "not run" if measured is None else f"{100 * measured:.4f} %"
+        where = f"{value.config['dataset']} {value.config['split']} seed {value.seed}"
+        lines.append(
+            f"trial {value.key[:16]}  {where}: {shown}; data {value.source}, digest {value.data_digest}"
+        )
+        lines += [_attempt(a, counts=a.attempt_id == value.attempt_id) for a in attempts.get(value.key, [])]
+    return lines
+
+
+def choose(kind: str, given: str, names: Sequence[str]) -> str:
+    """Return the name a person means: the whole of it, or a part that only one has.
+
+    Raises:
+        SettingsError: none or several fit.
+    """
+    if given in names:
+        return given
+    near = [n for n in names if given.casefold() in n.casefold()]
+    if len(near) == 1:
+        return near[0]
+    raise SettingsError(
+        f"{kind}: {given!r} names {len(near)} of the table's{did_you_mean(given, names)}; "
+        f"allowed: {', '.join(map(repr, names))}"
+    )
+
+
+def _attempt(attempt: AttemptInfo, *, counts: bool) -> str:
+    started = datetime.datetime.fromtimestamp(attempt.started, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    took = "" if attempt.seconds is None else f", {attempt.seconds:.1f} s of training"
+    again = f", went on {attempt.restarts} times" if attempt.restarts else ""
+    error = f", {attempt.error_kind}: {attempt.error}" if attempt.error_kind else ""
+    about = attempt.provenance
+    parts = [
+        f"commit {about.get('git_commit', 'unknown')}",
+        f"torch {about.get('torch', 'unknown')}",
+        f"device {attempt.worker.get('device', 'unknown')} on {attempt.worker.get('host', 'unknown')}",
+        f"MLflow run {attempt.mlflow_run_id or 'not mirrored'}",
+    ]
+    mark = "  <- this number" if counts else ""
+    return (
+        f"  attempt {attempt.number}: {attempt.state}, started {started}{took}{again}{error}; "
+        + ", ".join(parts)
+        + mark
+    )

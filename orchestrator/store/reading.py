@@ -1,0 +1,271 @@
+"""What reports and people ask of the store: studies, cells, trials, epochs. Only reads."""
+
+from __future__ import annotations
+
+import collections
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from orchestrator.errors import StoreError
+from orchestrator.store.database import Database
+from orchestrator.store.records import AttemptInfo, CellValue, EpochRow, Standing
+from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
+from orchestrator.trial import State
+
+CHUNK = 500
+COLUMNS = (
+    "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
+    "evaluate_on", "needs", "data_digest",
+)  # fmt: skip
+_PLAIN = tuple(c for c in COLUMNS if c != "key")
+_JSON = ("options", "training", "stand_in")
+
+
+class Reading:
+    """The reading half of :class:`~orchestrator.store.Store`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    # --- studies ------------------------------------------------------------------------------
+
+    def studies(self) -> list[tuple[int, str, float]]:
+        """Return (id, name, last update) of every study, the newest first."""
+        query = sa.select(Study.id, Study.name, Study.updated).order_by(Study.updated.desc())
+        return [tuple(row) for row in self._read(query)]
+
+    def find_study(self, name: str | None = None, table: str | None = None) -> tuple[int, str]:
+        """Return id and name of a study, by default the newest (that has the table).
+
+        Raises:
+            StoreError: there is none.
+        """
+        query = sa.select(Study.id, Study.name).order_by(Study.updated.desc())
+        if name:
+            query = query.where(Study.name == name)
+        if table:
+            query = query.where(Study.id.in_(sa.select(CellRow.study_id).where(CellRow.table_name == table)))
+        found = self._read(query.limit(1))
+        if not found:
+            what = " ".join(
+                x for x in (f"study {name!r}" if name else "", f"table {table!r}" if table else "") if x
+            )
+            have = ", ".join(n for _, n, _ in self.studies()) or "none"
+            raise StoreError(f"nothing stored for {what or 'any study'}; studies here: {have}")
+        return found[0][0], found[0][1]
+
+    def standing(self, study_id: int) -> Standing:
+        """Return how the trials of a study stand, and what is left of those that run."""
+        mine = sa.select(CellRow.trial_id).where(CellRow.study_id == study_id).distinct()
+        last = (
+            sa.select(sa.func.max(EpochMetric.epoch))
+            .where(EpochMetric.attempt_id == AttemptRow.id)
+            .scalar_subquery()
+        )
+        query = (
+            sa.select(
+                AttemptRow.state, AttemptRow.lease_until, AttemptRow.owner,
+                sa.case((AttemptRow.state == State.DONE, 0), else_=last),
+                TrialRow.method, TrialRow.dataset, TrialRow.split, TrialRow.seed,
+                sa.cast(TrialRow.training, sa.Text),
+            )
+            .select_from(TrialRow)
+            .outerjoin(AttemptRow, AttemptRow.id == newest_attempt(TrialRow.id))
+            .where(TrialRow.id.in_(mine))
+        )  # fmt: skip
+        pace = self.seconds_per_epoch()
+        with self._db.scope() as session:
+            now = self._db.now(session)
+            rows = session.execute(query).all()
+        counts: collections.Counter[str] = collections.Counter()
+        running: list[tuple[str, int, int, str]] = []
+        seconds: float | None = 0.0
+        for state, until, owner, epoch, method, dataset, split, seed, training in rows:
+            shown = "to run" if state is None else str(state)
+            if state == State.RUNNING and until < now:
+                shown = State.INTERRUPTED.value
+            counts[shown] += 1
+            epochs = int(json.loads(training).get("epochs") or 0)
+            if shown == State.RUNNING:
+                name = f"{method}[dataset={dataset},seed={seed},split={split}]"
+                running.append((name, epoch or 0, epochs, owner.partition("/")[0]))
+            if shown in ("to run", State.RUNNING, State.INTERRUPTED) and seconds is not None:
+                each = pace.get((method, dataset))
+                seconds = None if each is None else seconds + each * (epochs - (epoch or 0))
+        return Standing(len(rows), counts, tuple(running), seconds)
+
+    # --- trials -------------------------------------------------------------------------------
+
+    def results(self, keys: Collection[str]) -> dict[str, dict[str, float]]:
+        """Return the results of the newest done attempt of every trial of ``keys``."""
+        found: dict[str, dict[str, float]] = {}
+        for chunk in chunks(keys):
+            query = (
+                sa.select(TrialRow.key, AttemptRow.results)
+                .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
+                .where(TrialRow.key.in_(chunk), AttemptRow.state == State.DONE)
+                .order_by(AttemptRow.id)
+            )
+            found.update(dict(self._read(query)))
+        return found
+
+    def cells(self, study_id: int, table: str | None = None) -> list[CellValue]:
+        """Return every trial of a study's cells (of one table), in the order of the layout."""
+        # a retry that is running does not hide what was measured before it
+        newest = sa.func.coalesce(
+            newest_attempt(CellRow.trial_id, State.DONE), newest_attempt(CellRow.trial_id)
+        )
+        query = (
+            sa.select(CellRow.table_name, CellRow.row, CellRow.col, CellRow.missing, *_VALUE)
+            .select_from(CellRow)
+            .outerjoin(TrialRow, TrialRow.id == CellRow.trial_id)
+            .outerjoin(AttemptRow, AttemptRow.id == newest)
+            .where(CellRow.study_id == study_id)
+            .order_by(CellRow.id)
+        )
+        if table is not None:
+            query = query.where(CellRow.table_name == table)
+        memo: dict[Any, Any] = {}
+        return [_value(row, memo) for row in self._rows(query)]
+
+    def trials(self, where: Mapping[str, Any] | None = None, limit: int | None = None) -> list[CellValue]:
+        """Return stored trials with their newest attempt; ``where`` filters by configuration."""
+        query = (
+            sa.select(sa.literal(""), sa.literal(""), sa.literal(""), sa.null(), *_VALUE)
+            .select_from(TrialRow)
+            .outerjoin(AttemptRow, AttemptRow.id == newest_attempt(TrialRow.id))
+            .order_by(TrialRow.id)
+        )
+        for name, value in (where or {}).items():
+            if name == "key":
+                query = query.where(TrialRow.key.startswith(str(value)))
+            elif name in COLUMNS:
+                query = query.where(getattr(TrialRow, name) == value)
+        rest = {n: v for n, v in (where or {}).items() if n not in COLUMNS}
+        if limit is not None and not rest:
+            query = query.limit(limit)
+        memo: dict[Any, Any] = {}
+        rows = (_value(row, memo) for row in self._rows(query))
+        return list(islice((r for r in rows if all(r.config.get(n) == v for n, v in rest.items())), limit))
+
+    def attempts(self, keys: Collection[str]) -> list[AttemptInfo]:
+        """Return every attempt at the trials of ``keys``, oldest first."""
+        columns = (
+            AttemptRow.id, AttemptRow.number, AttemptRow.state, AttemptRow.restarts, AttemptRow.started,
+            AttemptRow.finished, AttemptRow.seconds, AttemptRow.error_kind, AttemptRow.error,
+            AttemptRow.provenance, AttemptRow.worker, AttemptRow.mlflow_run_id,
+        )  # fmt: skip
+        found = []
+        for chunk in chunks(keys):
+            query = (
+                sa.select(TrialRow.key, TrialRow.seed, TrialRow.split, TrialRow.data_digest, *columns)
+                .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
+                .where(TrialRow.key.in_(chunk))
+                .order_by(TrialRow.id, AttemptRow.id)
+            )
+            found += [AttemptInfo(*row) for row in self._read(query)]
+        return found
+
+    def epochs(self, attempt_id: int, after: int = 0) -> list[EpochRow]:
+        """Return the epochs of an attempt, in order."""
+        query = (
+            sa.select(EpochMetric.epoch, EpochMetric.time, EpochMetric.metric, EpochMetric.value)
+            .where(EpochMetric.attempt_id == attempt_id, EpochMetric.epoch > after)
+            .order_by(EpochMetric.epoch)
+        )
+        metrics: dict[tuple[int, float], dict[str, float]] = {}
+        for epoch, time, metric, value in self._read(query):
+            metrics.setdefault((epoch, time), {})[metric] = value
+        return [EpochRow(epoch, time, found) for (epoch, time), found in metrics.items()]
+
+    def per_class(self, attempt_id: int, protocol: str) -> dict[int, tuple[int, int]]:
+        """Return class id -> (correct, total)."""
+        query = sa.select(ClassAccuracy.class_id, ClassAccuracy.correct, ClassAccuracy.total).where(
+            ClassAccuracy.attempt_id == attempt_id, ClassAccuracy.protocol == protocol
+        )
+        return {c: (right, total) for c, right, total in self._read(query)}
+
+    def seconds_per_epoch(self) -> dict[tuple[str, str], float]:
+        """Return the mean training seconds of an epoch by (method, dataset)."""
+        epochs = sa.cast(TrialRow.training["epochs"].as_float(), sa.Float)
+        query = (
+            sa.select(TrialRow.method, TrialRow.dataset, sa.func.avg(AttemptRow.seconds / epochs))
+            .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
+            .where(AttemptRow.state == State.DONE, TrialRow.kind != "profile")
+            .group_by(TrialRow.method, TrialRow.dataset)
+        )
+        return {(m, d): float(s or 0) for m, d, s in self._read(query)}
+
+    def _rows(self, query: Any) -> list[Any]:
+        """Read plain rows, past the ORM: there may be a hundred thousand."""
+        return self._db.write("reading", lambda session: list(session.connection().execute(query).all()))
+
+    def _read(self, query: Any) -> list[Any]:
+        return self._db.write("reading", lambda session: list(session.execute(query)))
+
+
+def newest_attempt(trial_id: Any, state: State | None = None) -> Any:
+    """Return the subquery of the newest attempt's id, of that state where one is given."""
+    attempt = aliased(AttemptRow)
+    query = sa.select(sa.func.max(attempt.id)).where(attempt.trial_id == trial_id)
+    return (query if state is None else query.where(attempt.state == state)).scalar_subquery()
+
+
+def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Yield distinct keys in lists short enough for one statement."""
+    iterator = iter(dict.fromkeys(keys))
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+# JSON stays text until somebody looks: thousands of trials share a few configurations
+_VALUE = (
+    TrialRow.key, TrialRow.seed, TrialRow.data_digest,
+    *(getattr(TrialRow, c) for c in _PLAIN if c not in ("seed", "data_digest")),
+    *(sa.cast(getattr(TrialRow, c), sa.Text) for c in _JSON),
+    AttemptRow.state, AttemptRow.id, AttemptRow.final_accuracy, AttemptRow.best_accuracy, AttemptRow.seconds,
+    AttemptRow.error_kind, AttemptRow.error, sa.cast(AttemptRow.results, sa.Text),
+)  # fmt: skip
+_SHARED = tuple(c for c in _PLAIN if c not in ("seed", "data_digest"))
+_RESULTS = 7 + len(_SHARED) + len(_JSON)
+_STATES = {state.value: state for state in State}
+
+
+def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
+    """Return the record of one row; equal configurations become the same mapping."""
+    table, label, column, missing, key, seed, digest = row[:7]
+    identity, rest = row[7:_RESULTS], row[_RESULTS:]
+    config: Mapping[str, Any] | None = memo.get(identity)
+    if config is None:
+        config = memo[identity] = _config(identity) if key is not None else {}
+    state, attempt_id, final, best, seconds, kind, error, results = rest
+    done = state == State.DONE
+    return CellValue(
+        table,
+        label,
+        column,
+        missing,
+        key,
+        seed,
+        digest,
+        config,
+        _STATES.get(state),
+        attempt_id,
+        final if done else None,
+        best if done else None,
+        seconds,
+        f"{kind}: {error}" if kind else None,
+        results if done else None,
+    )
+
+
+def _config(identity: tuple[Any, ...]) -> dict[str, Any]:
+    flat = dict(zip(_SHARED, identity, strict=False))
+    for encoded in identity[len(_SHARED) :]:
+        flat |= json.loads(encoded)
+    return flat

@@ -1,0 +1,173 @@
+"""Searches with real Optuna and a real store, trained inline on features written to disk."""
+
+import numpy as np
+import optuna
+import pytest
+import sqlalchemy as sa
+from rich.console import Console
+
+from dvta import datasets
+from dvta.datasets.stand_in import StandIn
+from orchestrator import sweep
+from orchestrator.errors import SpecError
+from orchestrator.execute.inline import InlineExecutor
+from orchestrator.report.table import build_table
+from orchestrator.settings import Settings
+from orchestrator.spec_load import load_spec
+from orchestrator.store import Store
+
+SPEC = """
+study: found
+source: real
+defaults: {dataset: cmu, split: split_1, visual: st_gcn, epochs: 1, batch_size: 64}
+grid: {aa: [true, false]}
+seeds: 2
+search:
+  sampler: %s
+  trials: %d
+  objective: %s
+  space:
+    tau: {type: float, low: 0.05, high: 1.0, log: true}
+    lr: {type: float, low: 1e-4, high: 1e-2, log: true}
+%s
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    made = StandIn(train_per_class=3, test_per_class=4, visual_dim=16)
+    dataset = datasets.get("cmu")
+    arrays = made.generate(dataset, dataset.split("split_1"), "st_gcn")
+    folder = tmp_path / "data/cmu/features/st_gcn/split_1"
+    folder.mkdir(parents=True)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return tmp_path
+
+
+def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", more=""):
+    (place / "spec.yaml").write_text(SPEC % (sampler, trials, objective, more))
+    runs = place / name
+    settings = Settings(place / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
+    study = sweep.read_study(place / "spec.yaml", settings)
+    store = Store.open(settings.store)
+    plan = sweep.plan_study(study, store)
+    console = Console(quiet=True)
+    code = sweep.run_study(study, plan, store, settings, InlineExecutor(0.01), console, mirror=False)
+    storage = optuna.storages.RDBStorage(settings.optuna)
+    found = {
+        s.study_name: [
+            (t.state.name, t.params, t.value)
+            for t in optuna.load_study(study_name=s.study_name, storage=storage).trials
+        ]
+        for s in optuna.get_all_study_summaries(storage)
+    }
+    return code, store, found
+
+
+def test_every_cell_is_searched_and_its_best_is_tuned_on_all_seeds(place):
+    code, store, found = run(place, "a", more="  enqueue: [{tau: 0.1, lr: 0.001}]\n")
+    assert code == 0
+    assert sorted(found) == ["found:aa=false", "found:aa=true"]
+    for trials in found.values():
+        assert [state for state, _, _ in trials] == ["COMPLETE"] * 5
+        assert trials[0][1] == {"tau": 0.1, "lr": 0.001}
+    study_id, _ = store.find_study("found")
+    table = build_table(store.cells(study_id, "grid"), protocol="final", study="found")
+    assert table.rows == ("aa=true tuned", "aa=false tuned")
+    assert [n.n for n in table.numbers.values()] == [2, 2]
+    best = max(found["found:aa=true"], key=lambda t: t[2])
+    tuned = [v for v in store.cells(study_id, "grid") if v.row == "aa=true tuned"]
+    assert {v.config["tau"] for v in tuned} == {best[1]["tau"]}
+    assert {v.config["evaluate_on"] for v in tuned} == {"unseen"}
+    assert {v.seed for v in tuned} == {0, 1}
+
+
+def test_no_test_label_reaches_the_objective(place):
+    _, _, clean = run(place, "clean")
+    folder = place / "data/cmu/features/st_gcn/split_1"
+    rng = np.random.default_rng(1)
+    for name in ("ztest", "gtest"):
+        array = np.load(folder / f"{name}.npy")
+        np.save(folder / f"{name}.npy", rng.normal(size=array.shape).astype(np.float32))
+    np.save(folder / "z_label.npy", rng.permutation(np.load(folder / "z_label.npy")))
+    _, _, poisoned = run(place, "poisoned")
+    assert clean == poisoned
+    assert sum(map(len, clean.values())) == 10
+
+
+def test_a_study_is_continued_to_its_target_and_never_repeated(place):
+    _, store, first = run(place, "a", trials=3)
+    before = len(store.trials())
+    _, store, again = run(place, "a", trials=3)
+    assert again == first
+    assert len(store.trials()) == before
+    _, _, more = run(place, "a", trials=4)
+    assert {k: v[:3] for k, v in more.items()} == first
+    assert [len(v) for v in more.values()] == [4, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["random", "gp", "cmaes", "grid"])
+def test_every_sampler_reaches_its_target(place, sampler):
+    code, _, found = run(place, sampler, sampler=sampler, trials=3)
+    assert code == 0
+    assert [len(v) for v in found.values()] == [3, 3]
+
+
+def test_a_search_on_test_classes_says_so(place):
+    _, store, _ = run(place, "a", trials=1, objective="test")
+    cells = store.cells(store.find_study("found")[0], "grid")
+    assert {v.row for v in cells} == {
+        "aa=true tuned on the test classes",
+        "aa=false tuned on the test classes",
+    }
+
+
+def test_conditional_options_are_searched_only_where_they_apply(place):
+    more = (
+        "    loss: {type: categorical, choices: [kld, infonce]}\n"
+        "    target: {type: categorical, choices: [hard_normalised, softmax10], when: {loss: kld}}\n"
+    )
+    _, _, found = run(place, "a", trials=6, more=more, sampler="random")
+    params = [p for trials in found.values() for _, p, _ in trials]
+    assert {("target" in p) == (p["loss"] == "kld") for p in params} == {True}
+    assert {p["loss"] for p in params} == {"kld", "infonce"}
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        ("tua: {type: float, low: 0, high: 1}", "cannot be searched (did you mean 'tau'?)"),
+        ("dataset: {type: categorical, choices: [cmu]}", "cannot be searched"),
+        ("gamma: {type: float, low: 1, high: 0.1}", "the first the smaller"),
+        ("gamma: {type: float, low: 0, high: 0.1, log: true}", "log needs low above 0"),
+        ("loss: {type: categorical}", "a categorical needs choices"),
+        ("target: {type: categorical, choices: [softmax11]}", "did you mean 'softmax10'"),
+        ("gamma: {type: float, low: 0, high: 1, when: {loss: kld}}", "is not searched before gamma"),
+        ("gamma: {type: float, low: 0, high: 1, logg: true}", "did you mean 'log'"),
+    ],
+)
+def test_a_wrong_space_is_refused_with_its_place(tmp_path, axis, message):
+    (tmp_path / "s.yaml").write_text(SPEC % ("tpe", 3, "val_acc", f"    {axis}\n"))
+    with pytest.raises(SpecError) as caught:
+        load_spec(tmp_path / "s.yaml")
+    assert message in str(caught.value)
+    assert "search.space." in str(caught.value)
+
+
+def test_on_postgresql_the_searches_have_a_schema_of_their_own(place, postgres):
+    url = postgres()
+    settings = Settings(place / "data", str(place / "runs"), url, f"sqlite:///{place}/mlflow.db")
+    (place / "spec.yaml").write_text(SPEC % ("tpe", 2, "val_acc", ""))
+    study = sweep.read_study(place / "spec.yaml", settings)
+    store = Store.open(url)
+    plan = sweep.plan_study(study, store)
+    assert (
+        sweep.run_study(study, plan, store, settings, InlineExecutor(0.01), Console(quiet=True), mirror=False)
+        == 0
+    )
+    inspector = sa.inspect(store.engine)
+    assert "trials" in inspector.get_table_names(schema="optuna")
+    assert "trial" in inspector.get_table_names()
+    assert "trials" not in inspector.get_table_names()

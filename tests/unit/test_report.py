@@ -1,0 +1,158 @@
+import csv
+import io
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from orchestrator.errors import SettingsError
+from orchestrator.report.compare import compare
+from orchestrator.report.explain import choose
+from orchestrator.report.render import FORMATS, render
+from orchestrator.report.table import build_table, pivot
+from orchestrator.store import CellValue
+from orchestrator.tables import TABLES, layout
+from orchestrator.trial import State
+
+
+def value(row, column, seed, final, split="55/5", source="real", missing=None, **config):
+    key = None if missing else f"{row}{column}{seed}{split}{sorted(config.items())}"
+    flat = {"dataset": "ntu60", "split": split, "method": "dvta", "source": source, **config}
+    state = None if final is None else State.DONE
+    best = None if final is None else final + 0.1
+    return CellValue(
+        "t", row, column, missing, key, seed, "digest", flat, state, 1, final, best, 1.0, None,
+        json.dumps({"parameters": 4_888_193.0}),
+    )  # fmt: skip
+
+
+def table5(source="real"):
+    return [
+        value(c.row, c.column, seed, 0.5 + 0.1 * seed, c.configs[0]["split"], source)
+        for c in layout(5).cells()
+        for seed in range(3)
+    ]
+
+
+def test_a_cell_is_mean_and_std_over_seeds_beside_the_paper():
+    table = build_table(table5(), protocol="final", study="s", layout=layout(5))
+    number = table.numbers["0.01", "NTU-60 55/5"]
+    assert (number.mean, number.n, number.expected, number.paper) == (pytest.approx(60), 3, 3, "78.24")
+    assert number.std == pytest.approx(10)
+    assert number.difference == pytest.approx(60 - 78.24)
+    assert any("78.14" in line for line in table.caption)
+    assert len(table.numbers) == 24
+    best = build_table(table5(), protocol="best", study="s", layout=layout(5))
+    assert best.numbers["0.01", "NTU-60 55/5"].mean == pytest.approx(70)
+    assert any(line.startswith("protocol best") for line in best.caption)
+
+
+def test_simulated_numbers_are_named_and_never_stand_beside_the_paper():
+    table = build_table(table5("simulated"), protocol="final", study="s", layout=layout(5))
+    assert table.title.endswith("(simulated)")
+    assert table.caption[0].startswith("SIMULATED")
+    assert all(n.paper is None and n.difference is None for n in table.numbers.values())
+
+
+def test_an_average_needs_every_split_and_a_missing_cell_says_why():
+    values = [value("r", "average", 0, 0.5, "a"), value("r", "average", 0, 0.7, "b")]
+    values += [value("r", "average", 1, 0.5, "a"), value("r", "average", 1, None, "b")]
+    number = build_table(values, protocol="final", study="s").numbers["r", "average"]
+    assert (number.mean, number.std, number.n, number.expected) == (pytest.approx(60), None, 1, 2)
+    lacking = build_table([value("r", "c", 0, None, missing="no text")], protocol="final", study="s")
+    assert lacking.numbers["r", "c"].missing == "no text"
+    assert "—: no text" in lacking.caption
+    waiting = build_table([value("r", "c", 0, None)], protocol="final", study="s")
+    assert "dvta-orch sweep" in waiting.numbers["r", "c"].missing
+
+
+def test_the_caption_has_what_is_shared_and_a_pivot_what_varies():
+    shared, other = {"gamma": 0.1, "tau": 0.5}, {"gamma": 0.2, "tau": 0.5}
+    values = [value("a", "x", s, 0.5, **c) for s in range(2) for c in (shared, other)]
+    table = pivot(values, "gamma", ["split"], protocol="final", study="s")
+    assert (table.row_name, table.rows, table.columns) == ("gamma", ("0.1", "0.2"), ("55/5",))
+    assert [n.n for n in table.numbers.values()] == [2, 2]
+    line = next(x for x in table.caption if x.startswith("all trials"))
+    assert "tau 0.5" in line
+    assert "gamma" not in line
+    by_seed = pivot(values, "gamma", ["seed"], protocol="final", study="s")
+    assert by_seed.columns == ("0", "1")
+
+
+def test_a_comparison_pairs_equal_places_and_gives_p_only_from_six_pairs():
+    ours = [value("a", "x", s, 0.5 + 0.01 * s) for s in range(6)]
+    theirs = [value("b", "x", s, 0.4) for s in reversed(range(6))]
+    found = compare(ours, theirs, "final")
+    assert found.differences == pytest.approx((10, 11, 12, 13, 14, 15))
+    assert found.p == pytest.approx(2 / 2**6)  # the smallest a signed-rank test of six pairs can give
+    few = compare(ours[:5], theirs, "final")
+    assert (few.p, len(few.differences)) == (None, 5)
+    assert "+10.00, +11.00" in str(few)
+    assert compare(ours, [value("b", "x", 9, 0.4)], "final") is None
+    assert compare(ours, ours, "final").p == 1.0
+    table = build_table(ours + theirs, protocol="final", study="s", against="b")
+    assert table.numbers["a", "x"].paired == found
+    assert table.numbers["b", "x"].paired is None
+    assert any("a against b, all columns: Δ +12.50 (6 pairs, p = 0.0312)" in x for x in table.caption)
+
+
+def test_table_9_shows_costs_in_their_units():
+    values = [value("DVTA", "Params (M)", 0, None, source="random")]
+    table = build_table(values, protocol="final", study="s", layout=layout(9))
+    number = table.numbers["DVTA", "Params (M)"]
+    assert (number.mean, number.paper) == (pytest.approx(4.888193), "4.88")
+
+
+def test_a_row_is_chosen_by_a_part_that_only_one_has():
+    assert choose("ROW", "da", ("SDE + DA", "SDE")) == "SDE + DA"
+    with pytest.raises(SettingsError, match="names 2 of the table's"):
+        choose("ROW", "SDE +", ("SDE + DA", "SDE + AA"))
+    with pytest.raises(SettingsError, match="did you mean 'Sigmoid'"):
+        choose("ROW", "Sigmoyd", ("None", "Sigmoid"))
+
+
+def test_every_format_carries_every_number():
+    table = build_table(table5(), protocol="final", study="s", layout=layout(5))
+    assert sorted(FORMATS) == ["csv", "html", "json", "latex", "md"]
+    assert len(json.loads(render(table, "json"))["cells"]) == 24
+    rows = list(csv.DictReader(io.StringIO(render(table, "csv"))))
+    assert len(rows) == 24
+    assert float(rows[0]["mean"]) == pytest.approx(60)
+    for style in ("md", "latex", "html"):
+        assert render(table, style).count("60.00") == 24
+
+
+def full_tables():
+    for name in TABLES:
+        shape = layout(name)
+        values = [value(c.row, c.column, s, 0.5) for c in shape.cells() for s in range(2)]
+        yield build_table(values, protocol="final", study="a_b & 100 %", layout=shape)
+
+
+def test_latex_has_as_many_columns_as_it_declares_and_no_bare_special_character():
+    count = 0
+    for table in full_tables():
+        source = render(table, "latex")
+        body = source.split("\\midrule")[1].split("\\bottomrule")[0].strip().splitlines()
+        assert all(line.count(" & ") == len(table.columns) for line in body)
+        assert source.isascii(), sorted({c for c in source if not c.isascii()})
+        bare = source.replace("\\&", "").replace("\\%", "").replace("\\_", "").replace("\\#", "")
+        assert not set("_#") & set(bare)
+        count += 1
+    assert count == 9
+
+
+def test_latex_compiles(tmp_path):
+    engine = next((e for e in ("tectonic", "pdflatex", "lualatex") if shutil.which(e)), None)
+    if engine is None:
+        pytest.skip("no LaTeX engine (tectonic, pdflatex, lualatex) on this machine")
+    tables = "\n\\clearpage\n".join(render(t, "latex") for t in full_tables())
+    document = tmp_path / "tables.tex"
+    document.write_text(
+        f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{tables}\\end{{document}}\n"
+    )
+    options = [] if engine == "tectonic" else ["-halt-on-error", "-interaction=nonstopmode"]
+    done = subprocess.run([engine, *options, document.name], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "tables.pdf").stat().st_size > 1000
