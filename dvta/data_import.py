@@ -107,6 +107,10 @@ def _stage_cmu_text(path: Path, stage: Path) -> None:
         source = path / "text" / f"{datasets.PACKAGED_TEXT}_{part}.npy"
         if source.is_file():
             shutil.copyfile(source, target / f"sbert_{part}.npy")
+    # the shipped texts are by the same model
+    packaged = datasets.packaged_text(datasets.get("cmu")) or {}
+    for part in ("verbs", "nouns", "parts"):
+        np.save(target / f"sbert_{part}.npy", packaged[part])
     (target / "sbert.json").write_text(json.dumps({"model": datasets.PACKAGED_TEXT}) + "\n")
 
 

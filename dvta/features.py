@@ -72,7 +72,7 @@ class FeatureSet:
         class_text: texts of all C classes, row = global id.
         class_names: C names.
         seen, unseen: global ids, ascending.
-        skeletons: (N, 3, 50, 25, 2) of the training samples where a method needs them, else None.
+        masked: (N, K, Dv) features of K masked variants of every training sample, where needed.
     """
 
     dataset: str
@@ -91,7 +91,7 @@ class FeatureSet:
     class_names: tuple[str, ...]
     seen: tuple[int, ...]
     unseen: tuple[int, ...]
-    skeletons: Tensor | None = None
+    masked: Tensor | None = None
 
     @property
     def visual_dim(self) -> int:
@@ -109,11 +109,16 @@ class FeatureSet:
 FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
 RENAMED = {"ztest": "test", "z_label": "test_label"}  # DVTA's own file names
 OPTIONAL = {"gtest", "g_label"}
+SAMPLES = {"train", "ztest", "gtest"}
+VISUAL_NEEDS = frozenset({"unpooled", "masked", "generalised"})
 
 
 @dataclasses.dataclass(frozen=True)
 class DataRef:
-    """Features that were found, or will be simulated: cheap to pass around, loaded on demand."""
+    """Features that were found, or will be simulated: cheap to pass around, loaded on demand.
+
+    ``needs`` is what a method asked for beyond pooled features (:meth:`dvta.methods.Method.needs`).
+    """
 
     dataset: str
     split: str
@@ -124,6 +129,7 @@ class DataRef:
     folder: Path | None
     root: Path
     stand_in: StandIn
+    needs: frozenset[str] = frozenset()
 
     def load(self) -> FeatureSet:
         """Read or generate the features, and check everything.
@@ -134,10 +140,10 @@ class DataRef:
         dataset = datasets.get(self.dataset)
         split = dataset.split(self.split)
         if self.folder is not None:
-            arrays = {name: _read(path) for name, path in _present(self.folder).items()}
+            arrays = {name: _read(path) for name, path in _present(self.folder, self.needs).items()}
             _check(arrays, self.folder, dataset, split)
         else:
-            arrays = self.stand_in.generate(dataset, split, self.visual)
+            arrays = self.stand_in.generate(dataset, split, self.visual, self.needs)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return FeatureSet(
             dataset=self.dataset,
@@ -156,6 +162,7 @@ class DataRef:
             class_names=dataset.class_names,
             seen=split.seen,
             unseen=split.unseen,
+            masked=tensors.get("train_masked"),
         )
 
 
@@ -168,6 +175,7 @@ def locate(
     *,
     source: str = "auto",
     stand_in: StandIn | None = None,
+    needs: frozenset[str] = frozenset(),
 ) -> DataRef:
     """Find features without keeping them.
 
@@ -176,6 +184,7 @@ def locate(
         source: ``real`` (missing files are an error), ``simulated``, or ``auto`` (simulated where
             there are none).
         stand_in: settings of the simulated features.
+        needs: what the method wants beyond pooled features and label texts.
 
     Raises:
         DataError: files are missing where they must not be, or only some of a folder's are there.
@@ -186,18 +195,35 @@ def locate(
         if ".." in name or name.startswith(("/", "\\")):
             raise DataError(f"{name!r} leads out of the data root {root}")
     folder = root / dataset / "features" / visual / split.replace("/", "-")
-    missing = [name for name in FILES if name not in OPTIONAL and name not in _present(folder)]
+    visual_needs = needs & VISUAL_NEEDS
+    present = _present(folder, visual_needs)
+    wanted = [
+        *(name for name in FILES if name not in OPTIONAL),
+        *(["train_masked"] if "masked" in needs else []),
+    ]
+    missing = [_file_names(name, visual_needs)[0] for name in wanted if name not in present]
     texts = _texts(root, known, text)
+    for need in sorted(needs - VISUAL_NEEDS - texts.keys()):
+        raise DataError(
+            f"{dataset}: no {need} features by text encoder {text}: {root / dataset / 'text'}/{text}_{need}.npy "
+            f"is missing; make it with: dvta-orch encode text --dataset {dataset} --name {text}"
+        )
     words = digest(*(x for key in sorted(texts) for x in (key, texts[key])))
     if source != "simulated" and not missing:
-        content = digest(dataset, split, words, *_stamped(folder))
-        return DataRef(dataset, split, visual, text, "real", content, folder, root, stand_in or StandIn())
-    if source == "real" or (source == "auto" and len(missing) < 4):
+        content = digest(dataset, split, words, *_stamped(present))
+        kept = stand_in or StandIn()
+        return DataRef(dataset, split, visual, text, "real", content, folder, root, kept, visual_needs)
+    if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
         files = ", ".join(f"{name}.npy" for name in missing)
         raise DataError(f"{folder}: missing {files}; to get {dataset}: {known.where}")
     chosen = stand_in or StandIn()
-    content = digest(dataset, split, visual, words, f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}")
-    return DataRef(dataset, split, visual, text, "simulated", content, None, root, chosen)
+    # pooled stand-ins have test samples of all classes anyway
+    inert = frozenset() if "unpooled" in needs else frozenset({"generalised"})
+    form = "".join(f" {need}" for need in sorted(visual_needs - inert))
+    content = digest(
+        dataset, split, visual, words, f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}{form}"
+    )
+    return DataRef(dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs)
 
 
 def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:
@@ -212,6 +238,7 @@ def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:
         features,
         train=features.train[~mask],
         train_label=features.train_label[~mask],
+        masked=None if features.masked is None else features.masked[~mask],
         ztest=features.train[mask],
         z_label=features.train_label[mask],
         gtest=None,
@@ -221,20 +248,33 @@ def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:
     )
 
 
-def _present(folder: Path) -> dict[str, Path]:
-    """Return the feature files of a folder by name, SynSE's names before DVTA's."""
+def _file_names(name: str, needs: frozenset[str]) -> tuple[str, ...]:
+    """Return the files an array may have, SynSE's name first; un-pooled samples have their own."""
+    if "unpooled" in needs and name in SAMPLES:
+        return (f"{name}_unpooled",)
+    return (name, RENAMED[name]) if name in RENAMED else (name,)
+
+
+def _present(folder: Path, needs: frozenset[str] = frozenset()) -> dict[str, Path]:
+    """Return the feature files of a folder by array."""
     found = {}
     for name in FILES:
-        for candidate in (name, RENAMED.get(name, name)):
-            if (folder / f"{candidate}.npy").is_file():
-                found[name] = folder / f"{candidate}.npy"
-                break
+        paths = (folder / f"{file}.npy" for file in _file_names(name, needs))
+        path = next((p for p in paths if p.is_file()), None)
+        if path is not None:
+            found[name] = path
+    # test samples of all classes come with their labels or not at all
+    if "unpooled" in needs and "gtest" not in found:
+        found.pop("g_label", None)
+    if "masked" in needs and (folder / "train_masked.npy").is_file():
+        found["train_masked"] = folder / "train_masked.npy"
     return found
 
 
 def _read(path: Path) -> np.ndarray:
-    label = path.stem.endswith("label")
-    return read(path, "int" if label else "float", 1 if label else (2, 4))
+    if path.stem.endswith("label"):
+        return read(path, "int", 1)
+    return read(path, "float", 3 if path.stem == "train_masked" else (2, 4))
 
 
 @functools.lru_cache(maxsize=256)
@@ -243,11 +283,11 @@ def _file_digest(path: Path, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stamped(folder: Path) -> list[str]:
+def _stamped(present: dict[str, Path]) -> list[str]:
     """Return name and content hash of every file; unchanged files are hashed once a process."""
     return [
         f"{name} {_file_digest(path, path.stat().st_size, path.stat().st_mtime_ns)}"
-        for name, path in sorted(_present(folder).items())
+        for name, path in sorted(present.items())
     ]
 
 
@@ -274,6 +314,11 @@ def _check(arrays: dict[str, np.ndarray], folder: Path, dataset: Dataset, split:
                 f"{folder}/{label}.npy: label {int(y.max() if y.min() >= 0 else y.min())}, "
                 f"allowed: 0 to {len(dataset.class_names) - 1} ({dataset.name})"
             )
+    masked = arrays.get("train_masked")
+    if masked is not None and (len(masked), masked.shape[2]) != arrays["train"].shape:
+        raise DataError(
+            f"{folder}/train_masked.npy: shape {masked.shape} does not fit {arrays['train'].shape}"
+        )
     for label, allowed, kind in (("train_label", split.seen, "seen"), ("z_label", split.unseen, "unseen")):
         wrong = sorted(set(np.unique(arrays[label]).tolist()) - set(allowed))
         if wrong:

@@ -9,15 +9,17 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from dvta.errors import DataError, NonFiniteLossError, OptionError
+from dvta.errors import DataError, NonFiniteLossError, OptionError, did_you_mean
 from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
 from dvta.methods.base import Method
+
+Schedule = Literal["cosine", "constant"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,8 @@ class TrainingConfig:
     Attributes:
         epochs: passes over the training samples.
         batch_size: samples in a step; the last, short batch is kept.
-        lr: Adam's largest learning rate; warmed up linearly from 0, then cosine to 0.
+        lr: Adam's largest learning rate; warmed up linearly from 0.
+        schedule: after the warm-up ``cosine`` to 0, or ``constant``.
         warmup_epochs: epochs of warm-up (15 in the published code, none in the paper).
         weight_decay: Adam's weight decay.
         eval_batch_size: samples in a batch of the ``batch_accuracy`` (64 in the published code).
@@ -36,6 +39,7 @@ class TrainingConfig:
     epochs: int = 100
     batch_size: int = 128
     lr: float = 1e-5
+    schedule: Schedule = "cosine"
     warmup_epochs: int = 0
     weight_decay: float = 0.0
     eval_batch_size: int = 64
@@ -46,6 +50,11 @@ class TrainingConfig:
                 raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
         if not (math.isfinite(self.lr) and self.lr >= 0):
             raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number from 0 up")
+        if self.schedule not in get_args(Schedule):
+            raise OptionError(
+                f"schedule: {self.schedule!r} is unknown{did_you_mean(self.schedule, get_args(Schedule))}; "
+                f"allowed: {', '.join(get_args(Schedule))}"
+            )
         if self.weight_decay < 0:
             raise OptionError(f"weight_decay: {self.weight_decay!r} is impossible; allowed: 0 or more")
         if not 0 <= self.warmup_epochs < max(self.epochs, 1):
@@ -77,11 +86,14 @@ class Outcome:
 def learning_rate(config: TrainingConfig, epoch: int) -> float:
     """Return the learning rate of epoch ``epoch`` (from 1).
 
-    With e = epoch - 1 and w warm-up epochs: ``lr e/w`` for e < w, then half a cosine over the rest.
+    With e = epoch - 1 and w warm-up epochs: ``lr e/w`` for e < w, then half a cosine over the rest,
+    or lr throughout.
     """
     e, w = epoch - 1, config.warmup_epochs
     if e < w:
         return config.lr * e / w
+    if config.schedule == "constant":
+        return config.lr
     return config.lr * (1 + math.cos(math.pi * (e - w) / (config.epochs - w))) / 2
 
 
@@ -105,6 +117,8 @@ class Fit:
     ) -> None:
         self.config, self.seed, self._precision = config, seed, precision
         self._device = torch.device(device)
+        if "masked" in method.needs(method.options):
+            features = _with_variants(features)
         self._features = _on(features, self._device)
         self.method = method.to(self._device)
         self.method.prepare(self._features)
@@ -264,11 +278,18 @@ def derived_seed(*parts: object) -> int:
 
 def _on(features: FeatureSet, device: torch.device) -> FeatureSet:
     """Return the features on a device."""
-    tensors = ("train", "train_label", "ztest", "z_label", "gtest", "g_label", "skeletons")
+    tensors = ("train", "train_label", "ztest", "z_label", "gtest", "g_label", "masked")
     moved: dict[str, Any] = {
         name: value.to(device) for name in tensors if isinstance(value := getattr(features, name), Tensor)
     }
     return dataclasses.replace(features, class_text=features.class_text.to(device), **moved)
+
+
+def _with_variants(features: FeatureSet) -> FeatureSet:
+    """Return the features with training samples (N, 1 + K, Dv): each before its masked variants."""
+    assert features.masked is not None
+    train = torch.cat((features.train[:, None], features.masked), dim=1)
+    return dataclasses.replace(features, train=train)
 
 
 def _packed(evaluation: Evaluation | None) -> dict[str, Any] | None:

@@ -26,7 +26,9 @@ db = typer.Typer(no_args_is_help=True, help="Look after the result store.")
 @app.command()
 @friendly
 def report(
-    table: Annotated[int | None, typer.Option("--table", help="A table of the paper, 1 to 9.")] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", help="A table of the paper, 1 to 9, or gzsl.")
+    ] = None,
     rows: Annotated[str | None, typer.Option("--rows", help="A configuration name for the rows.")] = None,
     cols: Annotated[
         str | None, typer.Option("--cols", help="Configuration names for the columns, with commas.")

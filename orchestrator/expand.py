@@ -14,12 +14,15 @@ from dvta.features import DataRef
 from dvta.methods import METHODS
 from dvta.training import TrainingConfig
 from orchestrator.spec import DEFAULTS, Spec
-from orchestrator.tables import Layout, layout
+from orchestrator.tables import GENERALISED, Layout, layout
+from orchestrator.tables import METHODS as LABELS
 from orchestrator.trial import Trial, text
 
 TRAINING = frozenset(f.name for f in dataclasses.fields(TrainingConfig))
 STAND_IN = frozenset(f.name for f in dataclasses.fields(StandIn))
 PLACE = ("dataset", "split", "visual", "text")
+
+PUBLISHED = frozenset(LABELS.values())
 
 Locate = Callable[..., DataRef]
 
@@ -49,7 +52,7 @@ class Resolver:
     def __init__(self, locate: Locate, source: str) -> None:
         self._locate, self._source = locate, source
         self._data: dict[Any, DataRef | DataError] = {}
-        self._options: dict[Any, dict[str, Any]] = {}
+        self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
 
     def trial(self, config: Mapping[str, Any], seed: int) -> Trial:
@@ -61,12 +64,16 @@ class Resolver:
         full = {**DEFAULTS, **config}
         method = METHODS.get(full["method"])
         stand_in = {k: v for k, v in full.items() if k in STAND_IN}
-        ref = self._find(full, stand_in)
         known = {"preset", *(f.name for f in dataclasses.fields(method.options_class))}
         given = {k: v for k, v in full.items() if k in known}
         memo = (full["method"], tuple(sorted(given.items(), key=lambda item: item[0])))
         if memo not in self._options:
-            self._options[memo] = method.options_class.resolve(given).canonical()
+            options = method.options_class.resolve(given)
+            self._options[memo] = (options.canonical(), method.needs(options))
+        canonical, needs = self._options[memo]
+        if full["evaluate_on"] == "gzsl":
+            needs |= {"generalised"}
+        ref = self._find(full, stand_in, needs)
         training = {k: v for k, v in full.items() if k in TRAINING}
         return Trial(
             method=full["method"],
@@ -78,7 +85,7 @@ class Resolver:
             seed=seed,
             source=ref.source,
             data_digest=ref.digest,
-            options=self._options[memo],
+            options=canonical,
             training=dataclasses.asdict(TrainingConfig(**{**method.training_defaults, **training})),
             stand_in=dataclasses.asdict(ref.stand_in) if ref.source == "simulated" else {},
             evaluate_on=full["evaluate_on"],
@@ -103,12 +110,12 @@ class Resolver:
             kind="profile",
         )
 
-    def _find(self, full: Mapping[str, Any], stand_in: dict[str, Any]) -> DataRef:
+    def _find(self, full: Mapping[str, Any], stand_in: dict[str, Any], needs: frozenset[str]) -> DataRef:
         place = tuple(full[name] for name in PLACE)
-        memo = (place, tuple(sorted(stand_in.items())))
+        memo = (place, tuple(sorted(stand_in.items())), needs)
         if memo not in self._data:
             try:
-                ref = self._locate(*place, source=self._source, stand_in=StandIn(**stand_in))
+                ref = self._locate(*place, source=self._source, stand_in=StandIn(**stand_in), needs=needs)
                 self.refs[ref.digest] = ref
                 self._data[memo] = ref
             except DataError as error:
@@ -131,7 +138,9 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
         config = spec.settle(point)
         varying = {k: point[k] for k in spec.grid_names() if k in point}
         row = ",".join(f"{k}={text(v)}" for k, v in varying.items()) or spec.study
-        yield from _slots(spec, "grid", row, "accuracy", config, resolver)
+        generalised = config["evaluate_on"] == "gzsl" and spec.search is None
+        for column in GENERALISED if generalised else ("accuracy",):
+            yield from _slots(spec, "grid", row, column, config, resolver)
 
 
 def grid_points(
@@ -156,8 +165,7 @@ def _coupled(names: str, value: Any) -> dict[str, Any]:
 
 
 def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
-    known = {c["method"] for cell in table.cells() for c in cell.configs}
-    own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in known]
+    own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in PUBLISHED]
     for cell in itertools.chain(table.cells(), *map(table.row_of, own)):
         for config in cell.configs:
             if not all(config.get(k) in v for k, v in spec.where.items() if k in config):

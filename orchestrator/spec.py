@@ -82,6 +82,7 @@ class Spec(_Strict):
     seeds: list[int] = [0]
     profiles: dict[str, Point] = {}
     profile: str | None = None
+    protocol: Literal["zsl", "gzsl"] = "zsl"
     source: Literal["auto", "real", "simulated"] = "auto"
     resources: Resources = Field(default_factory=Resources)
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)
@@ -110,6 +111,8 @@ class Spec(_Strict):
         """
         profile = self.profiles.get(self.profile or "", {})
         config: Point = {**DEFAULTS, **self.defaults, **profile}
+        if self.protocol == "gzsl":
+            config["evaluate_on"] = "gzsl"
         whole = {**config, **cell, "profile": self.profile}
         for rule in self.overrides:
             if all(whole.get(k) == v for k, v in rule.when.items()):

@@ -60,7 +60,10 @@ class Checker:
         ]
         for i, number in enumerate(raw.get("tables") or [] if isinstance(raw.get("tables"), list) else []):
             try:
-                layout(number)
+                if layout(number).name != "gzsl" and raw.get("protocol") == "gzsl":
+                    self._add(
+                        ("tables", i), "the paper's tables are zero-shot; with protocol gzsl, allowed: gzsl"
+                    )
             except DvtaError as error:
                 self._add(("tables", i), str(error))
         methods = raw.get("methods")

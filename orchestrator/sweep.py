@@ -137,6 +137,7 @@ def run_study(
         progress,
         provenance.collect(),
         held_out=_held_out,
+        payload=_payload,
     )
     copying = MirrorThread(Mirror(store, settings.mlflow)) if mirror else contextlib.nullcontext()
     with copying, progress:
@@ -151,6 +152,12 @@ def _held_out(trial: Trial) -> tuple[int, ...]:
     if trial.evaluate_on != "validation":
         return ()
     return datasets.get(trial.dataset).split(trial.split).validation
+
+
+def _payload(trial: Trial) -> Mapping[str, object]:
+    if trial.evaluate_on != "gzsl":
+        return {}
+    return {"validation": datasets.get(trial.dataset).split(trial.split).validation}
 
 
 def _varying(plan: Plan) -> tuple[str, ...]:

@@ -135,4 +135,4 @@ def packaged_text(dataset: Dataset) -> dict[str, np.ndarray] | None:
         return None
     path = Path(str(files(__package__) / f"{source}_{PACKAGED_TEXT}.npz"))
     with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key][: len(dataset.class_names)] for key in archive.files}
+        return {key: archive[key][: len(dataset.class_names)].astype(np.float32) for key in archive.files}

@@ -45,8 +45,13 @@ class StandIn:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 0 or more")
 
-    def generate(self, dataset: Dataset, split: Split, visual: str) -> dict[str, np.ndarray]:
+    def generate(
+        self, dataset: Dataset, split: Split, visual: str, needs: frozenset[str] = frozenset()
+    ) -> dict[str, np.ndarray]:
         """Return simulated ``train``, ``ztest``, ``gtest`` (N, Dv) float32 and their labels.
+
+        With ``unpooled`` in ``needs`` the samples are (N, 3, 25, Dv), and ``gtest`` is there only with
+        ``generalised``; with ``masked`` there is a ``train_masked`` (N, 2, Dv).
 
         A class's signal is a fixed random non-linear map of its label and context texts, another
         map for every visual encoder. Subjects of training and test differ. Features are not
@@ -64,8 +69,24 @@ class StandIn:
         train = self._draw(dataset, visual, "train", means, split.seen, self.train_per_class)
         ztest = self._draw(dataset, visual, "test", means, split.unseen, self.test_per_class)
         everyone = tuple(range(len(dataset.class_names)))
+        if "unpooled" in needs:
+            rng = self._rng(dataset.name, visual, split.name, "tokens")
+            made = {
+                "train": _spread(train[0], rng), "train_label": train[1],
+                "ztest": _spread(ztest[0], rng), "z_label": ztest[1],
+            }  # fmt: skip
+            if "generalised" in needs:
+                gtest = self._draw(dataset, visual, "test", means, everyone, self.test_per_class)
+                made |= {"gtest": _spread(gtest[0], rng), "g_label": gtest[1]}
+            return made
         gtest = self._draw(dataset, visual, "test", means, everyone, self.test_per_class)
+        masked = {}
+        if "masked" in needs:
+            rng = self._rng(dataset.name, visual, split.name, "masked")
+            noise = rng.normal(size=(len(train[0]), 2, self.visual_dim))
+            masked["train_masked"] = (train[0][:, None] * np.exp(0.3 * noise)).astype(np.float32)
         return {
+            **masked,
             "train": train[0], "train_label": train[1],
             "ztest": ztest[0], "z_label": ztest[1],
             "gtest": gtest[0], "g_label": gtest[1],
@@ -92,6 +113,12 @@ class StandIn:
     def _rng(self, *parts: object) -> np.random.Generator:
         text = repr((VERSION, self.data_seed, *parts)).encode()
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
+
+
+def _spread(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return (N, 3, 25, D) tokens that vary about (N, D) samples."""
+    noise = rng.standard_normal((len(samples), 3, 25, samples.shape[1]), dtype=np.float32)
+    return samples[:, None, None] * np.exp(0.5 * noise - 0.125, dtype=np.float32)
 
 
 def _standard(x: np.ndarray) -> np.ndarray:

@@ -85,7 +85,8 @@ class Method(nn.Module):
     def needs(cls, options: Options) -> frozenset[str]:
         """Return which inputs the options need beyond pooled features and label texts.
 
-        Any of ``contexts``, ``verbs``, ``nouns``, ``parts`` (class texts) and ``unpooled`` (features).
+        Any of ``contexts``, ``verbs``, ``nouns``, ``parts`` (class texts), ``unpooled`` (features
+        (N, T, V, Dv)) and ``masked`` (training samples (N, 1 + K, Dv) with K masked variants).
         """
         return frozenset()
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from dvta import features as feature_sets
-from dvta import profiling
+from dvta import gzsl, profiling
 from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
-from dvta.methods import METHODS, build
+from dvta.methods import METHODS, Method, build
 from dvta.training import Fit, TrainingConfig, fit
 from orchestrator.execute.checkpoints import Checkpoints, write
 from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
@@ -37,6 +37,7 @@ class Attempt:
         self._load_features = load_features
         self._checkpoints = Checkpoints(job.checkpoints)
         self._fit: Fit | None = None
+        self._features: FeatureSet
         self._history: list[EpochDone] = []
         self._seconds = 0.0
         self._saved_at = time.monotonic()
@@ -108,12 +109,10 @@ class Attempt:
         if self.job.hold_out:
             features = feature_sets.hold_out(features, self.job.hold_out)
         trial = self.trial
-        options = {name: value for name, value in trial.options.items() if value is not None}
-        torch.manual_seed(trial.seed)
-        method = build(trial.method, visual_dim=features.visual_dim, text_dim=features.text_dim, **options)
+        self._features = features
         saved = self._checkpoints.newest()
         self._fit = fit(
-            method,
+            self._build(),
             features,
             TrainingConfig(**trial.training),  # type: ignore[arg-type]
             seed=trial.seed,
@@ -129,6 +128,33 @@ class Attempt:
         # the driver may have died before it recorded what the checkpoint covers
         return list(self._history)
 
+    def _build(self) -> Method:
+        """Return the method with its initial weights, the same at every call."""
+        trial, features = self.trial, self._features
+        options = {name: value for name, value in trial.options.items() if value is not None}
+        torch.manual_seed(trial.seed)
+        return build(trial.method, visual_dim=features.visual_dim, text_dim=features.text_dim, **options)
+
+    def _generalised(self, run: Fit, device: str) -> dict[str, float]:
+        """Return seen, unseen and harmonic mean through the gate."""
+        found = gzsl.evaluate(
+            run.method,
+            self._features,
+            tuple(self.job.payload["validation"]),
+            self._build,
+            run.config,
+            seed=self.trial.seed,
+            device=device,
+            precision=self.job.precision,
+        )
+        return {
+            "gzsl_seen": found.seen,
+            "gzsl_unseen": found.unseen,
+            "gzsl_harmonic": found.harmonic,
+            "gzsl_temperature": float(found.temperature),
+            "gzsl_threshold": found.threshold,
+        }
+
     def _outcome(self) -> Outcome:
         assert self._fit is not None
         measured = self._fit.outcome()
@@ -140,6 +166,9 @@ class Attempt:
             "best_epoch": float(measured.best_epoch),
             **measured.extra,
         }
+        if self.trial.evaluate_on == "gzsl":
+            device = next(self._fit.method.parameters()).device
+            results |= self._generalised(self._fit, str(device))
         per_class = {
             protocol: {c: (evaluation.correct[c], evaluation.total[c]) for c in evaluation.total}
             for protocol, evaluation in (("final", measured.final), ("best", measured.best))

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.report.compare import Comparison, compare
 from orchestrator.store.records import CellValue
-from orchestrator.tables import Layout
+from orchestrator.tables import GENERALISED, Layout
 from orchestrator.trial import text
 
 PROTOCOLS = {
@@ -104,6 +104,8 @@ def build_table(
     caption += [f"{r}, {c}: {n.note}" for (r, c), n in numbers.items() if n.note]
     for missing in dict.fromkeys(n.missing for n in numbers.values() if n.missing):
         caption.append(f"—: {missing}")
+    if any(v.config.get("evaluate_on") == "gzsl" for v in values):
+        caption.append("generalised: a gate fitted on validation classes chooses between seen and unseen")
     title = f"{layout.name.replace('table', 'Table ')}: {layout.title}" if layout else f"Study {study}"
     return Table(
         title + (" (simulated)" if simulated else ""), tuple(caption), "", rows, columns, numbers, simulated
@@ -145,9 +147,8 @@ def group(
 def _placed(cell: Sequence[CellValue], place: Place, protocol: str, layout: Layout | None) -> Number:
     """Return the number of a cell with what the paper has there."""
     printed = layout.cell(*place) if layout else None
-    number = _number(
-        cell, protocol, printed.quantity if printed else ACCURACY, printed.scale if printed else 100.0
-    )
+    quantity = printed.quantity if printed else GENERALISED.get(place[1], ACCURACY)
+    number = _number(cell, protocol, quantity, printed.scale if printed else 100.0)
     if printed is None:
         return number
     simulated = any(v.source == "simulated" for v in cell)

@@ -1,0 +1,247 @@
+"""Generalised zero-shot evaluation through SynSE's gate: seen, unseen, harmonic mean.
+
+A gate decides for every test sample between a classifier of the seen classes and the zero-shot
+method. It is fitted without any test sample: another copy of the method is trained without the
+validation classes and without some seen-class samples, and the gate learns to tell those two apart
+(reference section 4). Thresholds are compared with P(unseen) throughout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dvta.errors import DataError
+from dvta.features import FeatureSet, hold_out
+from dvta.methods.base import Method
+from dvta.training import TrainingConfig, derived_seed, fit
+
+TEMPERATURES = tuple(range(1, 10))
+THRESHOLDS = tuple(round(0.25 + 0.01 * i, 2) for i in range(50))  # of P(unseen)
+HELD_OUT = 0.2  # of every seen class's training samples, for the gate
+SELECT_UNSEEN, SELECT_SEEN = 300, 400  # at most so many of them choose temperature and threshold
+SELECT_SEED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Generalised:
+    """Accuracies as fractions over candidates of all classes, and what the gate chose."""
+
+    seen: float
+    unseen: float
+    temperature: int
+    threshold: float
+
+    @property
+    def harmonic(self) -> float:
+        """``2 S U / (S + U)``."""
+        total = self.seen + self.unseen
+        return 2 * self.seen * self.unseen / total if total else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """Logistic regression on the largest probabilities of both classifiers."""
+
+    weight: np.ndarray
+    bias: float
+    temperature: int
+    threshold: float
+    width: int
+
+    def unseen_probability(self, zero_shot: Tensor, seen: Tensor) -> np.ndarray:
+        """Return P(unseen) (N,) from zero-shot scores (N, U) and seen-class logits (N, S)."""
+        x = gate_input(zero_shot, seen, self.temperature, self.width)
+        return np.asarray(1 / (1 + np.exp(-(x @ self.weight + self.bias))))
+
+
+def evaluate(
+    method: Method,
+    features: FeatureSet,
+    validation: tuple[int, ...],
+    build: Callable[[], Method],
+    config: TrainingConfig,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: str = "fp32",
+) -> Generalised:
+    """Evaluate a trained method on the test samples of all classes.
+
+    Args:
+        method: trained on all seen classes of ``features``.
+        validation: seen classes that stand for unseen ones while the gate is fitted.
+        build: makes an untrained copy of the method with its initial weights.
+        config: how it was trained; the copy is trained likewise.
+
+    Raises:
+        DataError: there are no test samples of all classes.
+    """
+    if features.gtest is None or features.g_label is None:
+        raise DataError(
+            f"{features.dataset} {features.split}: protocol gzsl needs gtest.npy and g_label.npy, "
+            "the test samples of all classes"
+        )
+    gate = fit_gate(features, validation, build, config, seed=seed, device=device, precision=precision)
+    zero_shot = _scores(method, features.gtest, features, features.unseen)
+    classifier = SeenClassifier.fit(features.train, features.train_label, features.seen, seed)
+    logits = classifier.logits(features.gtest)
+    is_unseen = gate.unseen_probability(zero_shot, logits) > gate.threshold
+    ids = np.where(
+        is_unseen, np.array(features.unseen)[zero_shot.argmax(1)], classifier.classes[logits.argmax(1)]
+    )
+    label = features.g_label.numpy()
+    right, unseen = ids == label, np.isin(label, features.unseen)
+    return Generalised(
+        float(right[~unseen].mean()), float(right[unseen].mean()), gate.temperature, gate.threshold
+    )
+
+
+def fit_gate(
+    features: FeatureSet,
+    validation: tuple[int, ...],
+    build: Callable[[], Method],
+    config: TrainingConfig,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: str = "fp32",
+) -> Gate:
+    """Train a copy of the method without the validation classes and fit the gate with it."""
+    stage = hold_out(features, validation)
+    kept = _keep(stage.train_label, seed)
+    trained = dataclasses.replace(
+        stage,
+        train=stage.train[kept],
+        train_label=stage.train_label[kept],
+        masked=None if stage.masked is None else stage.masked[kept],
+    )
+    run = fit(build(), trained, config, seed=seed, device=device, precision=precision)
+    for _ in run:
+        pass
+    classifier = SeenClassifier.fit(trained.train, trained.train_label, trained.seen, seed)
+    visual = torch.cat((stage.train[~kept], stage.ztest))
+    label = torch.cat((stage.train_label[~kept], stage.z_label)).numpy()
+    unseen = np.isin(label, validation)
+    return choose_gate(
+        _scores(run.method, visual, stage, validation),
+        classifier.logits(visual),
+        label,
+        unseen,
+        np.array(validation),
+        classifier.classes,
+        width=min(len(validation), len(features.unseen), len(trained.seen)),
+    )
+
+
+def choose_gate(
+    zero_shot: Tensor,
+    logits: Tensor,
+    label: np.ndarray,
+    unseen: np.ndarray,
+    unseen_ids: np.ndarray,
+    seen_ids: np.ndarray,
+    *,
+    width: int,
+) -> Gate:
+    """Fit a gate for every temperature and choose temperature and threshold by accuracy.
+
+    Args:
+        zero_shot: (N, U) scores, logits: (N, S), of samples with global ids ``label`` (N,).
+        unseen: (N,) which of them are of unseen classes.
+        width: how many of the largest probabilities of each side the gate sees.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(SELECT_SEED)
+    select = np.zeros(len(label), dtype=bool)
+    for members, most in ((np.flatnonzero(unseen), SELECT_UNSEEN), (np.flatnonzero(~unseen), SELECT_SEEN)):
+        select[rng.permutation(members)[: min(most, len(members) // 2)]] = True
+    right_unseen = unseen_ids[zero_shot.argmax(1).numpy()] == label
+    right_seen = seen_ids[logits.argmax(1).numpy()] == label
+    best: tuple[float, Gate] | None = None
+    for temperature in TEMPERATURES:
+        x = gate_input(zero_shot, logits, temperature, width)
+        model = LogisticRegression(C=1.0, max_iter=5000).fit(x[~select], unseen[~select])
+        gate = Gate(model.coef_[0], float(model.intercept_[0]), temperature, 0.5, width)
+        probability = gate.unseen_probability(zero_shot, logits)[select]
+        for threshold in THRESHOLDS:
+            right = np.where(probability > threshold, right_unseen[select], right_seen[select])
+            if best is None or right.mean() > best[0]:
+                best = (float(right.mean()), dataclasses.replace(gate, threshold=threshold))
+    assert best is not None
+    return best[1]
+
+
+def gate_input(zero_shot: Tensor, logits: Tensor, temperature: float, width: int) -> np.ndarray:
+    """Return (N, 2 width): the largest zero-shot and temperature-scaled seen probabilities, descending."""
+    top = zero_shot.softmax(1).topk(width, 1).values
+    other = (logits / temperature).softmax(1).topk(width, 1).values
+    return torch.cat((top, other), dim=1).double().numpy()
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenClassifier:
+    """Multinomial logistic regression on unit features, where no skeleton classifier's logits are."""
+
+    classes: np.ndarray
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def fit(cls, visual: Tensor, label: Tensor, classes: tuple[int, ...], seed: int) -> SeenClassifier:
+        """Train for 300 full-batch steps of Adam; un-pooled features are averaged."""
+        x = _pooled(visual)
+        ids = torch.tensor(classes)
+        target = torch.searchsorted(ids, label)
+        with torch.random.fork_rng():
+            torch.manual_seed(derived_seed(seed, "seen classifier"))
+            layer = torch.nn.Linear(x.shape[1], len(classes))
+        optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
+        for _ in range(300):
+            optimizer.zero_grad()
+            F.cross_entropy(SCALE * layer(x), target).backward()
+            optimizer.step()
+        return cls(ids.numpy(), SCALE * layer.weight.detach(), SCALE * layer.bias.detach())
+
+    def logits(self, visual: Tensor) -> Tensor:
+        """Return (N, S) logits."""
+        return F.linear(_pooled(visual), self.weight, self.bias)
+
+
+SCALE = 10.0  # unit features give small logits
+
+
+def _pooled(visual: Tensor) -> Tensor:
+    return F.normalize(visual.flatten(1, -2).mean(1) if visual.ndim > 2 else visual, dim=-1)
+
+
+def _keep(label: Tensor, seed: int) -> Tensor:
+    """Return which samples stay in training: a fifth of every class is held out, at least one."""
+    rng = np.random.default_rng(derived_seed(seed, "gate"))
+    kept = torch.ones(len(label), dtype=torch.bool)
+    for c in label.unique().tolist():
+        members = torch.nonzero(label == c).flatten().numpy()
+        count = min(max(1, int(HELD_OUT * len(members))), len(members) - 1)
+        kept[rng.permutation(members)[:count]] = False
+    return kept
+
+
+def _scores(method: Method, visual: Tensor, features: FeatureSet, classes: tuple[int, ...]) -> Tensor:
+    """Return (N, U) scores on the CPU, the method adapted to the classes."""
+    device = next(method.parameters()).device
+    text = features.class_text.select(classes).to(device)
+    training = method.training
+    method.eval()
+    try:
+        method.adapt(text, torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            parts = [method.class_scores(part.to(device), text).float().cpu() for part in visual.split(1024)]
+    finally:
+        method.train(training)
+    return torch.cat(parts).clone()

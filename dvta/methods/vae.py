@@ -1,0 +1,163 @@
+"""What CADA-VAE and SynSE share: shallow VAEs, cyclic schedules, and a classifier on latents."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dvta.errors import OptionError
+from dvta.features import ClassText
+from dvta.methods.base import Method, Options
+
+KL_SLOPE = 0.1 / 3000
+SAMPLES_PER_CLASS = 500
+CLASSIFIER_STEPS, CLASSIFIER_LR = 300, 1e-3
+#: steps of a cycle -> (step after which the modalities are crossed, step at which KL begins)
+PUBLISHED = {1700: (1400, 1000), 1900: (1500, 1000)}
+
+
+@dataclasses.dataclass(frozen=True)
+class VAEOptions(Options):
+    """Choices of both methods.
+
+    Attributes:
+        latent: width of the visual latent (100 on NTU-60, 200 on NTU-120).
+        cycle_steps: batches of a cycle, which is an epoch here (1700 on 55/5, else 1900); other
+            lengths shrink the schedule in proportion.
+        noise: one Gaussian number per latent ``dimension``, or one per ``sample`` for all
+            dimensions (the published code).
+        text_decoder: ``linear``, or ``relu`` although texts have negative entries (published).
+        classifier: ``linear``, or ``relu`` after the last layer (published).
+    """
+
+    latent: int = 100
+    cycle_steps: int = 1900
+    noise: Literal["dimension", "sample"] = "dimension"
+    text_decoder: Literal["linear", "relu"] = "linear"
+    classifier: Literal["linear", "relu"] = "linear"
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {},
+        "official": {"noise": "sample", "text_decoder": "relu", "classifier": "relu"},
+    }
+
+    def __post_init__(self) -> None:
+        if self.latent < 2 or self.latent % 2:
+            raise OptionError(f"latent: {self.latent!r} is impossible; allowed: an even number from 2")
+        if self.cycle_steps < 1:
+            raise OptionError(f"cycle_steps: {self.cycle_steps!r} is impossible; allowed: 1 or more")
+
+
+class VAE(nn.Module):
+    """Linear mean and log-variance, linear decoder; Xavier with gain 0.5, no bias at the start."""
+
+    def __init__(self, width: int, latent: int, *, relu: bool) -> None:
+        super().__init__()
+        self.mean = nn.Linear(width, latent)
+        self.log_variance = nn.Linear(width, latent)
+        self.decoder = nn.Linear(latent, width)
+        self._relu = relu
+        for layer in (self.mean, self.log_variance, self.decoder):
+            nn.init.xavier_uniform_(layer.weight, gain=0.5)
+            nn.init.zeros_(layer.bias)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance (N, L)."""
+        return self.mean(x), self.log_variance(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the reconstruction (N, D)."""
+        x = self.decoder(z)
+        return torch.relu(x) if self._relu else x  # type: ignore[no-any-return]
+
+
+def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return KL to the standard normal, summed over dimensions, averaged over samples."""
+    return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1).mean()
+
+
+class LatentMethod(Method):
+    """A method that classifies visual latents with a classifier fitted on text latents.
+
+    Subclasses give :meth:`text_latent` and :meth:`visual_mean`. An epoch is one cycle of the
+    annealing schedule; the classifier is fitted anew at every evaluation, from texts alone.
+    """
+
+    options: Any
+    training_defaults: ClassVar[dict[str, Any]] = {
+        "lr": 1e-4, "batch_size": 64, "epochs": 10, "schedule": "constant",
+    }  # fmt: skip
+    published_text_dim = 1024
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._step = self._cycle = 0
+        self._classifier: tuple[Tensor, Tensor, Tensor] | None = None  # class ids, weight, bias
+
+    def batches_per_epoch(self, samples: int, batch_size: int) -> int:
+        """Return the steps of a cycle, whatever the number of samples."""
+        return int(self.options.cycle_steps)
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Restart the schedule."""
+        self._step, self._cycle = 0, epoch - 1
+
+    def schedule(self) -> tuple[float, float, bool]:
+        """Return this step's KL weights and whether the modalities are crossed.
+
+        With e the step and E1 the crossing: ``max(0, 0.1 (e - 1000) / 3000)``, the same from E1
+        on, and ``e > E1``.
+        """
+        steps = int(self.options.cycle_steps)
+        crossing, begin = PUBLISHED.get(steps, PUBLISHED[1900])
+        e = self._step if steps in PUBLISHED else self._step * 1900 / steps
+        return max(0.0, KL_SLOPE * (e - begin)), max(0.0, KL_SLOPE * (e - crossing)), e > crossing
+
+    def sample(self, mean: Tensor, log_variance: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return ``mean + exp(log_variance / 2) eps``."""
+        shape = mean.shape if self.options.noise == "dimension" else (len(mean), 1)
+        eps = torch.randn(shape, generator=generator, device=None if generator else mean.device)
+        return mean + (0.5 * log_variance).exp() * eps.to(mean)
+
+    def text_latent(self, text: ClassText) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance (C, L) of class texts, in the order of the visual latent."""
+        raise NotImplementedError
+
+    def visual_mean(self, visual: Tensor) -> Tensor:
+        """Return the latent mean (N, L) of samples."""
+        raise NotImplementedError
+
+    def adapt(self, text: ClassText, generator: torch.Generator) -> None:
+        """Fit the final classifier on 500 text latents of every class, 300 full-batch steps."""
+        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng():
+            torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+            with torch.no_grad():
+                mean, log_variance = (x.clone() for x in self.text_latent(text))
+                latents = self.sample(
+                    mean.repeat_interleave(SAMPLES_PER_CLASS, 0),
+                    log_variance.repeat_interleave(SAMPLES_PER_CLASS, 0),
+                    generator,
+                )
+            target = torch.arange(len(text.ids), device=mean.device).repeat_interleave(SAMPLES_PER_CLASS)
+            layer = nn.Linear(mean.shape[1], len(text.ids)).to(mean.device)
+            optimizer = torch.optim.Adam(layer.parameters(), lr=CLASSIFIER_LR)
+            for _ in range(CLASSIFIER_STEPS):
+                optimizer.zero_grad()
+                F.cross_entropy(self._last(layer(latents)), target).backward()
+                optimizer.step()
+            self._classifier = (text.ids.clone(), layer.weight.detach(), layer.bias.detach())
+
+    def class_scores(self, visual: Tensor, text: ClassText) -> Tensor:
+        """Return (N, U) outputs of the final classifier on latent means."""
+        if self._classifier is None or not torch.equal(self._classifier[0], text.ids):
+            self.adapt(text, torch.Generator().manual_seed(0))
+        assert self._classifier is not None
+        _, weight, bias = self._classifier
+        return self._last(F.linear(self.visual_mean(visual), weight, bias))
+
+    def _last(self, x: Tensor) -> Tensor:
+        return torch.relu(x) if self.options.classifier == "relu" else x

@@ -1,0 +1,63 @@
+"""Every method: killed with SIGKILL in the middle of its trial, it ends with the bits it would have had."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from dvta.methods import METHODS
+from tests.e2e.test_sweep import place, run, start, wait_for  # noqa: F401  (place is a fixture)
+
+SPEC = """
+study: nine
+defaults: {dataset: pku, split: smie_7, visual: st_gcn, train_per_class: 2, test_per_class: 2, batch_size: 64,
+           lr: 0.001, epochs: 15, warmup_epochs: 0, cycle_steps: 10, latent: 8}
+grid: {method: [METHODS]}
+seeds: 1
+checkpoint: {every_seconds: 0}
+"""
+
+
+def results(runs: str) -> dict[str, tuple[str, int, str]]:
+    with sqlite3.connect(f"file:{Path(runs).resolve()}/dvta.db?mode=ro", uri=True) as connection:
+        rows = connection.execute(
+            "SELECT t.method, a.state, a.restarts, a.results FROM attempt a JOIN trial t ON t.id = a.trial_id"
+        ).fetchall()
+    assert len({r[0] for r in rows}) == len(rows)
+    return {method: (state, restarts, found) for method, state, restarts, found in rows}
+
+
+@pytest.mark.slow
+def test_every_method_survives_a_kill_bit_for_bit(place):  # noqa: F811
+    names = METHODS.names()
+    assert len(names) == 9
+    Path("nine.yaml").write_text(SPEC.replace("METHODS", ", ".join(names)))
+    run("sweep", "nine.yaml", "--executor", "inline", DVTA_RUNS="whole")
+    whole = results("whole")
+    assert sorted(whole) == names
+    hit: set[Path] = set()
+
+    def in_the_middle() -> Path | None:
+        """Return the folder of a trial not hit before that has a few epochs behind it."""
+        found = (
+            p.parent
+            for p in Path("killed/checkpoints").glob("*/*/*/epoch-0000*.pt")
+            if p.stem > "epoch-000003"
+        )
+        return next((p for p in found if p not in hit), None)
+
+    for _ in names:
+        process = start("sweep", "nine.yaml", "--executor", "inline", DVTA_RUNS="killed")
+        hit.add(wait_for(in_the_middle))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    run("sweep", "nine.yaml", "--executor", "inline", DVTA_RUNS="killed")
+    killed = results("killed")
+    assert {m: (state, found) for m, (state, _, found) in killed.items()} == {
+        m: (state, found) for m, (state, _, found) in whole.items()
+    }
+    assert [m for m, (_, restarts, _) in killed.items() if restarts == 0] == []
