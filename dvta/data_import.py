@@ -14,7 +14,12 @@ from dvta import datasets
 from dvta.arrays import read
 from dvta.errors import DataError
 from dvta.features import FILES, RENAMED, locate
+from dvta.skeleton import zsl
 
+PURLS_SPLITS = {
+    5: ("ntu60", "55/5"), 12: ("ntu60", "48/12"), 20: ("ntu60", "40/20"), 30: ("ntu60", "30/30"),
+    10: ("ntu120", "110/10"), 24: ("ntu120", "96/24"), 40: ("ntu120", "80/40"), 60: ("ntu120", "60/60"),
+}  # fmt: skip
 SYNSE_SPLITS = {
     5: ("ntu60", "55/5"),
     12: ("ntu60", "48/12"),
@@ -27,7 +32,7 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
     """Copy a known layout into the data root and return the files written.
 
     Args:
-        kind: ``cmu`` (``features/<split>/``, ``text/``), ``synse`` (``shift_K_r`` folders) or
+        kind: ``cmu`` (``features/<split>/``, ``text/``, ``skeletons.npz``), ``synse`` (``shift_K_r`` folders) or
             ``dvta`` (``split_K`` folders).
         path: the folder to import.
 
@@ -68,6 +73,49 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
             _stage_cmu_text(path, stage)
         for dataset, split in found:
             locate(stage, dataset, split, visual, "sbert", source="real").load()
+        written = _commit(stage, root)
+    skeletons = path / "skeletons.npz"
+    if kind == "cmu" and skeletons.is_file():
+        folder = zsl.import_archive(skeletons, root)
+        written += sorted(p for p in folder.iterdir() if p.is_file())
+    return written
+
+
+def import_purls(path: Path, root: Path) -> list[Path]:
+    """Bring in PURLS' un-pooled Shift-GCN features and their means; returns the files written.
+
+    Known is ``shift_K_r/{train,test}_feature.npy`` (N, 256, 3, 25) with ``_labels.npy``, (N,) or a
+    second row of labels.
+
+    Raises:
+        DataError: the layout is not there, or its arrays contradict the dataset or split.
+    """
+    found = {
+        PURLS_SPLITS[k]: f
+        for k in PURLS_SPLITS
+        for f in sorted(path.rglob(f"shift_{k}_r"))
+        if (f / "train_feature.npy").is_file()
+    }
+    if not found:
+        raise DataError(
+            f"{path}: no purls features here; expected shift_K_r/train_feature.npy and test_feature.npy"
+        )
+    with tempfile.TemporaryDirectory() as staging:
+        stage = Path(staging)
+        for (dataset, split), folder in found.items():
+            target = stage / dataset / "features" / "shift_gcn" / split.replace("/", "-")
+            target.mkdir(parents=True)
+            for part, name, label in (("train", "train", "train_label"), ("test", "ztest", "z_label")):
+                maps = read(folder / f"{part}_feature.npy", "float", 4)
+                if maps.shape[1:] != (256, 3, 25):
+                    raise DataError(
+                        f"{folder}/{part}_feature.npy: shape {maps.shape}, allowed: (N, 256, 3, 25)"
+                    )
+                labels = read(folder / f"{part}_labels.npy", "int", (1, 2))
+                np.save(target / f"{name}_unpooled.npy", maps.transpose(0, 2, 3, 1).astype(np.float16))
+                np.save(target / f"{name}.npy", maps.mean((2, 3)))
+                np.save(target / f"{label}.npy", labels if labels.ndim == 1 else labels[1])
+            locate(stage, dataset, split, "shift_gcn", "sbert", source="real").load()
         return _commit(stage, root)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,7 @@ def locate(
     source: str = "auto",
     stand_in: StandIn | None = None,
     needs: frozenset[str] = frozenset(),
+    made: tuple[str, str] | None = None,
 ) -> DataRef:
     """Find features without keeping them.
 
@@ -185,6 +186,8 @@ def locate(
             there are none).
         stand_in: settings of the simulated features.
         needs: what the method wants beyond pooled features and label texts.
+        made: folder (a path or URL) of features that an encoder makes later, and their identity;
+            nothing is looked for under the data root.
 
     Raises:
         DataError: files are missing where they must not be, or only some of a folder's are there.
@@ -196,19 +199,18 @@ def locate(
             raise DataError(f"{name!r} leads out of the data root {root}")
     folder = root / dataset / "features" / visual / split.replace("/", "-")
     visual_needs = needs & VISUAL_NEEDS
-    present = _present(folder, visual_needs)
-    wanted = [
-        *(name for name in FILES if name not in OPTIONAL),
-        *(["train_masked"] if "masked" in needs else []),
-    ]
-    missing = [_file_names(name, visual_needs)[0] for name in wanted if name not in present]
-    texts = _texts(root, known, text)
-    for need in sorted(needs - VISUAL_NEEDS - texts.keys()):
-        raise DataError(
-            f"{dataset}: no {need} features by text encoder {text}: {root / dataset / 'text'}/{text}_{need}.npy "
-            f"is missing; make it with: dvta-orch encode text --dataset {dataset} --name {text}"
+    if made is not None:
+        words = digest(*_flat(_needed_texts(root, known, text, needs)))
+        form = "".join(f" {need}" for need in sorted(visual_needs - {"generalised"}))
+        content = digest(dataset, split, words, f"encoder {made[1]}{form}")
+        return DataRef(
+            dataset, split, visual, text, "real", content, Path(made[0]), root, StandIn(), visual_needs
         )
-    words = digest(*(x for key in sorted(texts) for x in (key, texts[key])))
+    present = _present(folder, visual_needs)
+    optional = set() if "generalised" in needs else OPTIONAL
+    wanted = [*(n for n in FILES if n not in optional), *(["train_masked"] if "masked" in needs else [])]
+    missing = [_file_names(name, visual_needs)[0] for name in wanted if name not in present]
+    words = digest(*_flat(_needed_texts(root, known, text, needs)))
     if source != "simulated" and not missing:
         content = digest(dataset, split, words, *_stamped(present))
         kept = stand_in or StandIn()
@@ -224,6 +226,24 @@ def locate(
         dataset, split, visual, words, f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}{form}"
     )
     return DataRef(dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs)
+
+
+def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]) -> dict[str, np.ndarray]:
+    """Return the text features, which must have what the method needs of them."""
+    texts = _texts(root, dataset, text)
+    for need in sorted(needs - VISUAL_NEEDS - texts.keys()):
+        where = root / dataset.name / "text"
+        raise DataError(
+            f"{dataset.name}: no {need} features by text encoder {text}: {where}/{text}_{need}.npy "
+            f"is missing; make it with: dvta-orch encode text --dataset {dataset.name} --name {text}"
+        )
+    return texts
+
+
+def _flat(texts: dict[str, np.ndarray]) -> Iterator[str | np.ndarray]:
+    for key in sorted(texts):
+        yield key
+        yield texts[key]
 
 
 def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:

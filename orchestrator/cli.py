@@ -184,7 +184,8 @@ def _print_plan(study: Study, plan: Plan) -> None:
         estimate = f", about {duration(plan.seconds or 0)} on one worker" if known else ""
         lines = [
             f"{plan.cells} cells, {plan.distinct} distinct trials ({plan.seeds} seeds): {len(plan.to_run)} to run, "
-            f"{len(plan.done)} done, {len(plan.failed)} failed, {len(plan.leased)} leased{estimate}"
+            f"{len(plan.done)} done, {len(plan.failed)} failed, {len(plan.leased)} leased{estimate}",
+            *([f"{plan.encoders} of the trials train visual encoders"] if plan.encoders else []),
         ]
     if plan.simulated:
         lines.append("visual features: simulated (no real ones in the data root; --source real forbids this)")
@@ -193,6 +194,7 @@ def _print_plan(study: Study, plan: Plan) -> None:
         typer.echo(line)
 
 
+app.command()(cli_data.predict)
 app.add_typer(cli_results.app)
 app.add_typer(cli_data.data, name="data")
 app.add_typer(cli_data.encode, name="encode")

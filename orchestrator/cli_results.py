@@ -61,7 +61,8 @@ def report(
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
     if rows or cols:
-        values = store.cells(study_id, shape.name if shape else None)
+        everything = store.cells(study_id, shape.name if shape else None)
+        values = [v for v in everything if v.table not in ("search", "encoders")]
         columns = [c.strip() for c in (cols or "").split(",") if c.strip()]
         _check_names([rows or "method", *columns], values)
         built = tables.pivot(values, rows or "method", columns, protocol=protocol, study=name)

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from dvta.features import FeatureSet
+from dvta.skeleton.zsl import SkeletonSplit
 from orchestrator.errors import LeaseLostError
 from orchestrator.execute.messages import Executor, Failure, Job, Outcome, Report, Wait
 from orchestrator.owner import is_dead, new_owner
@@ -54,10 +55,12 @@ class Listener(Protocol):
 class PlannedTrials:
     """Trials in a given order; one that needs another's result waits for it.
 
-    A trial whose needed trial failed is never handed out; :attr:`unmet` lists those.
+    A trial whose needed trial failed is never handed out; :attr:`unmet` lists those. With ``wait``
+    the end comes only when the last one handed out has ended.
     """
 
-    def __init__(self, trials: Iterable[Trial], done: Iterable[str] = ()) -> None:
+    def __init__(self, trials: Iterable[Trial], done: Iterable[str] = (), *, wait: bool = False) -> None:
+        self._wait = wait
         self._waiting = collections.deque(trials)
         self._ended: dict[str, State] = dict.fromkeys(done, State.DONE)
         self._out: set[str] = set()
@@ -75,7 +78,7 @@ class PlannedTrials:
                 self.unmet.append(trial)
             else:
                 self._waiting.append(trial)
-        return Wait() if self._waiting else None
+        return Wait() if self._waiting or (self._wait and self._out) else None
 
     def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Never prune."""
@@ -88,6 +91,27 @@ class PlannedTrials:
 
     def _known(self) -> set[str]:
         return {t.key for t in self._waiting} | self._out
+
+
+class Chained:
+    """Two sources, one after the other: encoders, and then a search that reads their features."""
+
+    def __init__(self, first: TrialSource, second: TrialSource) -> None:
+        self._first, self._second = first, second
+
+    def next(self) -> Trial | Wait | None:
+        """Return the second source's next trial once the first has none, nor one that runs."""
+        trial = self._first.next()
+        return self._second.next() if trial is None else trial
+
+    def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Ask the source that knows the trial."""
+        return self._second.on_epoch(trial, epoch, metrics)
+
+    def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
+        """Tell both."""
+        self._first.on_end(trial, state, results)
+        self._second.on_end(trial, state, results)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +146,7 @@ class Driver:
         self,
         store: Store,
         source: TrialSource,
-        load: Callable[[Trial], FeatureSet],
+        load: Callable[[Trial], FeatureSet | SkeletonSplit],
         options: SweepOptions,
         listener: Listener,
         provenance: Mapping[str, Any],
@@ -186,8 +210,8 @@ class Driver:
                 return job
         return None
 
-    def features(self, digest: str) -> FeatureSet:
-        """Return the features under a digest handed out with a job."""
+    def features(self, digest: str) -> FeatureSet | SkeletonSplit:
+        """Return the features (an encoder's skeletons) under a digest handed out with a job."""
         return self._load(self._by_features[digest])
 
     def on_report(self, report: Report) -> bool:
@@ -256,13 +280,15 @@ class Driver:
         return Job(
             attempt_id=claim.attempt_id,
             trial=trial.to_dict(),
-            features=trial.data_digest if trial.kind == "alignment" else "",
+            features="" if trial.kind == "profile" else trial.data_digest,
             checkpoints=f"{options.checkpoints}/{trial.key[:2]}/{trial.key}/{claim.number}",
             hold_out=hold_out,
             checkpoint_seconds=options.checkpoint_seconds,
             report_seconds=options.report_seconds,
             threads=options.threads,
-            model=f"{options.models}/{trial.key}.pt" if options.keep_model(trial) else "",
+            model=f"{options.models}/{trial.key}.pt"
+            if trial.kind == "encoder" or options.keep_model(trial)
+            else "",
             precision=options.precision,
             payload=self._payload(trial),
         )

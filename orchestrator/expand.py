@@ -11,8 +11,10 @@ from dvta.arrays import digest
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError
 from dvta.features import DataRef
-from dvta.methods import METHODS
+from dvta.methods import METHODS, Method
+from dvta.skeleton.zsl import SkeletonSplit
 from dvta.training import TrainingConfig
+from orchestrator.encoding import TrainedVisual
 from orchestrator.spec import DEFAULTS, Spec
 from orchestrator.tables import GENERALISED, Layout, layout
 from orchestrator.tables import METHODS as LABELS
@@ -47,11 +49,28 @@ class Resolver:
     Args:
         locate: :func:`dvta.features.locate` without its data root.
         source: ``auto``, ``real`` or ``simulated``.
+        skeletons: :func:`dvta.skeleton.zsl.load` without its data root.
+        encoded: the folder of an encoder trial's features by its key.
+
+    Attributes:
+        refs: data digest -> the features a trial reads.
+        encoders: key -> the encoder trial others need, with its skeletons.
+        visuals: key of a trial that needs one -> how the spec describes the encoder.
     """
 
-    def __init__(self, locate: Locate, source: str) -> None:
+    def __init__(
+        self,
+        locate: Locate,
+        source: str,
+        skeletons: Callable[[str, str], SkeletonSplit] | None = None,
+        encoded: Callable[[str], str] = lambda key: f"features/{key}",
+    ) -> None:
         self._locate, self._source = locate, source
+        self._skeletons, self.encoded = skeletons, encoded
+        self.visuals: dict[str, TrainedVisual] = {}
+        self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
         self._data: dict[Any, DataRef | DataError] = {}
+        self._splits: dict[tuple[str, str], SkeletonSplit | DataError] = {}
         self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
 
@@ -73,23 +92,28 @@ class Resolver:
         canonical, needs = self._options[memo]
         if full["evaluate_on"] == "gzsl":
             needs |= {"generalised"}
-        ref = self._find(full, stand_in, needs)
+        encoder = self._encoder(full, seed) if isinstance(full["visual"], TrainedVisual) else None
+        ref = self._find(full, stand_in, needs, encoder)
         training = {k: v for k, v in full.items() if k in TRAINING}
-        return Trial(
+        trial = Trial(
             method=full["method"],
             revision=method.revision,
             dataset=full["dataset"],
             split=full["split"],
-            visual=full["visual"],
+            visual=str(full["visual"]),
             text=full["text"],
             seed=seed,
             source=ref.source,
             data_digest=ref.digest,
             options=canonical,
-            training=dataclasses.asdict(TrainingConfig(**{**method.training_defaults, **training})),
+            training=_settings(method, training),
             stand_in=dataclasses.asdict(ref.stand_in) if ref.source == "simulated" else {},
             evaluate_on=full["evaluate_on"],
+            needs=encoder.key if encoder else None,
         )
+        if encoder:
+            self.visuals[trial.key] = full["visual"]
+        return trial
 
     def profile(self, config: Mapping[str, Any]) -> Trial:
         """Return the trial that measures a method's cost; it reads no data and has no seed."""
@@ -110,12 +134,41 @@ class Resolver:
             kind="profile",
         )
 
-    def _find(self, full: Mapping[str, Any], stand_in: dict[str, Any], needs: frozenset[str]) -> DataRef:
-        place = tuple(full[name] for name in PLACE)
-        memo = (place, tuple(sorted(stand_in.items())), needs)
+    def _encoder(self, full: Mapping[str, Any], seed: int) -> Trial:
+        """Return the encoder trial whose features a configuration reads."""
+        visual, place = full["visual"], (full["dataset"], full["split"])
+        if self._skeletons is None or self._source == "simulated":
+            raise DataError(
+                f"visual {visual.encoder}: encoders are trained on real skeletons, never on simulated ones"
+            )
+        if place not in self._splits:
+            try:
+                self._splits[place] = self._skeletons(*place)
+            except DataError as error:
+                self._splits[place] = error
+        data = self._splits[place]
+        if isinstance(data, DataError):
+            raise data
+        # tuning must not see the validation classes through the encoder either
+        trial = visual.trial(data, seed, held_out=full["evaluate_on"] == "validation")
+        self.encoders.setdefault(trial.key, (trial, data))
+        return self.encoders[trial.key][0]
+
+    def _find(
+        self,
+        full: Mapping[str, Any],
+        stand_in: dict[str, Any],
+        needs: frozenset[str],
+        encoder: Trial | None,
+    ) -> DataRef:
+        place = tuple(str(full[name]) for name in PLACE)
+        memo = (place, tuple(sorted(stand_in.items())), needs, encoder)
         if memo not in self._data:
             try:
-                ref = self._locate(*place, source=self._source, stand_in=StandIn(**stand_in), needs=needs)
+                made = (self.encoded(encoder.key), encoder.key) if encoder else None
+                ref = self._locate(
+                    *place, source=self._source, stand_in=StandIn(**stand_in), needs=needs, made=made
+                )
                 self.refs[ref.digest] = ref
                 self._data[memo] = ref
             except DataError as error:
@@ -124,6 +177,14 @@ class Resolver:
         if isinstance(found, DataError):
             raise found
         return found
+
+
+def _settings(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
+    """Return all training settings; a method's own warm-up yields to fewer epochs."""
+    settings = {**method.training_defaults, **given}
+    if "warmup_epochs" not in given and "epochs" in given:
+        settings["warmup_epochs"] = min(settings.get("warmup_epochs", 0), max(given["epochs"] - 1, 0))
+    return dataclasses.asdict(TrainingConfig(**settings))
 
 
 def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
@@ -141,6 +202,13 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
         generalised = config["evaluate_on"] == "gzsl" and spec.search is None
         for column in GENERALISED if generalised else ("accuracy",):
             yield from _slots(spec, "grid", row, column, config, resolver)
+    for trial, _ in resolver.encoders.values():
+        yield encoder_slot(trial)
+
+
+def encoder_slot(trial: Trial) -> Slot:
+    """Return the cell of an encoder: its accuracy on test samples of the seen classes."""
+    return Slot("encoders", f"{trial.method} {trial.dataset} {trial.split}", "seen-class accuracy", trial)
 
 
 def grid_points(

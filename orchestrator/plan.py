@@ -16,7 +16,7 @@ class Plan:
 
     Attributes:
         cells: trial slots of the tables and grids, for one seed; an average counts its splits.
-        distinct: distinct trials, all seeds.
+        distinct: distinct trials, all seeds; ``encoders`` of them train visual encoders.
         to_run: trials this sweep runs, in order; ``fresh`` are those of them that start over.
         done, failed, leased: trials it leaves alone; leased ones are another sweep's.
         missing: reason -> slots that cannot be filled.
@@ -25,6 +25,7 @@ class Plan:
 
     cells: int
     distinct: int
+    encoders: int
     seeds: int
     to_run: tuple[Trial, ...]
     fresh: frozenset[str]
@@ -47,20 +48,25 @@ def make_plan(
     retry: bool = False,
     redo: bool = False,
     pace: Mapping[tuple[str, str], float] | None = None,
+    lost: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Sort the distinct trials of ``slots`` by their status.
+    """Sort the distinct trials of ``slots`` by their status; encoders come before what reads them.
 
     Args:
+        lost: keys of encoder trials that are done but whose features are gone.
         retry: run failed trials again. redo: run done and pruned ones again.
         pace: seconds per epoch by (method, dataset), for the estimate.
     """
     trials = list({s.trial.key: s.trial for s in slots if s.trial}.values())
+    trials.sort(key=lambda t: t.kind != "encoder")
     groups: dict[str, list[Trial]] = {"run": [], "done": [], "failed": [], "leased": []}
     fresh: set[str] = set()
     for trial in trials:
         status = statuses.get(trial.key)
         state = status.state if status else None
-        again = (state is State.FAILED and retry) or (state in (State.DONE, State.PRUNED) and redo)
+        again = (state is State.FAILED and retry) or (
+            state in (State.DONE, State.PRUNED) and (redo or trial.key in lost)
+        )
         if state in (None, State.INTERRUPTED) or again:
             groups["run"].append(trial)
             fresh |= {trial.key} if again else set()
@@ -75,8 +81,10 @@ def make_plan(
     seeds = len({t.seed for t in trials if t.kind == "alignment"}) or 1
     return Plan(
         # an average over splits repeats trials of its own row
-        cells=len({(s.table, s.row, s.trial.key) for s in slots if s.trial}) // seeds,
+        cells=len({(s.table, s.row, s.trial.key) for s in slots if s.trial and s.trial.kind != "encoder"})
+        // seeds,
         distinct=len(trials),
+        encoders=sum(t.kind == "encoder" for t in trials),
         seeds=seeds,
         to_run=tuple(groups["run"]),
         fresh=frozenset(fresh),

@@ -15,6 +15,7 @@ from dvta.datasets.stand_in import StandIn
 from dvta.errors import DvtaError, did_you_mean
 from dvta.methods import METHODS
 from dvta.training import TrainingConfig
+from orchestrator.encoding import TrainedVisual
 from orchestrator.spec import Point, When
 from orchestrator.tables import layout
 
@@ -142,6 +143,12 @@ class Checker:
             names = sorted(self._types)
             self._add(where, f"unknown name {name!r}{did_you_mean(name, names)}; allowed: {', '.join(names)}")
             return value
+        if name == "visual" and isinstance(value, dict):
+            try:
+                return TrainedVisual.parse(value)
+            except (DvtaError, ValueError, TypeError) as error:
+                self._add(where, str(error))
+                return value
         kind = self._types[name]
         if isinstance(value, str) and kind is float:
             # YAML 1.1 reads 1e-5 as text

@@ -8,15 +8,17 @@ import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from dvta import datasets, features
 from dvta.methods import METHODS
-from orchestrator import provenance
-from orchestrator.driver import Driver, PlannedTrials, SweepOptions, TrialSource
+from dvta.skeleton import zsl
+from orchestrator import encoding, provenance
+from orchestrator.driver import Chained, Driver, PlannedTrials, SweepOptions, TrialSource
 from orchestrator.execute.messages import Executor
-from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, expand
+from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slot, expand
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
@@ -55,13 +57,23 @@ def read_study(
     spec = load_spec(path, profile=profile, overrides=overrides)
     if source is not None:
         spec = spec.model_copy(update={"source": source})
-    resolver = Resolver(functools.partial(features.locate, settings.data), spec.source)
+    resolver = make_resolver(settings, spec.source)
     return Study(spec, tuple(expand(spec, resolver)), resolver)
+
+
+def make_resolver(settings: Settings, source: str) -> Resolver:
+    """Return the resolver of the data root and the runs of some settings."""
+    return Resolver(
+        functools.partial(features.locate, settings.data),
+        source,
+        functools.partial(zsl.load, settings.data),
+        functools.partial(encoding.folder_of, settings.runs),
+    )
 
 
 def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> Study:
     """Return the study that measures the cost of methods: Table 9 without its accuracies."""
-    resolver = Resolver(functools.partial(features.locate, settings.data), "auto")
+    resolver = make_resolver(settings, "auto")
     spec = Spec(study="profile", tables=[9], text="# dvta-orch profile\n")
     available = methods or METHODS.names()
     slots = [
@@ -87,7 +99,24 @@ def plan_study(study: Study, store: Store | None, *, retry: bool = False, redo: 
         store.release_all(owner)
     if dead:
         statuses = store.statuses(keys)
-    return make_plan(study.slots, statuses, retry=retry, redo=redo, pace=store.seconds_per_epoch())
+    lost = frozenset(
+        key
+        for key, (trial, _) in study.resolver.encoders.items()
+        if (status := statuses.get(key)) and status.state is State.DONE and not _has_features(study, trial)
+    )
+    pace = store.seconds_per_epoch()
+    return make_plan(study.slots, statuses, retry=retry, redo=redo, pace=pace, lost=lost)
+
+
+def _encoders_to_run(study: Study, store: Store) -> tuple[list[Trial], frozenset[str]]:
+    """Return the encoder trials of a search that have no features yet, and which of them are repeated."""
+    trials = [t for t, _ in study.resolver.encoders.values() if not _has_features(study, t)]
+    statuses = store.statuses([t.key for t in trials])
+    return trials, frozenset(k for k, s in statuses.items() if s.state is State.DONE)
+
+
+def _has_features(study: Study, trial: Trial) -> bool:
+    return encoding.is_there(study.resolver.encoded(trial.key))
 
 
 def run_study(
@@ -105,14 +134,16 @@ def run_study(
     spec = study.spec
     study_id = store.save_study(spec.study, spec.text, study.slots if spec.search is None else [])
     trials: TrialSource
+    planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:
-        trials, total = (
-            PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done)),
-            len(plan.to_run),
-        )
+        trials, total = planned, len(plan.to_run)
     else:
-        trials = _search(study, store, settings, study_id)
-        total = trials.total()
+        searched = _search(study, store, settings, study_id)
+        encoders, fresh = _encoders_to_run(study, store)
+        store.add_slots(study_id, [encoder_slot(t) for t, _ in study.resolver.encoders.values()])
+        plan = dataclasses.replace(plan, fresh=plan.fresh | fresh)
+        trials = Chained(PlannedTrials(encoders, wait=True), searched)
+        total = searched.total() + len(encoders)
     options = SweepOptions(
         checkpoints=f"{settings.runs}/checkpoints",
         models=f"{settings.runs}/models",
@@ -132,16 +163,18 @@ def run_study(
     driver = Driver(
         store,
         trials,
-        lambda trial: study.resolver.refs[trial.data_digest].load(),
+        functools.partial(_load, study.resolver),
         options,
         progress,
         provenance.collect(),
         held_out=_held_out,
-        payload=_payload,
+        payload=functools.partial(_payload, study.resolver),
     )
     copying = MirrorThread(Mirror(store, settings.mlflow)) if mirror else contextlib.nullcontext()
     with copying, progress:
         driver.run(executor)
+    if planned.unmet:
+        console.print(f"{len(planned.unmet)} trials were left out: the encoder they need failed", style="red")
     if driver.interrupted and not (fail_fast and driver.failed):
         console.print("interrupted; run the same command again to go on", style="yellow")
         return 130
@@ -154,7 +187,19 @@ def _held_out(trial: Trial) -> tuple[int, ...]:
     return datasets.get(trial.dataset).split(trial.split).validation
 
 
-def _payload(trial: Trial) -> Mapping[str, object]:
+def _load(resolver: Resolver, trial: Trial) -> features.FeatureSet | zsl.SkeletonSplit:
+    """Return what a trial reads: skeletons for an encoder, else features, which it may have made."""
+    if trial.kind == "encoder":
+        return resolver.encoders[trial.key][1]
+    ref = resolver.refs[trial.data_digest]
+    if trial.needs is not None:
+        ref = dataclasses.replace(ref, folder=encoding.fetch(resolver.encoded(trial.needs)))
+    return ref.load()
+
+
+def _payload(resolver: Resolver, trial: Trial) -> Mapping[str, object]:
+    if trial.kind == "encoder":
+        return {"features": resolver.encoded(trial.key)}
     if trial.evaluate_on != "gzsl":
         return {}
     return {"validation": datasets.get(trial.dataset).split(trial.split).validation}
@@ -176,13 +221,17 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
     assert spec.search is not None
     search = spec.search
     evaluate_on = "validation" if search.objective == "val_acc" else "unseen"
-    points = {slot.row: slot.trial for slot in study.slots if slot.trial}
+    points = {s.row: s.trial for s in study.slots if s.trial and s.trial.kind == "alignment"}
 
-    def config(base: Trial, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    def config(base: Trial, values: Mapping[str, Scalar]) -> dict[str, Any]:
         flat = {k: v for k, v in base.config().items() if v is not None}
         kept = {k: v for k, v in flat.items() if k in TRAINING | STAND_IN or k in base.options}
-        place = {k: flat[k] for k in ("dataset", "split", "visual", "text", "method")}
-        return {**kept, **place, **values}
+        place = {k: flat[k] for k in ("dataset", "split", "text", "method")}
+        return {**kept, **place, "visual": study.resolver.visuals.get(base.key, base.visual), **values}
+
+    for base in points.values():
+        # encoders without the validation classes become known before the search begins
+        study.resolver.trial({**config(base, {}), "evaluate_on": evaluate_on}, search.seed)
 
     def cell(row: str, base: Trial) -> SearchCell:
         return SearchCell(

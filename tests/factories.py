@@ -1,10 +1,16 @@
-"""Small learnable feature sets for tests."""
+"""Small learnable feature sets and skeletons for tests."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 
+from dvta import datasets
 from dvta.features import ClassText, FeatureSet
+from dvta.skeleton import zsl
+from dvta.skeleton.zsl import SkeletonSplit
 
 
 def make_features(
@@ -33,3 +39,27 @@ def make_features(
         "toy", "1", "toy", "toy", "simulated", f"toy-{seed}", train, train_label, ztest, z_label, gtest, g_label,
         ClassText(torch.arange(classes), labels, contexts), tuple(f"class {c}" for c in range(classes)), seen, held,
     )  # fmt: skip
+
+
+def make_skeletons(root: Path, per_class: int = 3, frames: int = 12) -> SkeletonSplit:
+    """Write a small ``clips`` data set of the 34 CMU classes and open it for ``split_1``.
+
+    Every class moves at its own pace and size, so that encoders have something to learn.
+    """
+    rng = np.random.default_rng(0)
+    count = len(datasets.get("cmu").class_names)
+    labels = np.repeat(np.arange(count), 2 * per_class)
+    pose = rng.normal(size=(25, 3))
+    swing = rng.normal(size=(count, 25, 3))
+    time = np.linspace(0, 2 * np.pi, frames)
+    wave = np.sin(time[None] * (1 + labels[:, None] % 5) + rng.uniform(0, 6, (len(labels), 1)))
+    x = (
+        pose
+        + wave[:, :, None, None] * swing[labels][:, None]
+        + 0.05 * rng.normal(size=(len(labels), frames, 25, 3))
+    )
+    archive = root / "skeletons.npz"
+    clips = np.array([f"{label}_{i % (2 * per_class) // 2}" for i, label in enumerate(labels)])
+    np.savez(archive, x=x.astype(np.float32), y=labels, clip=clips, start=np.arange(len(labels)))
+    zsl.import_archive(archive, root)
+    return zsl.load(root, "cmu", "split_1")

@@ -203,6 +203,9 @@ def _from_csv(path: Path, dataset: Dataset) -> dict[str, Any]:
 
 
 def _load(model: str, load: Callable[[], Any]) -> Any:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     try:
         return load()
     except Exception as error:  # the libraries raise many types, from no network to no such file

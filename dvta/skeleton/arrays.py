@@ -159,8 +159,11 @@ class RowWriter:
         self._file.write(buffer.getvalue())
 
 
-class _Plain(pickle.Unpickler):
-    """Loads tuples, lists, texts and numbers; any global, and so any code, is refused."""
+class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
+    """Loads tuples, lists, texts and numbers; any global, and so any code, is refused.
+
+    The Python implementation: the C one allocates gigabytes for a single large memo number.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(

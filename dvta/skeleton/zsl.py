@@ -100,14 +100,15 @@ def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -
     Args:
         root: the data root.
         dataset, split: names of the catalogue.
-        protocol: ``xsub``, ``xview``, ``xsetup`` or ``clips``; None takes the only one, else ``xsub``.
+        protocol: ``xsub``, ``xview``, ``xsetup`` or ``clips``; None takes what was cut for this very
+            split (``zeroshot_<split>``), else the only one, else ``xsub``.
 
     Raises:
         DataError: nothing is prepared, or the arrays contradict each other or the catalogue.
     """
     known = datasets.get(dataset)
     parts = known.split(split)
-    folder = _folder(root, dataset, protocol)
+    folder = _folder(root, dataset, split, protocol)
     classes = len(known.class_names)
     seen, unseen = list(parts.seen), list(parts.unseen)
     if folder.name == CLIPS:
@@ -207,9 +208,11 @@ def read_names(path: Path, samples: int) -> list[str]:
     return names
 
 
-def _folder(root: Path, dataset: str, protocol: str | None) -> Path:
+def _folder(root: Path, dataset: str, split: str, protocol: str | None) -> Path:
     found = available(root, dataset)
-    chosen = protocol or (found[0] if len(found) == 1 else "xsub")
+    own = f"zeroshot_{split.replace('/', '-')}"
+    general = [name for name in found if not name.startswith("zeroshot_")]
+    chosen = protocol or (own if own in found else general[0] if len(general) == 1 else "xsub")
     if chosen not in found:
         where = root / dataset / "skeletons" / chosen
         kind = {"cmu": "bvh", "pku": "pku"}.get(dataset, "ntu")

@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 import fsspec
+import numpy as np
 import torch
 
 log = logging.getLogger(__name__)
@@ -61,15 +62,27 @@ class Checkpoints:
 
 def write(path: str, state: Any, fs: fsspec.AbstractFileSystem | None = None) -> None:
     """Write tensors and plain values to ``path`` (a path or URL): the whole file or nothing."""
-    if fs is None:
-        fs, path = fsspec.core.url_to_fs(path)
     buffer = io.BytesIO()
     torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue(), fs)
+
+
+def write_array(path: str, array: np.ndarray) -> None:
+    """Write a ``.npy`` file to a path or URL: the whole file or nothing."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_bytes(path: str, content: bytes, fs: fsspec.AbstractFileSystem | None = None) -> None:
+    """Write a file to a path or URL: the whole file or nothing."""
+    if fs is None:
+        fs, path = fsspec.core.url_to_fs(path)
     fs.makedirs(path.rpartition("/")[0], exist_ok=True)
     # two workers may write the same file when one of them was thought dead
     partial = f"{path}.{uuid.uuid4().hex}.partial"
     try:
-        fs.pipe_file(partial, buffer.getvalue())
+        fs.pipe_file(partial, content)
         fs.mv(partial, path)
     except OSError:
         if fs.exists(partial):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from dvta.features import FeatureSet
+from dvta.skeleton.zsl import SkeletonSplit
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,8 +101,8 @@ class Jobs(Protocol):
     def next_job(self) -> Job | Wait | None:
         """Return the next job, ``Wait`` when none is ready yet, or None when there are no more."""
 
-    def features(self, digest: str) -> FeatureSet:
-        """Return the features of that digest."""
+    def features(self, digest: str) -> FeatureSet | SkeletonSplit:
+        """Return the features, or an encoder's skeletons, of that digest."""
 
     def on_report(self, report: Report) -> bool:
         """Take a report; return whether the attempt should stop now."""

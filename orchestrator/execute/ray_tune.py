@@ -40,7 +40,6 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dvta.errors import DvtaError
-from dvta.features import FeatureSet
 from orchestrator.execute.messages import Job, Jobs, Report, Wait
 from orchestrator.execute.worker import Attempt, start
 
@@ -101,7 +100,7 @@ class _Board:
 class _Worker(tune.Trainable):
     """A Tune actor that carries one attempt after the other."""
 
-    _features: collections.OrderedDict[str, FeatureSet]
+    _features: collections.OrderedDict[str, Any]
     KEPT = 2
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -133,7 +132,7 @@ class _Worker(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Take nothing from Tune's checkpoints."""
 
-    def _load(self, digest: str) -> FeatureSet:
+    def _load(self, digest: str) -> Any:
         if digest not in self._features:
             refs: Any = ray.get(self._board.get.remote(digest))
             self._features[digest] = ray.get(refs[0])

@@ -6,22 +6,39 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from dvta import features as feature_sets
 from dvta import gzsl, profiling
+from dvta.encoders import kinematic
+from dvta.encoders.extract import feature_arrays
+from dvta.encoders.training import EncoderConfig, EncoderFit
 from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
 from dvta.methods import METHODS, Method, build
-from dvta.training import Fit, TrainingConfig, fit
-from orchestrator.execute.checkpoints import Checkpoints, write
+from dvta.skeleton.zsl import SkeletonSplit
+from dvta.training import EpochResult, Fit, TrainingConfig, fit
+from orchestrator.execute.checkpoints import Checkpoints, write, write_array, write_bytes
 from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
 from orchestrator.trial import Trial
 
-LoadFeatures = Callable[[str], FeatureSet]
+LoadFeatures = Callable[[str], Any]  # a FeatureSet, or a SkeletonSplit for an encoder
+
+
+class Run(Protocol):
+    """An iterator of epochs that can be continued: :class:`dvta.training.Fit` and its like."""
+
+    config: Any
+
+    def __next__(self) -> EpochResult:
+        """Train an epoch."""
+
+    def state(self) -> dict[str, Any]:
+        """Return everything a continuation needs."""
 
 
 class Attempt:
@@ -36,8 +53,7 @@ class Attempt:
         self.trial = Trial.from_dict(job.trial)
         self._load_features = load_features
         self._checkpoints = Checkpoints(job.checkpoints)
-        self._fit: Fit | None = None
-        self._features: FeatureSet
+        self._fit: Run | None = None
         self._history: list[EpochDone] = []
         self._seconds = 0.0
         self._saved_at = time.monotonic()
@@ -73,8 +89,6 @@ class Attempt:
             if result is None:
                 self._worker["peak_memory_mib"] = _peak_memory()
                 outcome = self._outcome()
-                if self.job.model:
-                    write(self.job.model, self._fit.method.state_dict())
                 self._checkpoints.clear()
                 return Report(self.job.attempt_id, tuple(new), outcome=outcome, worker=self._worker)
             epoch = EpochDone(result.epoch, time.time(), dict(result.metrics))
@@ -105,21 +119,8 @@ class Attempt:
 
     def _start(self) -> list[EpochDone]:
         device = self._begin()
-        features = self._load_features(self.job.features)
-        if self.job.hold_out:
-            features = feature_sets.hold_out(features, self.job.hold_out)
-        trial = self.trial
-        self._features = features
         saved = self._checkpoints.newest()
-        self._fit = fit(
-            self._build(),
-            features,
-            TrainingConfig(**trial.training),  # type: ignore[arg-type]
-            seed=trial.seed,
-            device=device,
-            precision=self.job.precision,
-            state=saved["fit"] if saved else None,
-        )
+        self._fit = self._open(device, saved["fit"] if saved else None)
         if saved:
             self._history = [EpochDone(int(e), float(t), m) for e, t, m in saved["history"]]
             self._seconds = float(saved["seconds"])
@@ -127,6 +128,35 @@ class Attempt:
         self._saved_at = time.monotonic()
         # the driver may have died before it recorded what the checkpoint covers
         return list(self._history)
+
+    def _open(self, device: str, state: dict[str, Any] | None) -> Run:
+        """Return the run, from the beginning or from a checkpoint."""
+        raise NotImplementedError
+
+    def _outcome(self) -> Outcome:
+        """Return what the finished run measured, after keeping what is to be kept."""
+        raise NotImplementedError
+
+
+class AlignmentAttempt(Attempt):
+    """Trains a method on features."""
+
+    _features: FeatureSet
+    _fit: Fit | None
+
+    def _open(self, device: str, state: dict[str, Any] | None) -> Fit:
+        features = self._load_features(self.job.features)
+        self._features = feature_sets.hold_out(features, self.job.hold_out) if self.job.hold_out else features
+        config = TrainingConfig(**self.trial.training)  # type: ignore[arg-type]
+        return fit(
+            self._build(),
+            self._features,
+            config,
+            seed=self.trial.seed,
+            device=device,
+            precision=self.job.precision,
+            state=state,
+        )
 
     def _build(self) -> Method:
         """Return the method with its initial weights, the same at every call."""
@@ -173,7 +203,53 @@ class Attempt:
             protocol: {c: (evaluation.correct[c], evaluation.total[c]) for c in evaluation.total}
             for protocol, evaluation in (("final", measured.final), ("best", measured.best))
         }
+        if self.job.model:
+            write(self.job.model, self._fit.method.state_dict())
         return Outcome(results, per_class, self._seconds)
+
+
+class EncoderAttempt(Attempt):
+    """Trains a skeleton encoder on the seen classes and writes the features of all its samples."""
+
+    _fit: EncoderFit | None
+
+    def _step(self) -> Report:
+        if self.trial.method != kinematic.NAME:
+            return super()._step()
+        self._begin()
+        began = time.monotonic()
+        self._write(kinematic.feature_arrays(self._load_features(self.job.features)))
+        outcome = Outcome({}, {}, time.monotonic() - began)
+        return Report(self.job.attempt_id, outcome=outcome, worker=self._worker)
+
+    def _open(self, device: str, state: dict[str, Any] | None) -> EncoderFit:
+        self._data: SkeletonSplit = self._load_features(self.job.features)
+        return EncoderFit(
+            self.trial.method,
+            self._data,
+            EncoderConfig(**self.trial.training),  # type: ignore[arg-type]
+            seed=self.trial.seed,
+            device=device,
+            held_out=self.job.hold_out,
+            state=state,
+        )
+
+    def _outcome(self) -> Outcome:
+        assert self._fit is not None
+        accuracy, epoch = self._fit.best
+        encoder = self._fit.encoder
+        write(self.job.model, encoder.state_dict())
+        needs = frozenset({"unpooled", "masked"})
+        self._write(feature_arrays(self._data, encoder, needs=needs, seed=self.trial.seed))
+        results = {"final_accuracy": self._history[-1].metrics["accuracy"], "best_accuracy": accuracy}
+        return Outcome({**results, "best_epoch": float(epoch)}, {}, self._seconds)
+
+    def _write(self, arrays: Mapping[str, np.ndarray]) -> None:
+        folder = str(self.job.payload["features"])
+        for name, array in arrays.items():
+            # un-pooled features are large, and half precision is finer than they are
+            write_array(f"{folder}/{name}.npy", array.astype(np.float16) if array.ndim == 4 else array)
+        write_bytes(f"{folder}/complete", b"")
 
 
 class ProfileAttempt(Attempt):
@@ -197,7 +273,11 @@ class ProfileAttempt(Attempt):
         )
 
 
-KINDS: dict[str, type[Attempt]] = {"alignment": Attempt, "profile": ProfileAttempt}
+KINDS: dict[str, type[Attempt]] = {
+    "alignment": AlignmentAttempt,
+    "encoder": EncoderAttempt,
+    "profile": ProfileAttempt,
+}
 
 
 def start(job: Job, load_features: LoadFeatures) -> Attempt:

@@ -15,7 +15,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.database import Database
 from orchestrator.store.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
-from orchestrator.trial import State
+from orchestrator.trial import State, Trial
 
 CHUNK = 500
 COLUMNS = (
@@ -152,6 +152,11 @@ class Reading:
         memo: dict[Any, Any] = {}
         rows = (_value(row, memo) for row in self._rows(query))
         return list(islice((r for r in rows if all(r.config.get(n) == v for n, v in rest.items())), limit))
+
+    def trial(self, key: str) -> Trial:
+        """Return the stored trial of a key."""
+        (row,) = self._read(sa.select(TrialRow).where(TrialRow.key == key))
+        return Trial(**{name: getattr(row[0], name) for name in (*_PLAIN, *_JSON)})
 
     def attempts(self, keys: Collection[str]) -> list[AttemptInfo]:
         """Return every attempt at the trials of ``keys``, oldest first."""

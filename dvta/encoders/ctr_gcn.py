@@ -1,0 +1,121 @@
+"""CTR-GCN (Chen et al., 2021): a topology for every channel (reference section 4)."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dvta.encoders.base import ENCODERS, DataNorm, Residual, SkeletonEncoder, average_persons
+from dvta.skeleton.graph import directed_partition
+
+CHANNELS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
+STRIDED = (4, 7)
+
+
+class Branch(nn.Module):
+    """Channel-wise topology refinement for one neighbour set."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        relation = 8 if inputs in (3, 9) else inputs // 8
+        self.query = nn.Conv2d(inputs, relation, 1)
+        self.other = nn.Conv2d(inputs, relation, 1)
+        self.value = nn.Conv2d(inputs, outputs, 1)
+        self.expand = nn.Conv2d(relation, outputs, 1)
+
+    def forward(self, x: Tensor, adjacency: Tensor, alpha: Tensor) -> Tensor:
+        """Return (N, Cout, T, V) of (N, Cin, T, V); adjacency (V, V) is [to, from]."""
+        q, r = self.query(x).mean(2), self.other(x).mean(2)  # (N, R, V)
+        difference = torch.tanh(q[:, :, :, None] - r[:, :, None, :])
+        topology = alpha * self.expand(difference) + adjacency  # (N, Cout, V, V)
+        return torch.einsum("ncuv,nctv->nctu", topology, self.value(x))
+
+
+class GraphConvolution(nn.Module):
+    """Three branches with learned adjacency, batch normalisation and a skip connection."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(Branch(inputs, outputs) for _ in range(3))
+        self.adjacency = nn.Parameter(torch.from_numpy(directed_partition()))
+        self.alpha = nn.Parameter(torch.zeros(1))
+        self.norm = nn.BatchNorm2d(outputs)
+        nn.init.constant_(self.norm.weight, 1e-6)
+        self.residual = Residual(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, Cout, T, V)."""
+        y = sum(b(x, a, self.alpha) for b, a in zip(self.branches, self.adjacency, strict=True))
+        return torch.relu(self.norm(y) + self.residual(x))
+
+
+def _entry(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+class MultiScale(nn.Module):
+    """Four temporal branches side by side: dilation 1 and 2, max pooling, and a plain 1x1."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        part = channels // 4
+        dilated = [
+            nn.Sequential(
+                *_entry(channels, part),
+                nn.Conv2d(part, part, (5, 1), (stride, 1), (2 * dilation, 0), (dilation, 1)),
+                nn.BatchNorm2d(part),
+            )
+            for dilation in (1, 2)
+        ]
+        pooled = nn.Sequential(
+            *_entry(channels, part), nn.MaxPool2d((3, 1), (stride, 1), (1, 0)), nn.BatchNorm2d(part)
+        )
+        plain = nn.Sequential(nn.Conv2d(channels, part, 1, (stride, 1)), nn.BatchNorm2d(part))
+        self.branches = nn.ModuleList([*dilated, pooled, plain])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C, ceil(T / stride), V)."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class Unit(nn.Module):
+    """A graph convolution, a multi-scale temporal one, and a skip connection."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, first: bool) -> None:
+        super().__init__()
+        self.graph = GraphConvolution(inputs, outputs)
+        self.temporal = MultiScale(outputs, stride)
+        self.residual = Residual(inputs, outputs, stride, present=not first)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, Cout, ceil(T / stride), V)."""
+        return torch.relu(self.temporal(self.graph(x)) + self.residual(x))
+
+
+@ENCODERS.register("ctr_gcn")
+class CTRGCN(SkeletonEncoder):
+    """Ten units; 1,431,252 parameters."""
+
+    training_defaults: ClassVar[dict[str, Any]] = {
+        "epochs": 65, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "schedule": "steps",
+        "steps": "35,55", "warmup_epochs": 5, "weight_decay": 4e-4,
+    }  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, *CHANNELS)
+        self.norm = DataNorm(persons=2)
+        self.units = nn.ModuleList(
+            Unit(a, b, 2 if i in STRIDED else 1, first=i == 0)
+            for i, (a, b) in enumerate(itertools.pairwise(widths))
+        )
+
+    def feature_map(self, x: Tensor) -> Tensor:
+        """Return (N, ~T / 4, 25, 256) of (N, 3, T, 25, M)."""
+        y = self.norm(x)
+        for unit in self.units:
+            y = unit(y)
+        return average_persons(y, 2)

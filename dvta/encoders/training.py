@@ -1,0 +1,226 @@
+"""Training a skeleton encoder on the seen classes of a split, epoch by epoch, resumable."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import time
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dvta.encoders.base import ENCODERS, WIDTH, SkeletonEncoder
+from dvta.errors import NonFiniteLossError, OptionError, did_you_mean
+from dvta.skeleton.zsl import Samples, SkeletonSplit
+from dvta.training import EpochResult, derived_seed
+
+Optimizer = Literal["adam", "sgd"]
+EncoderSchedule = Literal["cosine", "steps", "constant"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderConfig:
+    """Settings that change what an encoder learns.
+
+    Attributes:
+        epochs, batch_size, lr, weight_decay: as named.
+        optimizer: ``adam``, or ``sgd`` with Nesterov momentum 0.9.
+        schedule: ``cosine`` to 0, ``steps`` (a tenth after each of ``steps``), or ``constant``.
+        steps: epochs with commas, such as ``60,80,100``.
+        warmup_epochs: linear from 0.
+        eval_batch_size: samples at once without gradients.
+    """
+
+    epochs: int = 150
+    batch_size: int = 128
+    optimizer: Optimizer = "adam"
+    lr: float = 5e-3
+    schedule: EncoderSchedule = "cosine"
+    steps: str = ""
+    warmup_epochs: int = 0
+    weight_decay: float = 0.0
+    eval_batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "eval_batch_size"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number above 0")
+        if self.weight_decay < 0 or not 0 <= self.warmup_epochs < self.epochs:
+            raise OptionError(
+                f"weight_decay {self.weight_decay!r}, warmup_epochs {self.warmup_epochs!r}; "
+                "allowed: 0 or more, and fewer than epochs"
+            )
+        for name, kind in (("optimizer", Optimizer), ("schedule", EncoderSchedule)):
+            value, allowed = getattr(self, name), get_args(kind)
+            if value not in allowed:
+                raise OptionError(
+                    f"{name}: {value!r} is unknown{did_you_mean(value, allowed)}; allowed: {', '.join(allowed)}"
+                )
+        if not all(part.strip().isdigit() for part in self.steps.split(",") if part):
+            raise OptionError(f"steps: {self.steps!r} is impossible; allowed: epochs such as 60,80,100")
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch (from 1)."""
+        e, w = epoch - 1, self.warmup_epochs
+        if e < w:
+            return self.lr * (e + 1) / (w + 1)
+        if self.schedule == "cosine":
+            return self.lr * (1 + math.cos(math.pi * (e - w) / (self.epochs - w))) / 2
+        passed = sum(e >= int(s) for s in self.steps.split(",") if s) if self.schedule == "steps" else 0
+        return self.lr * 0.1**passed
+
+
+class EncoderFit:
+    """A training run: iterate over it for its epochs; :attr:`encoder` then has the best weights.
+
+    The best epoch is chosen on test samples of the *seen* classes, as SMIE does; unseen classes
+    play no part.
+
+    Args:
+        name: a registered encoder.
+        data: the skeletons of a split.
+        held_out: seen classes left out, for tuning without test data.
+        state: of an earlier :meth:`state`, to continue from bit for bit (CPU).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data: SkeletonSplit,
+        config: EncoderConfig,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        held_out: tuple[int, ...] = (),
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self.config, self._seed, self._device = config, seed, torch.device(device)
+        self._train = _without(data.train, held_out)
+        self._test = _without(data.seen_test(), held_out)
+        with torch.random.fork_rng():
+            torch.manual_seed(derived_seed(seed, "encoder"))
+            encoder = ENCODERS.get(name)()
+            head = nn.Linear(WIDTH, data.classes)
+            nn.init.xavier_normal_(head.weight)
+            nn.init.zeros_(head.bias)
+        self._model = nn.ModuleDict({"encoder": encoder, "head": head}).to(self._device)
+        self._optimizer = self._make_optimizer()
+        self._epoch, self._best, self._best_epoch = 0, -1.0, 0
+        self._best_weights: dict[str, Tensor] = {}
+        if state is not None:
+            self._epoch, self._best = int(state["epoch"]), float(state["best"])
+            self._best_epoch, self._best_weights = int(state["best_epoch"]), state["best_weights"]
+            self._model.load_state_dict(state["model"])
+            self._optimizer.load_state_dict(state["optimizer"])
+
+    def __iter__(self) -> EncoderFit:
+        return self
+
+    def __next__(self) -> EpochResult:
+        """Train one epoch and evaluate it on the seen classes' test samples.
+
+        Raises:
+            NonFiniteLossError: the loss became NaN or infinite.
+        """
+        if self._epoch >= self.config.epochs:
+            raise StopIteration
+        epoch, began = self._epoch + 1, time.perf_counter()
+        rate = self.config.rate(epoch)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        cuda = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(derived_seed(self._seed, "encoder", epoch))
+            loss = self._pass(epoch)
+        accuracy = self._accuracy()
+        self._epoch = epoch
+        if accuracy > self._best:
+            self._best, self._best_epoch = accuracy, epoch
+            self._best_weights = copy.deepcopy(
+                {k: v.cpu() for k, v in self._model["encoder"].state_dict().items()}
+            )
+        return EpochResult(
+            epoch, {"loss": loss, "lr": rate, "accuracy": accuracy}, time.perf_counter() - began
+        )
+
+    @property
+    def encoder(self) -> SkeletonEncoder:
+        """The encoder with the weights of its best epoch."""
+        encoder = self._model["encoder"]
+        assert isinstance(encoder, SkeletonEncoder)
+        encoder.load_state_dict(self._best_weights)
+        return encoder
+
+    @property
+    def best(self) -> tuple[float, int]:
+        """The best accuracy on seen classes and its epoch."""
+        return self._best, self._best_epoch
+
+    def state(self) -> dict[str, Any]:
+        """Return everything a continuation needs, as tensors and plain values."""
+        return {
+            "epoch": self._epoch,
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "best": self._best,
+            "best_epoch": self._best_epoch,
+            "best_weights": self._best_weights,
+        }
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        config, parameters = self.config, self._model.parameters()
+        if config.optimizer == "adam":
+            return torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
+        return torch.optim.SGD(
+            parameters, lr=config.lr, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
+        )
+
+    def _pass(self, epoch: int) -> float:
+        self._model.train()
+        order = torch.randperm(len(self._train)).numpy()
+        size = self.config.batch_size
+        total = seen = 0.0
+        for step, start in enumerate(range(0, len(order), size), start=1):
+            rows = order[start : start + size]
+            if len(rows) < 2 and len(order) > 1:
+                continue  # a single sample cannot be batch-normalised
+            visual = torch.from_numpy(self._train.batch(rows)).to(self._device)
+            label = torch.from_numpy(self._train.labels[rows]).to(self._device)
+            loss = F.cross_entropy(self._logits(visual), label)
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            value = loss.item()
+            if not math.isfinite(value):
+                raise NonFiniteLossError(epoch, step, value)
+            total, seen = total + value * len(rows), seen + len(rows)
+        return total / seen
+
+    def _accuracy(self) -> float:
+        self._model.eval()
+        right = 0
+        with torch.inference_mode():
+            for rows in chunk_rows(len(self._test), self.config.eval_batch_size):
+                visual = torch.from_numpy(self._test.batch(rows)).to(self._device)
+                predicted = self._logits(visual).argmax(1).cpu().numpy()
+                right += int((predicted == self._test.labels[rows]).sum())
+        return right / max(len(self._test), 1)
+
+    def _logits(self, visual: Tensor) -> Tensor:
+        return self._model["head"](self._model["encoder"](visual))  # type: ignore[no-any-return]
+
+
+def _without(samples: Samples, classes: tuple[int, ...]) -> Samples:
+    keep = ~np.isin(samples.labels, classes)
+    return dataclasses.replace(samples, rows=samples.rows[keep], labels=samples.labels[keep])
+
+
+def chunk_rows(count: int, size: int) -> list[np.ndarray]:
+    """Return 0 to count - 1 in arrays of at most ``size``."""
+    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]

@@ -1,0 +1,75 @@
+"""Encoding skeletons outside a sweep: the features go to the data root, for every later study."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from dvta.encoders import ENCODERS, kinematic
+from dvta.encoders.extract import feature_arrays
+from dvta.encoders.training import EncoderConfig, EncoderFit
+from dvta.skeleton import zsl
+
+
+def encode_skeletons(
+    root: Path,
+    dataset: str,
+    split: str,
+    encoder: str,
+    console: Console,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    name: str | None = None,
+) -> tuple[Path, float | None]:
+    """Train an encoder on the seen classes of a split and write all features of the split.
+
+    Returns:
+        The folder, and the accuracy on test samples of the seen classes (None where nothing trains).
+
+    Raises:
+        DataError: there are no prepared skeletons.
+        UnknownNameError: there is no such encoder, data set or split.
+    """
+    cls = None if encoder == kinematic.NAME else ENCODERS.get(encoder)
+    data = zsl.load(root, dataset, split)
+    accuracy: float | None = None
+    about: dict[str, object] = {"encoder": encoder, "skeletons": data.digest, "protocol": data.protocol}
+    if cls is None:
+        arrays = kinematic.feature_arrays(data)
+    else:
+        given = {k: v for k, v in {"epochs": epochs, "batch_size": batch_size}.items() if v is not None}
+        config = EncoderConfig(**{**cls.training_defaults, **given})
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        run = EncoderFit(encoder, data, config, seed=seed, device=device)
+        for result in run:
+            console.print(
+                f"epoch {result.epoch}/{config.epochs}: loss {result.metrics['loss']:.4f}, "
+                f"seen classes {100 * result.metrics['accuracy']:.2f} %, {result.seconds:.1f} s"
+            )
+        accuracy, about["best_epoch"] = run.best
+        arrays = feature_arrays(data, run.encoder, needs=frozenset({"unpooled", "masked"}), seed=seed)
+        about |= {"seed": seed, "training": config.__dict__, "accuracy_seen_classes": accuracy}
+    target = root / dataset / "features" / (name or encoder) / split.replace("/", "-")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".encode-", dir=target.parent))
+    try:
+        for file, array in arrays.items():
+            # un-pooled features are large, and half precision is finer than they are
+            np.save(stage / f"{file}.npy", array.astype(np.float16) if array.ndim == 4 else array)
+        (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        stage.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(stage, target)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return target, accuracy

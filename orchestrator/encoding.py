@@ -1,0 +1,122 @@
+"""Encoders as trials: what a spec's ``visual: {encoder: …}`` means, and where their features lie."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from dvta.encoders import ENCODERS, kinematic
+from dvta.encoders.training import EncoderConfig
+from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
+from dvta.skeleton.zsl import SkeletonSplit
+from orchestrator.trial import Scalar, Trial
+
+FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedVisual:
+    """Visual features by an encoder that the sweep itself trains on the seen classes.
+
+    Attributes:
+        encoder: a registered encoder, or ``kinematic``, which is fitted and not trained.
+        train: settings over the encoder's published ones.
+        seed: of the encoder; None takes the seed of the trial that reads its features.
+    """
+
+    encoder: str
+    train: tuple[tuple[str, Scalar], ...] = ()
+    seed: int | None = 0
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> TrainedVisual:
+        """Read the mapping of a spec.
+
+        Raises:
+            OptionError, UnknownNameError: a key, a setting or the encoder is unknown or impossible.
+        """
+        allowed = ("encoder", "train", "seed")
+        for key in value:
+            if key not in allowed:
+                raise OptionError(
+                    f"visual: unknown key {key!r}{did_you_mean(key, allowed)}; allowed: encoder, train, seed"
+                )
+        name, train, seed = value.get("encoder"), value.get("train") or {}, value.get("seed", 0)
+        if not isinstance(name, str) or not isinstance(train, Mapping):
+            raise OptionError("visual: allowed: {encoder: NAME, train: {…}, seed: a whole number or each}")
+        if seed != "each" and (not isinstance(seed, int) or isinstance(seed, bool)):
+            raise OptionError(f"visual: seed {seed!r} is impossible; allowed: a whole number, or each")
+        if name == kinematic.NAME:
+            if train:
+                raise OptionError("visual: kinematic is not trained; allowed: {encoder: kinematic}")
+            return cls(name)
+        try:
+            encoder = ENCODERS.get(name)
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{error}; or {kinematic.NAME}") from None
+        names = [f.name for f in dataclasses.fields(EncoderConfig)]
+        for key in train:
+            if key not in names:
+                raise OptionError(
+                    f"visual.train: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
+                )
+        # YAML 1.1 reads 1e-3 as text
+        numbers = {k: float(v) if k in ("lr", "weight_decay") else v for k, v in train.items()}
+        EncoderConfig(**{**encoder.training_defaults, **numbers})
+        return cls(name, tuple(sorted(numbers.items())), None if seed == "each" else seed)
+
+    def __str__(self) -> str:
+        return self.encoder
+
+    def trial(self, data: SkeletonSplit, seed: int, *, held_out: bool) -> Trial:
+        """Return the trial that trains the encoder; ``held_out`` leaves the validation classes out."""
+        trained = self.encoder != kinematic.NAME
+        encoder = ENCODERS.get(self.encoder) if trained else None
+        config = EncoderConfig(**{**encoder.training_defaults, **dict(self.train)}) if encoder else None
+        return Trial(
+            method=self.encoder,
+            revision=encoder.revision if encoder else kinematic.REVISION,
+            dataset=data.dataset,
+            split=data.split,
+            visual=self.encoder,
+            text="none",
+            seed=(seed if self.seed is None else self.seed) if trained else 0,
+            source="real",
+            data_digest=data.digest,
+            options={"protocol": data.protocol},
+            training=dataclasses.asdict(config) if config else {},
+            evaluate_on="validation" if held_out and trained else "unseen",
+            kind="encoder",
+        )
+
+
+def folder_of(runs: str, key: str) -> str:
+    """Return where the features of an encoder trial lie, a path or an fsspec URL."""
+    return f"{runs}/features/{key[:2]}/{key}"
+
+
+def is_there(folder: str) -> bool:
+    """Whether the features are complete; the marker is written last."""
+    fs, path = fsspec.core.url_to_fs(folder)
+    return bool(fs.exists(f"{path}/complete"))
+
+
+def fetch(folder: str) -> Path:
+    """Return a local folder with the features, copied once a process where they are remote.
+
+    Raises:
+        DataError: they are not there.
+    """
+    fs, path = fsspec.core.url_to_fs(folder)
+    if not fs.exists(f"{path}/complete"):
+        raise DataError(f"{folder}: the encoder's features are not there; run the sweep again to make them")
+    if "local" in fs.protocol or "file" in fs.protocol:
+        return Path(path)
+    target = Path(tempfile.mkdtemp(prefix="dvta-features-"))
+    fs.get(f"{path}/", str(target), recursive=True)
+    return target

@@ -1,0 +1,207 @@
+"""From a trained trial to an answer: which of some phrases a motion fits best."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dvta import datasets, features
+from dvta.arrays import header, read
+from dvta.datasets.stand_in import StandIn
+from dvta.encoders import ENCODERS
+from dvta.encoders.extract import segments
+from dvta.encoders.text import load_encoder
+from dvta.errors import DataError
+from dvta.features import ClassText, FeatureSet
+from dvta.methods import METHODS, Method, build
+from dvta.skeleton.read import read_any
+from dvta.training import TrainingConfig, fit
+from orchestrator.encoding import fetch, folder_of
+from orchestrator.execute.checkpoints import write
+from orchestrator.settings import Settings
+from orchestrator.trial import Trial
+
+SAME_MODEL = 0.99  # least cosine between a stored label feature and the same label encoded now
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """A phrase with its mean score over the recording's windows, and its share of the softmax."""
+
+    phrase: str
+    score: float
+    probability: float
+
+
+class Predictor:
+    """A trained trial, ready to rank phrases.
+
+    Args:
+        trial: an alignment trial that was run.
+        settings: where data, runs and weights lie.
+        say: is told when the trial has to be trained again because its weights were not kept.
+
+    Raises:
+        DataError: its data are gone or have changed, or the trial trains no alignment.
+    """
+
+    def __init__(
+        self, trial: Trial, settings: Settings, say: Callable[[str], None] = lambda line: None
+    ) -> None:
+        if trial.kind != "alignment":
+            raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
+        self.trial, self._settings = trial, settings
+        self._features = self._load_features()
+        self.method = self._trained(say)
+
+    def rank(
+        self, path: Path, phrases: Sequence[str], contexts: Sequence[str], model: str | None
+    ) -> tuple[list[Ranked], int]:
+        """Return the ranked phrases and the number of windows or samples they were scored on.
+
+        Args:
+            path: a recording (NTU, PKU-MMD, BVH, AMC), a position array (N, 3, 50, 25, M) or a
+                feature array (N, Dv).
+            phrases: any words, classes or not. contexts: a sentence for each.
+            model: name or folder of the text model that made the trial's text features.
+
+        Raises:
+            DataError: the file, the encoder's weights or the text model do not fit the trial.
+        """
+        visual = self._visual(path)
+        text = self._text(phrases, contexts, model)
+        self.method.eval()
+        self.method.adapt(text, torch.Generator().manual_seed(self.trial.seed))
+        with torch.inference_mode():
+            scores = self.method.class_scores(visual, text).mean(0)
+        shares = scores.softmax(0)
+        order = scores.argsort(descending=True).tolist()
+        return [Ranked(phrases[i], float(scores[i]), float(shares[i])) for i in order], len(visual)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _load_features(self) -> FeatureSet:
+        trial, settings = self.trial, self._settings
+        method = METHODS.get(trial.method)
+        needs = method.needs(method.options_class.resolve(dict(trial.options)))
+        folder = folder_of(settings.runs, trial.needs) if trial.needs else None
+        ref = features.locate(
+            settings.data,
+            trial.dataset,
+            trial.split,
+            trial.visual,
+            trial.text,
+            source=trial.source,
+            stand_in=StandIn(**trial.stand_in) if trial.stand_in else None,  # type: ignore[arg-type]
+            needs=needs | ({"generalised"} if trial.evaluate_on == "gzsl" else set()),
+            made=(folder, trial.needs) if folder and trial.needs else None,
+        )
+        if ref.digest != trial.data_digest:
+            raise DataError(
+                f"trial {trial.key[:10]}: its data have changed since it ran (digest {ref.digest[:10]} now, "
+                f"{trial.data_digest[:10]} then); sweep again"
+            )
+        if folder:
+            ref = dataclasses.replace(ref, folder=fetch(folder))
+        loaded = ref.load()
+        if trial.evaluate_on == "validation":
+            held = datasets.get(trial.dataset).split(trial.split).validation
+            loaded = features.hold_out(loaded, held)
+        return loaded
+
+    def _trained(self, say: Callable[[str], None]) -> Method:
+        trial, data = self.trial, self._features
+        path = f"{self._settings.runs}/models/{trial.key}.pt"
+        options = {k: v for k, v in trial.options.items() if v is not None}
+        torch.manual_seed(trial.seed)
+        method = build(trial.method, visual_dim=data.visual_dim, text_dim=data.text_dim, **options)
+        weights = _read_weights(path)
+        if weights is not None:
+            method.load_state_dict(weights)
+            return method
+        config = TrainingConfig(**trial.training)  # type: ignore[arg-type]
+        say(
+            f"the weights of {trial.name()} were not kept (checkpoint.models); training {config.epochs} epochs again"
+        )
+        for _ in fit(method, data, config, seed=trial.seed):
+            pass
+        write(path, method.state_dict())
+        return method
+
+    def _visual(self, path: Path) -> Tensor:
+        unpooled = self._features.train.ndim == 4
+        if path.suffix == ".npy" and len(header(path)[0]) == self._features.train.ndim:
+            visual = torch.from_numpy(read(path, "float", self._features.train.ndim))
+            if visual.shape[1:] != self._features.train.shape[1:]:
+                raise DataError(
+                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self._features.train.shape[1:])}"
+                )
+            return visual
+        skeletons = torch.from_numpy(read_any(path))
+        key = self.trial.needs
+        weights = _read_weights(f"{self._settings.runs}/models/{key}.pt") if key else None
+        if weights is None:
+            raise DataError(
+                f"{path}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
+                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self._features.visual_dim}), "
+                "or a trial with visual: {encoder: …}"
+            )
+        encoder = ENCODERS.get(self.trial.visual)()
+        encoder.load_state_dict(weights)
+        encoder.eval()
+        with torch.inference_mode():
+            maps = encoder.feature_map(skeletons)
+        return segments(maps).clone() if unpooled else maps.mean((1, 2)).clone()
+
+    def _text(self, phrases: Sequence[str], contexts: Sequence[str], model: str | None) -> ClassText:
+        """Encode the phrases; verbs, nouns and part texts, where a method wants them, are the phrase."""
+        trial = self.trial
+        encode, named = load_encoder(*self._text_model(model))
+        known = datasets.get(trial.dataset)
+        stored = self._features.class_text.labels[0]
+        again = torch.from_numpy(np.array(encode([known.class_names[0]])[0]))
+        if again.shape != stored.shape or F.cosine_similarity(again, stored, dim=0) < SAME_MODEL:
+            raise DataError(
+                f"text model {named!r} did not make the text features of this trial ({trial.text}, width "
+                f"{stored.shape[0]}, here {again.shape[0]}); give the right one with --model"
+            )
+        labels, sentences = (torch.from_numpy(np.array(encode(list(x)))) for x in (phrases, contexts))
+        ids = torch.arange(len(phrases))
+        return ClassText(
+            ids=ids, labels=labels, contexts=sentences, verbs=labels, nouns=labels, verb_ids=ids, noun_ids=ids,
+            parts=labels[:, None].expand(-1, 8, -1),
+        )  # fmt: skip
+
+    def _text_model(self, model: str | None) -> tuple[str, str | None]:
+        note = self._settings.data / self.trial.dataset / "text" / f"{self.trial.text}.json"
+        about: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+        packaged = f"sentence-transformers/{datasets.PACKAGED_TEXT}" if self.trial.text == "sbert" else None
+        named = about.get("model") or packaged
+        if named == datasets.PACKAGED_TEXT:
+            named = packaged
+        return about.get("encoder", self.trial.text), model or named
+
+
+def _read_weights(path: str) -> dict[str, Tensor] | None:
+    """Return weights, None where there are none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    fs, inside = fsspec.core.url_to_fs(path)
+    if not fs.exists(inside):
+        return None
+    try:
+        return torch.load(io.BytesIO(fs.cat_file(inside)), weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+    except Exception as error:  # torch raises many types on a damaged file
+        raise DataError(f"{path}: not readable weights ({error})") from error

@@ -1,0 +1,168 @@
+"""Encoders as trials of a sweep: trained once, shared, kept, and asked again by ``predict``."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dvta.errors import DataError
+from orchestrator.errors import SpecError
+from orchestrator.execute.inline import InlineExecutor
+from orchestrator.predict import Predictor
+from orchestrator.settings import Settings
+from orchestrator.store import Store
+from orchestrator.sweep import console, plan_study, read_study, run_study
+from tests.factories import make_skeletons
+from tests.integration.test_bring_your_own import run
+
+SPEC = """
+study: graph
+source: real
+defaults:
+  dataset: cmu
+  split: split_1
+  visual: {encoder: st_gcn, train: {epochs: 1, batch_size: 32, lr: 1e-3}}
+  epochs: 2
+  batch_size: 64
+  lr: 0.001
+grid: {gamma: [GAMMAS]}
+seeds: 2
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    make_skeletons(tmp_path / "data", per_class=2)
+    return tmp_path
+
+
+def sweep(place, text):
+    (place / "spec.yaml").write_text(text)
+    settings = Settings.load()
+    study = read_study(place / "spec.yaml", settings)
+    store = Store.open(settings.store)
+    plan = plan_study(study, store)
+    code = run_study(study, plan, store, settings, InlineExecutor(0.01), console(), mirror=False)
+    return plan, code, store
+
+
+def test_an_encoder_is_trained_once_and_shared(place):
+    plan, code, store = sweep(place, SPEC.replace("GAMMAS", "0.01"))
+    assert code == 0
+    assert (plan.encoders, plan.distinct, plan.cells) == (1, 3, 1)
+    assert plan.to_run[0].kind == "encoder"
+    assert {t.needs for t in plan.to_run[1:]} == {plan.to_run[0].key}
+    plan, code, store = sweep(place, SPEC.replace("GAMMAS", "0.01, 0.5"))
+    assert (code, plan.encoders, len(plan.to_run), len(plan.done)) == (0, 1, 2, 3)
+    encoders = [v for v in store.trials() if v.config["kind"] == "encoder"]
+    assert len(encoders) == 1
+    assert 0 <= encoders[0].best <= 1
+    cells = store.cells(store.find_study("graph")[0], "encoders")
+    assert [(c.row, c.column) for c in cells] == [("st_gcn cmu split_1", "seen-class accuracy")]
+
+
+def test_lost_features_are_made_again(place):
+    plan, _, _ = sweep(place, SPEC.replace("GAMMAS", "0.01"))
+    (marker,) = place.glob("runs/features/*/*/complete")
+    marker.unlink()
+    plan, code, _ = sweep(place, SPEC.replace("GAMMAS", "0.01, 0.5"))
+    assert code == 0
+    assert [t.kind for t in plan.to_run] == ["encoder", "alignment", "alignment"]
+    assert marker.exists()
+
+
+def test_every_method_runs_on_trained_features_and_kinematic_needs_no_training(place):
+    text = SPEC.replace("gamma: [GAMMAS]", "method: [purls, smie, dvta]").replace("seeds: 2", "seeds: 1")
+    plan, code, _ = sweep(place, text + "include:\n  - {visual: {encoder: kinematic}, method: dvta}\n")
+    assert code == 0
+    assert plan.encoders == 2
+    temporal = text.replace("epochs: 2", "temporal: true\n  epochs: 2").replace("purls, smie, dvta", "smie")
+    plan, code, _ = sweep(place, temporal)
+    assert (code, len(plan.to_run)) == (0, 1)
+
+
+def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place):
+    text = SPEC.replace("grid: {gamma: [GAMMAS]}", "grid: {sde: [true]}") + (
+        "search: {trials: 2, sampler: random, space: {tau: {type: float, low: 0.05, high: 1.0}}}\n"
+    )
+    _, code, store = sweep(place, text)
+    assert code == 0
+    encoders = [v for v in store.trials() if v.config["kind"] == "encoder"]
+    assert sorted(v.config["evaluate_on"] for v in encoders) == ["unseen", "validation"]
+    by_key = {v.key: v.config["evaluate_on"] for v in encoders}
+    aligned = [v for v in store.trials() if v.config["kind"] == "alignment"]
+    assert len(aligned) == 4
+    assert all(by_key[v.config["needs"]] == v.config["evaluate_on"] for v in aligned)
+
+
+@pytest.mark.parametrize(
+    ("visual", "message"),
+    [
+        ("{encoder: st_gnc}", "did you mean 'st_gcn'"),
+        ("{encoder: st_gcn, train: {epoch: 3}}", "did you mean 'epochs'"),
+        ("{encoder: st_gcn, train: {epochs: 0}}", "1 or more"),
+        ("{encoder: kinematic, train: {epochs: 3}}", "is not trained"),
+        ("{encoder: st_gcn, seed: all}", "a whole number, or each"),
+        ("{encodr: st_gcn}", "did you mean 'encoder'"),
+    ],
+)
+def test_a_wrong_encoder_is_refused(place, visual, message):
+    (place / "s.yaml").write_text(f"study: s\ngrid:\n  visual: [{visual}]\n")
+    with pytest.raises(SpecError) as caught:
+        read_study(place / "s.yaml", Settings.load())
+    assert message in str(caught.value)
+    assert "grid.visual[0] (line 3)" in str(caught.value)
+
+
+def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, capsys):
+    plan, _, _ = sweep(place, SPEC.replace("GAMMAS", "0.01").replace("seeds: 2", "seeds: 1"))
+    trial = plan.to_run[1]
+    np.save(place / "clip.npy", np.load(place / "data/cmu/skeletons/clips/all_position.npy")[:3])
+    capsys.readouterr()
+    arguments = (
+        "predict",
+        "clip.npy",
+        "walk",
+        "climb a ladder=A ladder leans on a wall.",
+        "--trial",
+        trial.key[:12],
+    )
+    assert run(*arguments, "--model", minilm, "--json") == 0
+    out = capsys.readouterr()
+    assert "training 2 epochs again" in out.err
+    answer = json.loads(out.out)
+    assert answer["samples"] == 3
+    assert {r["phrase"] for r in answer["ranking"]} == {"walk", "climb a ladder"}
+    assert sum(r["probability"] for r in answer["ranking"]) == pytest.approx(1)
+    # the weights were kept this time, and features of the same motion rank alike
+    run(*arguments, "--model", minilm, "--json")
+    again = capsys.readouterr()
+    assert again.err == ""
+    assert json.loads(again.out) == answer
+    assert run("predict", "clip.npy", "walk", "--trial", trial.name(), "--model", "nowhere/none") == 2
+    assert "cannot be loaded" in capsys.readouterr().err
+    predictor = Predictor(trial, Settings.load())
+    np.save(place / "wrong.npy", np.zeros((2, 7), np.float32))
+    with pytest.raises(DataError, match=r"rows of shape \(7,\)"):
+        predictor.rank(place / "wrong.npy", ["a"], ["a"], minilm)
+    with pytest.raises(DataError, match="allowed: alignment"):
+        Predictor(plan.to_run[0], Settings.load())
+
+
+def test_encoding_skeletons_into_the_data_root(place, capsys):
+    assert run("encode", "skeleton", "--dataset", "cmu", "--split", "split_1", "--encoder", "kinematic") == 0
+    assert (
+        run("encode", "skeleton", "--dataset", "cmu", "--split", "split_1", "--epochs", "1", "--name", "mine")
+        == 0
+    )
+    folder = place / "data/cmu/features/mine/split_1"
+    assert json.loads((folder / "about.json").read_text())["training"]["epochs"] == 1
+    assert np.load(folder / "train_unpooled.npy").shape[1:] == (3, 25, 256)
+    assert run("data", "check") == 0
+    assert "2 feature folders checked, 0 wrong" in capsys.readouterr().out
+    run("data", "list")
+    assert "cmu: cmu/skeletons/clips" in capsys.readouterr().out
