@@ -159,6 +159,8 @@ class Driver:
         self.owner = new_owner()
         self._active: dict[int, _Active] = {}
         self._elsewhere: dict[str, Trial] = {}
+        self._alone: collections.deque[Trial] = collections.deque()
+        self._second_pass = False
         self._polled = 0.0
         self._by_features: dict[str, Trial] = {}
         self._stop = threading.Event()
@@ -189,6 +191,9 @@ class Driver:
         previous = self._catch_signals()
         try:
             executor.run(self)
+            if self._alone and not self.stopping:
+                self._second_pass = True
+                executor.run(self, alone=True)
         finally:
             ended.set()
             renewing.join()
@@ -202,8 +207,10 @@ class Driver:
     def next_job(self) -> Job | Wait | None:
         """Claim the next trial that nobody else has, and return it as a job."""
         while not self.stopping:
-            trial = self._source.next()
+            trial = self._alone.popleft() if self._second_pass and self._alone else self._source.next()
             if trial is None or isinstance(trial, Wait):
+                if self._alone and not self._active:
+                    return None  # what is left waits for a trial that must run alone
                 return self._from_elsewhere(idle=trial)
             job = self._claim(trial)
             if job is not None:
@@ -220,6 +227,9 @@ class Driver:
         if active is None or active.lost:
             return True
         rows = [EpochRow(e.epoch, e.time, e.metrics) for e in report.epochs]
+        failure = report.failure
+        if failure is not None and failure.kind == "out_of_memory" and not self._second_pass:
+            return self._postpone(report.attempt_id, rows, failure)
         try:
             self._store.record(
                 report.attempt_id,
@@ -334,6 +344,20 @@ class Driver:
         self._source.on_end(trial, state, outcome.results if outcome else {})
         if failure is not None and self._options.fail_fast:
             self.stop()
+
+    def _postpone(self, attempt_id: int, rows: list[EpochRow], failure: Failure) -> bool:
+        """Put a trial that ran out of memory back: it goes on alone on its device, when the others are done."""
+        with self._lock:
+            trial = self._active.pop(attempt_id).trial
+        try:
+            self._store.record(attempt_id, self.owner, rows)
+            self._store.release(attempt_id, self.owner)
+        except LeaseLostError:
+            self._elsewhere[trial.key] = trial
+            return True
+        self._alone.append(trial)
+        self._listener.restarted(trial, f"{failure.message}; it is tried again alone at the end")
+        return True
 
     def _lose(self, attempt_id: int) -> None:
         with self._lock:

@@ -15,7 +15,7 @@ class InlineExecutor:
     def __init__(self, poll_seconds: float = 0.2) -> None:
         self._poll_seconds = poll_seconds
 
-    def run(self, jobs: Jobs) -> None:
+    def run(self, jobs: Jobs, *, alone: bool = False) -> None:
         """Carry out every job; between epochs, a stop request leaves a checkpoint behind."""
         load = functools.lru_cache(maxsize=2)(jobs.features)
         while not jobs.stopping:

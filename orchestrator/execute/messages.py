@@ -83,7 +83,7 @@ class Report:
     epochs: tuple[EpochDone, ...] = ()
     outcome: Outcome | None = None
     failure: Failure | None = None
-    worker: Mapping[str, str | int | float] = dataclasses.field(default_factory=dict)
+    worker: dict[str, str | int | float] = dataclasses.field(default_factory=dict)
 
     @property
     def last(self) -> bool:
@@ -118,5 +118,8 @@ class Jobs(Protocol):
 class Executor(Protocol):
     """Carries jobs out until there are none left."""
 
-    def run(self, jobs: Jobs) -> None:
-        """Carry out every job of ``jobs``; returns when there are none or ``jobs.stopping``."""
+    def run(self, jobs: Jobs, *, alone: bool = False) -> None:
+        """Carry out every job of ``jobs``; returns when there are none or ``jobs.stopping``.
+
+        ``alone`` gives every job a whole device, one after the other.
+        """

@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 # read by Tune when it is imported: no result files, no signal handler, no change of directory
 os.environ.update(
@@ -44,6 +45,7 @@ from orchestrator.execute.messages import Job, Jobs, Report, Wait
 from orchestrator.execute.worker import Attempt, start
 
 NAMESPACE = "dvta-orch"
+log = logging.getLogger(__name__)
 
 
 class ClusterError(DvtaError):
@@ -52,10 +54,14 @@ class ClusterError(DvtaError):
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """What one trial takes, and how many may run at once (0: as many as fit)."""
+    """What one trial takes, and how many may run at once (0: as many as fit).
+
+    ``gpus_per_trial: auto`` lets the first trial run alone on a GPU and takes the share of the memory
+    that it used; without a GPU in the cluster it is 0.
+    """
 
     cpus_per_trial: float = 1.0
-    gpus_per_trial: float = 0.0
+    gpus_per_trial: float | Literal["auto"] = 0.0
     max_concurrent: int = 0
     restarts: int = 3
 
@@ -117,6 +123,7 @@ class _Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         assert self._attempt is not None
         report = self._attempt.step()
+        report.worker["node"] = ray.get_runtime_context().get_node_id()
         if report.last:
             self._attempt = None
         return {"report": report, "done": report.last}
@@ -231,6 +238,43 @@ class _Deaths(_Here, tune.Callback):
             self._jobs.on_worker_lost(self._feed.attempts[trial.trial_id], error, final)
 
 
+class _First:
+    """The first job of some jobs and nothing after it; keeps what its worker said of itself."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs, self._given = jobs, False
+        self.worker: dict[str, float] = {}
+
+    def next_job(self) -> Job | Wait | None:
+        if self._given:
+            return None
+        job = self._jobs.next_job()
+        self._given = isinstance(job, Job)
+        return job
+
+    def features(self, digest: str) -> Any:
+        return self._jobs.features(digest)
+
+    def on_report(self, report: Report) -> bool:
+        numbers = {k: float(v) for k, v in report.worker.items() if isinstance(v, int | float)}
+        self.worker |= numbers
+        return self._jobs.on_report(report)
+
+    def on_worker_lost(self, attempt_id: int, error: str, final: bool) -> None:
+        self._jobs.on_worker_lost(attempt_id, error, final)
+
+    @property
+    def stopping(self) -> bool:
+        return self._jobs.stopping
+
+
+def gpu_share(peak_mib: float, total_mib: float) -> float:
+    """Return the share of a GPU for a trial: a fifth above its peak, in steps of 0.05; 1 if unmeasured."""
+    if peak_mib <= 0 or total_mib <= 0:
+        return 1.0
+    return min(1.0, max(0.05, math.ceil(1.2 * peak_mib / total_mib / 0.05 - 1e-9) * 0.05))
+
+
 class RayTuneExecutor:
     """Runs jobs on a Ray cluster, this machine's or another's."""
 
@@ -238,7 +282,7 @@ class RayTuneExecutor:
         self._address = address
         self._resources = resources or Resources()
 
-    def run(self, jobs: Jobs) -> None:
+    def run(self, jobs: Jobs, *, alone: bool = False) -> None:
         """Carry out every job; restarts an attempt whose worker died, up to the limit.
 
         Raises:
@@ -254,31 +298,50 @@ class RayTuneExecutor:
                     signal.signal(number, handler)
         folder = Path(tempfile.mkdtemp(prefix="dvta-orch-tune-"))
         try:
-            check_resources(self._resources)
-            self._run(jobs, folder)
+            resources = self._resources
+            has_gpu = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
+            if alone:
+                whole = 1.0 if has_gpu else 0.0
+                resources = dataclasses.replace(resources, gpus_per_trial=whole, max_concurrent=1)
+            elif resources.gpus_per_trial == "auto":
+                resources = (
+                    self._probe(jobs, folder)
+                    if has_gpu
+                    else dataclasses.replace(resources, gpus_per_trial=0.0)
+                )
+            check_resources(resources)
+            self._run(jobs, folder, resources)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             if ours:
                 ray.shutdown()
 
-    def _run(self, jobs: Jobs, folder: Path) -> None:
+    def _probe(self, jobs: Jobs, folder: Path) -> Resources:
+        """Run one trial alone on a GPU and return resources with the share of memory it took."""
+        first = _First(jobs)
+        self._run(first, folder, dataclasses.replace(self._resources, gpus_per_trial=1.0, max_concurrent=1))
+        share = gpu_share(first.worker.get("peak_memory_mib", 0.0), first.worker.get("gpu_memory_mib", 0.0))
+        log.warning("gpus_per_trial: auto is %g, measured by the first trial", share)
+        return dataclasses.replace(self._resources, gpus_per_trial=share)
+
+    def _run(self, jobs: Jobs, folder: Path, resources: Resources) -> None:
         name = f"board-{uuid.uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         board = _Board.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
         feed = _Feed(jobs, board, name)
         # as many trials wait as can run, so that every actor that ends one finds the next
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self._slots())
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self._slots(resources))
         search: Any = feed
         tuner = tune.Tuner(
             tune.with_resources(
                 _Worker,
-                {"cpu": self._resources.cpus_per_trial, "gpu": self._resources.gpus_per_trial},
+                {"cpu": resources.cpus_per_trial, "gpu": float(resources.gpus_per_trial)},
             ),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 search_alg=search,
                 reuse_actors=True,
-                max_concurrent_trials=self._resources.max_concurrent or None,
+                max_concurrent_trials=resources.max_concurrent or None,
                 trial_dirname_creator=lambda trial: f"attempt-{feed.attempts[trial.trial_id]}",
             ),
             run_config=tune.RunConfig(
@@ -287,7 +350,7 @@ class RayTuneExecutor:
                 verbose=0,
                 stop=_Reports(jobs, feed),
                 callbacks=[_Deaths(jobs, feed)],
-                failure_config=tune.FailureConfig(max_failures=self._resources.restarts),
+                failure_config=tune.FailureConfig(max_failures=resources.restarts),
                 log_to_file=False,
             ),
         )
@@ -297,13 +360,14 @@ class RayTuneExecutor:
         if feed.error is not None:
             raise feed.error
 
-    def _slots(self) -> int:
+    @staticmethod
+    def _slots(resources: Resources) -> int:
         """Return how many trials fit the cluster now, at least 1."""
         have = ray.cluster_resources()
-        fits = have.get("CPU", 1.0) / max(self._resources.cpus_per_trial, 1e-3)
-        if self._resources.gpus_per_trial:
-            fits = min(fits, have.get("GPU", 0.0) / self._resources.gpus_per_trial)
-        return max(1, min(int(fits), self._resources.max_concurrent or 10_000))
+        fits = have.get("CPU", 1.0) / max(resources.cpus_per_trial, 1e-3)
+        if resources.gpus_per_trial:
+            fits = min(fits, have.get("GPU", 0.0) / float(resources.gpus_per_trial))
+        return max(1, min(int(fits), resources.max_concurrent or 10_000))
 
 
 def connect(address: str) -> None:
@@ -313,6 +377,8 @@ def connect(address: str) -> None:
         ClusterError: nothing answers there.
     """
     # a cluster of our own serves this machine alone; elsewhere the user's settings hold
+    if address != "local" and any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address == "local":
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         # what else the machine is doing must not cost a trial its worker
@@ -348,7 +414,7 @@ def check_resources(resources: Resources) -> None:
     Raises:
         ClusterError: a trial asks for more than the largest node has.
     """
-    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    asked = {"CPU": resources.cpus_per_trial, "GPU": float(resources.gpus_per_trial)}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if any(all(node.get(kind, 0.0) >= want for kind, want in asked.items()) for node in nodes):
         return

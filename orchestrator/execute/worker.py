@@ -115,6 +115,7 @@ class Attempt:
         }
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
+            self._worker["gpu_memory_mib"] = torch.cuda.get_device_properties(0).total_memory / 2**20
         return device
 
     def _start(self) -> list[EpochDone]:

