@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class FeatureSet:
     Attributes:
         dataset, split, visual, text: ids as in the catalogue (``ntu60``, ``55/5``, ``shift_gcn``, ``sbert``).
         source: ``real`` or ``simulated``.
-        digest: SHA-256 hex of everything below; equal digests mean equal content.
+        digest: SHA-256 hex of what the method reads: equal digests mean equal content.
         train: (N, Dv) float32 seen-class training samples ((N, T, V, D) un-pooled), train_label (N,) int64.
         ztest, z_label: unseen-class test samples.
         gtest, g_label: test samples of all classes, or None.
@@ -200,7 +200,7 @@ def locate(
     folder = root / dataset / "features" / visual / split.replace("/", "-")
     visual_needs = needs & VISUAL_NEEDS
     if made is not None:
-        words = digest(*_flat(_needed_texts(root, known, text, needs)))
+        words = _words(_needed_texts(root, known, text, needs), needs)
         form = "".join(f" {need}" for need in sorted(visual_needs - {"generalised"}))
         content = digest(dataset, split, words, f"encoder {made[1]}{form}")
         return DataRef(
@@ -210,7 +210,7 @@ def locate(
     optional = set() if "generalised" in needs else OPTIONAL
     wanted = [*(n for n in FILES if n not in optional), *(["train_masked"] if "masked" in needs else [])]
     missing = [_file_names(name, visual_needs)[0] for name in wanted if name not in present]
-    words = digest(*_flat(_needed_texts(root, known, text, needs)))
+    words = _words(_needed_texts(root, known, text, needs), needs)
     if source != "simulated" and not missing:
         content = digest(dataset, split, words, *_stamped(present))
         kept = stand_in or StandIn()
@@ -240,10 +240,10 @@ def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]
     return texts
 
 
-def _flat(texts: dict[str, np.ndarray]) -> Iterator[str | np.ndarray]:
-    for key in sorted(texts):
-        yield key
-        yield texts[key]
+def _words(texts: dict[str, np.ndarray], needs: frozenset[str]) -> str:
+    """Return the digest of the texts that are read: labels, and what the method needs beyond them."""
+    used = ["labels", *sorted(needs & texts.keys())]
+    return digest(*(part for key in used for part in (key, texts[key])))
 
 
 def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:

@@ -63,7 +63,7 @@ def sweep(
     _print_plan(study, plan)
     runner = sweeps.make_executor(executor, address, study.spec)
     if not plan.to_run and not plan.leased and study.spec.search is None:
-        store.save_study(study.spec.study, study.spec.text, study.slots)
+        sweeps.save_study(study, store)
         raise typer.Exit(1 if plan.failed else 0)
     code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console(), fail_fast=fail_fast)
     raise typer.Exit(code)

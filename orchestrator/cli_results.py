@@ -82,6 +82,67 @@ def report(
 
 @app.command()
 @friendly
+def figure(
+    number: Annotated[int, typer.Argument(metavar="N", help="4, 5, 6 or 7, as in the paper.")],
+    output: Annotated[Path, typer.Option("--output", help="An image file: .png, .svg, .pdf.")],
+    study: StudyName = None,
+    trial: Annotated[str | None, typer.Option(help="4 and 7: the dvta trial to look into.")] = None,
+) -> None:
+    """Draw a figure of the paper: 4 representations, 5 loss curves, 6 classes and SDE, 7 similarities."""
+    from orchestrator.errors import SettingsError
+    from orchestrator.predict import Predictor
+    from orchestrator.report.figures import draw
+
+    if output.suffix not in (".png", ".svg", ".pdf"):
+        raise SettingsError(f"--output {output}: allowed endings: .png, .svg, .pdf")
+    store = open_store()
+
+    def cells(table: str) -> tuple[str, list[Any]]:
+        study_id, name = store.find_study(study, table)
+        return name, store.cells(study_id, table)
+
+    def predictor() -> Predictor:
+        if trial is None:
+            raise SettingsError(f"figure {number}: looks into one trial; give it with --trial")
+        found = store.trial(find_trial(store, trial).key)
+        return Predictor(found, load_settings(), lambda line: typer.echo(line, err=True))
+
+    draw(number, output, store=store, cells=cells, predictor=predictor)
+    typer.echo(str(output))
+
+
+@app.command()
+@friendly
+def page(
+    output: Annotated[Path, typer.Option("--output", help="Where the page goes.")] = Path("page.html"),
+    study: StudyName = None,
+    protocol: Annotated[
+        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
+    ] = Protocol.final,
+) -> None:
+    """Write one HTML page with every table of a study."""
+    from orchestrator.report import table as tables
+    from orchestrator.report.page import page as made
+    from orchestrator.tables import TABLES, layout
+
+    store = open_store()
+    study_id, name = store.find_study(study)
+    values = store.cells(study_id)
+    built = {
+        which: tables.build_table(
+            [v for v in values if v.table == which],
+            protocol=protocol,
+            study=name,
+            layout=layout(which) if which in (*TABLES, "gzsl") else None,
+        )
+        for which in dict.fromkeys(v.table for v in values)
+    }
+    emit(made(f"Study {name}", built), output)
+    typer.echo(f"{output}: {len(built)} tables")
+
+
+@app.command()
+@friendly
 def status(study: Annotated[str | None, typer.Option("--study", help="Only this study.")] = None) -> None:
     """Print how every study stands; works while a sweep runs."""
     from rich.console import Console

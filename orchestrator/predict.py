@@ -46,6 +46,9 @@ class Ranked:
 class Predictor:
     """A trained trial, ready to rank phrases.
 
+    Attributes:
+        trial, features, method: the trial, what it read, and its trained method.
+
     Args:
         trial: an alignment trial that was run.
         settings: where data, runs and weights lie.
@@ -61,7 +64,7 @@ class Predictor:
         if trial.kind != "alignment":
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
         self.trial, self._settings = trial, settings
-        self._features = self._load_features()
+        self.features = self._load_features()
         self.method = self._trained(say)
 
     def rank(
@@ -120,7 +123,7 @@ class Predictor:
         return loaded
 
     def _trained(self, say: Callable[[str], None]) -> Method:
-        trial, data = self.trial, self._features
+        trial, data = self.trial, self.features
         path = f"{self._settings.runs}/models/{trial.key}.pt"
         options = {k: v for k, v in trial.options.items() if v is not None}
         torch.manual_seed(trial.seed)
@@ -139,12 +142,12 @@ class Predictor:
         return method
 
     def _visual(self, path: Path) -> Tensor:
-        unpooled = self._features.train.ndim == 4
-        if path.suffix == ".npy" and len(header(path)[0]) == self._features.train.ndim:
-            visual = torch.from_numpy(read(path, "float", self._features.train.ndim))
-            if visual.shape[1:] != self._features.train.shape[1:]:
+        unpooled = self.features.train.ndim == 4
+        if path.suffix == ".npy" and len(header(path)[0]) == self.features.train.ndim:
+            visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
+            if visual.shape[1:] != self.features.train.shape[1:]:
                 raise DataError(
-                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self._features.train.shape[1:])}"
+                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
                 )
             return visual
         skeletons = torch.from_numpy(read_any(path))
@@ -153,7 +156,7 @@ class Predictor:
         if weights is None:
             raise DataError(
                 f"{path}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
-                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self._features.visual_dim}), "
+                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
                 "or a trial with visual: {encoder: …}"
             )
         encoder = ENCODERS.get(self.trial.visual)()
@@ -168,7 +171,7 @@ class Predictor:
         trial = self.trial
         encode, named = load_encoder(*self._text_model(model))
         known = datasets.get(trial.dataset)
-        stored = self._features.class_text.labels[0]
+        stored = self.features.class_text.labels[0]
         again = torch.from_numpy(np.array(encode([known.class_names[0]])[0]))
         if again.shape != stored.shape or F.cosine_similarity(again, stored, dim=0) < SAME_MODEL:
             raise DataError(

@@ -108,6 +108,17 @@ def plan_study(study: Study, store: Store | None, *, retry: bool = False, redo: 
     return make_plan(study.slots, statuses, retry=retry, redo=redo, pace=pace, lost=lost)
 
 
+def save_study(study: Study, store: Store) -> int:
+    """Record a study and its cells (a search's appear as it goes on); return its id."""
+    spec = study.spec
+    arguments = {
+        "profile": spec.profile,
+        "source": spec.source,
+        "set": {k: str(v) for k, v in spec.forced.items()},
+    }
+    return store.save_study(spec.study, spec.text, study.slots if spec.search is None else [], arguments)
+
+
 def _encoders_to_run(study: Study, store: Store) -> tuple[list[Trial], frozenset[str]]:
     """Return the encoder trials of a search that have no features yet, and which of them are repeated."""
     trials = [t for t, _ in study.resolver.encoders.values() if not _has_features(study, t)]
@@ -132,7 +143,7 @@ def run_study(
 ) -> int:
     """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted."""
     spec = study.spec
-    study_id = store.save_study(spec.study, spec.text, study.slots if spec.search is None else [])
+    study_id = save_study(study, store)
     trials: TrialSource
     planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:

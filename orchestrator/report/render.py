@@ -108,21 +108,27 @@ def _json(table: Table) -> str:
     return json.dumps({**about, "cells": cells}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _html(table: Table) -> str:
+def html_table(table: Table) -> str:
+    """Return heading, table and caption as HTML without the page around them."""
     head, *body = [[html.escape(c) for c in row] for row in _grid(table)]
     rows = "\n".join(
         "<tr><th>" + row[0] + "</th>" + "".join(f"<td>{c}</td>" for c in row[1:]) + "</tr>" for row in body
     )
-    notes = "\n".join(f"<p>{html.escape(line)}</p>" for line in table.caption)
+    notes = "\n".join(
+        f"<p{' class=warn' if line.startswith('SIMULATED') else ''}>{html.escape(line)}</p>"
+        for line in table.caption
+    )
     return (
-        f'<!doctype html><meta charset="utf-8"><title>{html.escape(table.title)}</title>\n'
-        "<style>body{font:16px sans-serif;margin:2em}td,th{padding:.3em .8em;text-align:right}"
-        "th:first-child{text-align:left}table{border-collapse:collapse;border-top:2px solid;border-bottom:2px solid}"
-        "thead{border-bottom:1px solid}p{color:#555;margin:.3em 0}</style>\n"
-        f"<h1>{html.escape(table.title)}</h1>\n<table><thead><tr>"
+        f"<h2>{html.escape(table.title)}</h2>\n<table><thead><tr>"
         + "".join(f"<th>{c}</th>" for c in head)
         + f"</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n{notes}\n"
     )
+
+
+def _html(table: Table) -> str:
+    from orchestrator.report.page import page
+
+    return page(table.title, {"table": table})
 
 
 def _escape(value: str) -> str:

@@ -32,6 +32,10 @@ class Reading:
     def __init__(self, db: Database) -> None:
         self._db = db
 
+    def revision(self) -> str | None:
+        """Return the revision of the store's schema."""
+        return self._db.revision()
+
     # --- studies ------------------------------------------------------------------------------
 
     def studies(self) -> list[tuple[int, str, float]]:

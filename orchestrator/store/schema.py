@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0001"
+REVISION = "0002"
 
 
 class Base(DeclarativeBase):
@@ -24,12 +24,13 @@ class Base(DeclarativeBase):
 
 
 class Study(Base):
-    """A spec that was swept."""
+    """A spec that was swept, with the profile, source and ``--set`` values it was swept with."""
 
     __tablename__ = "study"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
     spec: Mapped[str] = mapped_column(Text)
+    arguments: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
     updated: Mapped[float] = mapped_column(Float)
     mlflow_run_id: Mapped[str | None] = mapped_column(String(64))
 

@@ -44,15 +44,18 @@ class Store(Reading):
 
     # --- studies ------------------------------------------------------------------------------
 
-    def save_study(self, name: str, spec: str, slots: Sequence[Slot]) -> int:
+    def save_study(
+        self, name: str, spec: str, slots: Sequence[Slot], arguments: Mapping[str, Any] | None = None
+    ) -> int:
         """Record a study, its trials and its cells; a study of that name gets new cells."""
 
         def work(session: Session) -> int:
             # drivers may start at the same moment: one row, and its lock orders the rest
-            new = {"name": name, "spec": spec, "updated": 0.0}
+            new = {"name": name, "spec": spec, "updated": 0.0, "arguments": {}}
             session.execute(self._insert(Study).values(**new).on_conflict_do_nothing())
             study = session.scalars(sa.select(Study).where(Study.name == name).with_for_update()).one()
             study.spec, study.updated = spec, self._db.now(session)
+            study.arguments = dict(arguments or {})
             session.flush()
             session.execute(sa.delete(CellRow).where(CellRow.study_id == study.id))
             self._add_slots(session, study.id, slots)

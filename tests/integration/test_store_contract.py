@@ -1,5 +1,7 @@
 """One contract, every database."""
 
+import shutil
+import sqlite3
 import threading
 
 import pytest
@@ -9,7 +11,9 @@ from orchestrator.errors import LeaseLostError, StoreError
 from orchestrator.execute.messages import Failure, Outcome
 from orchestrator.expand import Slot
 from orchestrator.store import EpochRow, Store
+from orchestrator.store.schema import REVISION
 from orchestrator.trial import State, Trial
+from tests.conftest import ROOT
 
 OUTCOME = Outcome(
     {"final_accuracy": 0.5, "final_class_accuracy": 0.4, "best_accuracy": 0.6, "best_epoch": 2.0},
@@ -150,6 +154,7 @@ class StoreContract:
         assert store.cells(study)[0].value("final") == 0.5
 
     def test_a_newer_schema_is_refused(self, store, url):
+        assert store.revision() == REVISION
         with store.engine.begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
         with pytest.raises(StoreError, match="newer than this program"):
@@ -160,6 +165,27 @@ class TestSQLite(StoreContract):
     @pytest.fixture
     def url(self, tmp_path):
         return f"sqlite:///{tmp_path}/runs/dvta.db"
+
+    def test_the_first_released_schema_is_migrated_after_a_backup(self, tmp_path):
+        old = tmp_path / "dvta.db"
+        shutil.copyfile(ROOT / "tests/assets/store_v0001.db", old)
+        store = Store.open(f"sqlite:///{old}", create=False)
+        assert store.revision() == REVISION == "0002"
+        cells = store.cells(store.find_study("old")[0], "table5")
+        assert [c.value("best") for c in cells] == [0.6, None]
+        assert [e.metrics for e in store.epochs(cells[0].attempt_id)] == [{"loss": 2.0}, {"loss": 1.0}]
+        backup = tmp_path / "dvta.db.before-0002"
+        with sqlite3.connect(backup) as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+            assert "arguments" not in {r[1] for r in connection.execute("PRAGMA table_info(study)")}
+        # an old and a new store end with the same tables
+        new = Store.open(f"sqlite:///{tmp_path}/new.db")
+        tables = [
+            {t: sorted(c["name"] for c in i.get_columns(t)) for t in i.get_table_names()}
+            for i in (sa.inspect(s.engine) for s in (store, new))
+        ]
+        assert tables[0] == tables[1]
+        assert len(tables[0]) == 7
 
     def test_looking_creates_nothing(self, tmp_path):
         with pytest.raises(StoreError, match="nothing was run yet"):

@@ -10,6 +10,8 @@ from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError, OptionError, UnknownNameError
 from dvta.features import hold_out, locate
+from dvta.skeleton import zsl
+from dvta.skeleton.imports import import_smie
 
 SMALL = StandIn(train_per_class=3, test_per_class=3)
 
@@ -40,9 +42,11 @@ def test_the_catalogue():
         assert all(len(x) == count for x in (dataset.contexts, dataset.verbs, dataset.nouns))
         text = datasets.packaged_text(dataset)
         assert text is not None
-        assert {k: v.shape for k, v in text.items()} == dict.fromkeys(
-            ("labels", "contexts", "verbs", "nouns"), (count, 384)
-        )
+        shapes = dict.fromkeys(("labels", "contexts", "verbs", "nouns"), (count, 384))
+        assert {k: v.shape for k, v in text.items()} == {**shapes, "parts": (count, 8, 384)}
+        assert [len(parts) for parts in dataset.parts] == [8] * count
+        assert len(set(dataset.parts)) == count
+        assert all(phrase.strip() for parts in dataset.parts for phrase in parts)
         for split in map(dataset.split, dataset.splits):
             assert set(split.seen) | set(split.unseen) == set(range(count))
             assert not set(split.seen) & set(split.unseen)
@@ -155,7 +159,7 @@ def test_held_out_classes_leave_training_and_the_test_set_is_gone(tmp_path):
 
 def test_importing_the_real_cmu_features(tmp_path, shared):
     written = data_import.import_features("cmu", shared / "data/cmu", tmp_path)
-    assert len(written) == 21
+    assert len(written) == 28
     sizes = {
         s: len(locate(tmp_path, "cmu", s, "st_gcn", "sbert", source="real").load().train)
         for s in ("split_1", "split_2", "hard")
@@ -172,3 +176,88 @@ def test_importing_real_clip_texts(tmp_path, shared):
     assert ref.load().text_dim == 512
     with pytest.raises(DataError, match="dvta-orch encode text --dataset pku --encoder clip"):
         locate(tmp_path, "pku", "smie_7", "st_gcn", "clip")
+
+
+def test_only_texts_that_are_read_are_part_of_the_digest(tmp_path):
+    folder = tmp_path / "cmu/text"
+    folder.mkdir(parents=True)
+    packaged = datasets.packaged_text(datasets.get("cmu"))
+    for part, array in packaged.items():
+        np.save(folder / f"own_{part}.npy", array)
+
+    def digest(*needs):
+        return locate(tmp_path, "cmu", "split_1", "st_gcn", "own", needs=frozenset(needs)).digest
+
+    before = {needs: digest(*needs) for needs in ((), ("contexts",), ("nouns", "verbs"))}
+    assert len(set(before.values())) == 3
+    np.save(folder / "own_verbs.npy", packaged["verbs"] + 1)
+    changed = {needs for needs, old in before.items() if digest(*needs) != old}
+    assert changed == {("nouns", "verbs")}
+    (folder / "own_parts.npy").unlink()
+    with pytest.raises(DataError, match="no parts features by text encoder own"):
+        digest("parts")
+
+
+def test_purls_features_are_turned_and_pooled(tmp_path):
+    source = tmp_path / "zsl_splits/shift_5_r"
+    source.mkdir(parents=True)
+    split = datasets.get("ntu60").split("55/5")
+    rng = np.random.default_rng(0)
+    maps = {}
+    for part, ids in (("train", split.seen[:4]), ("test", split.unseen)):
+        labels = np.repeat(ids, 2)
+        maps[part] = rng.random((len(labels), 256, 3, 25), dtype=np.float32)
+        np.save(source / f"{part}_feature.npy", maps[part])
+        # one of the two published forms has the labels in a second row
+        np.save(source / f"{part}_labels.npy", labels if part == "train" else np.stack([labels * 0, labels]))
+    written = data_import.import_purls(tmp_path, tmp_path / "data")
+    assert len(written) == 6
+    found = locate(
+        tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert", needs=frozenset({"unpooled", "parts"})
+    ).load()
+    assert found.train.shape == (8, 3, 25, 256)
+    np.testing.assert_allclose(found.train[0, 2, 7], maps["train"][0, :, 2, 7], atol=1e-3)
+    assert set(found.z_label.tolist()) == set(split.unseen)
+    pooled = locate(tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert").load()
+    np.testing.assert_allclose(pooled.ztest, maps["test"].mean((2, 3)), atol=1e-5)
+
+
+def test_smie_skeletons_in_both_layouts(tmp_path):
+    frames = tmp_path / "in/ntu60_frame50/xsub"
+    frames.mkdir(parents=True)
+    labels = np.arange(60)
+    x = np.random.default_rng(0).random((60, 3, 4, 25, 2), dtype=np.float32)
+    for part in ("train", "val"):
+        np.save(frames / f"{part}_position.npy", x)
+        (frames / f"{part}_label.pkl").write_bytes(pickle.dumps(([f"s{i}" for i in labels], labels.tolist())))
+    cut = tmp_path / "in/zeroshot/ntu60/split_1"
+    cut.mkdir(parents=True)
+    split = datasets.get("ntu60").split("smie_1")
+    for name, ids in (("seen_train", split.seen), ("seen_test", split.seen), ("unseen", split.unseen)):
+        np.save(cut / f"{name}_data.npy", x[list(ids)])
+        np.save(cut / f"{name}_label.npy", np.array(ids))
+    language = tmp_path / "in/language"
+    language.mkdir()
+    for form in ("", "_cont", "_clip", "_des"):
+        np.save(language / f"ntu60{form}_embeddings.npy", np.ones((60, 8), np.float32))
+    for link in (False, True):
+        root = tmp_path / f"data{link}"
+        assert len(import_smie(tmp_path / "in", root, link=link)) == 5
+        own = zsl.load(root, "ntu60", "smie_1")
+        assert (own.protocol, len(own.train), len(own.ztest), len(own.gtest)) == (
+            "zeroshot_smie_1",
+            55,
+            5,
+            60,
+        )
+        other = zsl.load(root, "ntu60", "55/5")
+        assert (other.protocol, len(other.train), len(other.ztest)) == ("xsub", 55, 5)
+        assert (root / "ntu60/skeletons/xsub/train_position.npy").is_symlink() == link
+        assert sorted(p.name for p in (root / "ntu60/text").iterdir()) == [
+            "clip_labels.npy", "sbert_contexts.npy", "sbert_labels.npy",
+        ]  # fmt: skip
+    (frames / "val_label.pkl").write_bytes(pickle.dumps(os.system))
+    with pytest.raises(DataError, match="not a safe label pickle"):
+        import_smie(tmp_path / "in", tmp_path / "other")
+    with pytest.raises(DataError, match="nothing of SMIE's layout"):
+        import_smie(tmp_path / "empty", tmp_path / "x")
