@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
@@ -17,23 +17,11 @@ from dvta.skeleton.zsl import SkeletonSplit
 from orchestrator.errors import LeaseLostError
 from orchestrator.execute.messages import Executor, Failure, Job, Outcome, Report, Wait
 from orchestrator.owner import is_dead, new_owner
+from orchestrator.sources import TrialSource
 from orchestrator.store import Claim, EpochRow, Store
 from orchestrator.trial import State, Trial
 
 log = logging.getLogger(__name__)
-
-
-class TrialSource(Protocol):
-    """Where the driver gets trials from: a plan, or a search that goes on while they run."""
-
-    def next(self) -> Trial | Wait | None:
-        """Return the next trial, ``Wait`` when a running one must end first, or None at the end."""
-
-    def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Take an epoch's metrics; return whether the trial should be pruned."""
-
-    def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
-        """Take a trial's end; ``results`` is empty unless it is done."""
 
 
 class Listener(Protocol):
@@ -50,68 +38,6 @@ class Listener(Protocol):
 
     def ended(self, trial: Trial, state: State, message: str) -> None:
         """A trial ended here, or elsewhere."""
-
-
-class PlannedTrials:
-    """Trials in a given order; one that needs another's result waits for it.
-
-    A trial whose needed trial failed is never handed out; :attr:`unmet` lists those. With ``wait``
-    the end comes only when the last one handed out has ended.
-    """
-
-    def __init__(self, trials: Iterable[Trial], done: Iterable[str] = (), *, wait: bool = False) -> None:
-        self._wait = wait
-        self._waiting = collections.deque(trials)
-        self._ended: dict[str, State] = dict.fromkeys(done, State.DONE)
-        self._out: set[str] = set()
-        self.unmet: list[Trial] = []
-
-    def next(self) -> Trial | Wait | None:
-        """Return the first trial whose needs are met."""
-        for _ in range(len(self._waiting)):
-            trial = self._waiting.popleft()
-            needed = self._ended.get(trial.needs) if trial.needs else State.DONE
-            if needed is State.DONE:
-                self._out.add(trial.key)
-                return trial
-            if needed is not None or trial.needs not in self._known():
-                self.unmet.append(trial)
-            else:
-                self._waiting.append(trial)
-        return Wait() if self._waiting or (self._wait and self._out) else None
-
-    def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Never prune."""
-        return False
-
-    def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
-        """Remember the end for those who wait for it."""
-        self._out.discard(trial.key)
-        self._ended[trial.key] = state
-
-    def _known(self) -> set[str]:
-        return {t.key for t in self._waiting} | self._out
-
-
-class Chained:
-    """Two sources, one after the other: encoders, and then a search that reads their features."""
-
-    def __init__(self, first: TrialSource, second: TrialSource) -> None:
-        self._first, self._second = first, second
-
-    def next(self) -> Trial | Wait | None:
-        """Return the second source's next trial once the first has none, nor one that runs."""
-        trial = self._first.next()
-        return self._second.next() if trial is None else trial
-
-    def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Ask the source that knows the trial."""
-        return self._second.on_epoch(trial, epoch, metrics)
-
-    def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
-        """Tell both."""
-        self._first.on_end(trial, state, results)
-        self._second.on_end(trial, state, results)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -124,7 +124,7 @@ class _Search:
 
 
 class SearchTrials:
-    """A :class:`orchestrator.driver.TrialSource`: candidates of every cell, then the tuned trials.
+    """A :class:`orchestrator.sources.TrialSource`: candidates of every cell, then the tuned trials.
 
     Args:
         store: asked for values of trials that ended before.

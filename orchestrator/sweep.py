@@ -16,7 +16,7 @@ from dvta import datasets, features
 from dvta.methods import METHODS
 from dvta.skeleton import zsl
 from orchestrator import encoding, provenance
-from orchestrator.driver import Chained, Driver, PlannedTrials, SweepOptions, TrialSource
+from orchestrator.driver import Driver, SweepOptions
 from orchestrator.execute.messages import Executor
 from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slot, expand
 from orchestrator.mirror import Mirror, MirrorThread
@@ -25,6 +25,7 @@ from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import SweepProgress
 from orchestrator.search import Dimension, SearchCell, SearchSettings, SearchTrials
 from orchestrator.settings import Settings
+from orchestrator.sources import Chained, PlannedTrials, TrialSource
 from orchestrator.spec import Spec
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store

@@ -1,5 +1,8 @@
 """RelationNet for zero-shot classes: texts embedded among the features, a network that relates them.
 
+Features enter as they are, as in the original: scaled to unit length they are too small for the
+sigmoid, and the scores stay constant.
+
 Sung et al., 2018; for skeletons Jasani and Mazagonwalla, 2019, without public code. Widths and
 settings for skeletons are ours.
 """
@@ -59,7 +62,7 @@ class RelationNet(Method):
         attributes = self.attribute(F.normalize(text.labels, dim=-1))  # (U, Dv)
         # linear on a concatenation: each side once, pairs by adding
         theirs = F.linear(attributes, self.relation.weight[:, : self._visual_dim], self.relation.bias)
-        ours = F.linear(F.normalize(visual, dim=-1), self.relation.weight[:, self._visual_dim :])
+        ours = F.linear(visual, self.relation.weight[:, self._visual_dim :])
         return torch.sigmoid(self.score(torch.relu(ours[:, None] + theirs[None])).squeeze(-1))
 
     def macs_per_pair(self) -> int:

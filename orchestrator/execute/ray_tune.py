@@ -10,7 +10,6 @@ import collections
 import contextlib
 import dataclasses
 import logging
-import math
 import os
 import shutil
 import signal
@@ -42,6 +41,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dvta.errors import DvtaError
 from orchestrator.execute.messages import Job, Jobs, Report, Wait
+from orchestrator.execute.probe import First, gpu_share
 from orchestrator.execute.worker import Attempt, start
 
 NAMESPACE = "dvta-orch"
@@ -238,43 +238,6 @@ class _Deaths(_Here, tune.Callback):
             self._jobs.on_worker_lost(self._feed.attempts[trial.trial_id], error, final)
 
 
-class _First:
-    """The first job of some jobs and nothing after it; keeps what its worker said of itself."""
-
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs, self._given = jobs, False
-        self.worker: dict[str, float] = {}
-
-    def next_job(self) -> Job | Wait | None:
-        if self._given:
-            return None
-        job = self._jobs.next_job()
-        self._given = isinstance(job, Job)
-        return job
-
-    def features(self, digest: str) -> Any:
-        return self._jobs.features(digest)
-
-    def on_report(self, report: Report) -> bool:
-        numbers = {k: float(v) for k, v in report.worker.items() if isinstance(v, int | float)}
-        self.worker |= numbers
-        return self._jobs.on_report(report)
-
-    def on_worker_lost(self, attempt_id: int, error: str, final: bool) -> None:
-        self._jobs.on_worker_lost(attempt_id, error, final)
-
-    @property
-    def stopping(self) -> bool:
-        return self._jobs.stopping
-
-
-def gpu_share(peak_mib: float, total_mib: float) -> float:
-    """Return the share of a GPU for a trial: a fifth above its peak, in steps of 0.05; 1 if unmeasured."""
-    if peak_mib <= 0 or total_mib <= 0:
-        return 1.0
-    return min(1.0, max(0.05, math.ceil(1.2 * peak_mib / total_mib / 0.05 - 1e-9) * 0.05))
-
-
 class RayTuneExecutor:
     """Runs jobs on a Ray cluster, this machine's or another's."""
 
@@ -318,7 +281,7 @@ class RayTuneExecutor:
 
     def _probe(self, jobs: Jobs, folder: Path) -> Resources:
         """Run one trial alone on a GPU and return resources with the share of memory it took."""
-        first = _First(jobs)
+        first = First(jobs)
         self._run(first, folder, dataclasses.replace(self._resources, gpus_per_trial=1.0, max_concurrent=1))
         share = gpu_share(first.worker.get("peak_memory_mib", 0.0), first.worker.get("gpu_memory_mib", 0.0))
         log.warning("gpus_per_trial: auto is %g, measured by the first trial", share)

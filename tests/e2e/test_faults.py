@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.execute.ray_tune import ClusterError, Resources, check_resources, gpu_share
+from orchestrator.execute.probe import gpu_share
+from orchestrator.execute.ray_tune import ClusterError, Resources, check_resources
 from tests.conftest import ROOT
 from tests.e2e.test_sweep import assert_every_trial_once, place, query, run, start, wait_for, write_spec  # noqa: F401
 
@@ -50,7 +51,7 @@ def test_a_full_disk_fails_trials_by_name_and_a_retry_goes_on(small_disk):
 
 @pytest.mark.slow
 def test_a_torn_checkpoint_costs_the_epochs_since_the_one_before(place):  # noqa: F811
-    spec = write_spec(epochs=40)
+    spec = write_spec(epochs=20)
     first = start("sweep", str(spec), "--executor", "inline")
     found = wait_for(lambda: sorted(Path("runs").glob("checkpoints/*/*/*/epoch-0000[1-3]*.pt"))[1:])
     os.kill(first.pid, signal.SIGKILL)
@@ -61,7 +62,7 @@ def test_a_torn_checkpoint_costs_the_epochs_since_the_one_before(place):  # noqa
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     out = run("sweep", str(spec), "--executor", "inline")
     assert "the one before is used" in out
-    assert_every_trial_once(40)
+    assert_every_trial_once(20)
 
 
 METHOD = '''

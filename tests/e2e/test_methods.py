@@ -15,7 +15,12 @@ from tests.e2e.test_sweep import place, run, start, wait_for  # noqa: F401  (pla
 SPEC = """
 study: nine
 defaults: {dataset: pku, split: smie_7, visual: st_gcn, train_per_class: 2, test_per_class: 2, batch_size: 64,
-           lr: 0.001, epochs: 15, warmup_epochs: 0, cycle_steps: 10, latent: 8}
+           lr: 0.001, epochs: 60, warmup_epochs: 0, cycle_steps: 10, latent: 8}
+overrides:   # long enough to be hit, and no longer
+  - {when: {method: cada_vae}, set: {epochs: 10}}
+  - {when: {method: synse}, set: {epochs: 10}}
+  - {when: {method: purls}, set: {epochs: 10}}
+  - {when: {method: dvta}, set: {epochs: 15}}
 grid: {method: [METHODS]}
 seeds: 1
 checkpoint: {every_seconds: 0}

@@ -152,7 +152,7 @@ def test_a_trial_that_fails_is_named_and_stays_failed_until_retry(place):
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_kill_9_of_the_driver_loses_nothing(place, executor):
-    spec = write_spec(epochs=40)
+    spec = write_spec(epochs=20)
     first = start("sweep", str(spec), "--executor", executor)
     wait_for(
         lambda: (
@@ -165,15 +165,15 @@ def test_kill_9_of_the_driver_loses_nothing(place, executor):
     before = query("SELECT id, state FROM attempt ORDER BY id")
     assert "running" in {state for _, state in before}
     run("sweep", str(spec), "--executor", executor)
-    assert_every_trial_once(40)
+    assert_every_trial_once(20)
     assert query("SELECT count(*), sum(restarts) > 0 FROM attempt") == [(4, 1)]
-    assert mlflow_points() == [(40, 40)] * 4
+    assert mlflow_points() == [(20, 20)] * 4
     assert not list(Path("runs").glob("checkpoints/*/*/*/*.pt"))
 
 
 @pytest.mark.slow
 def test_a_stop_signal_leaves_a_resumable_sweep(place):
-    spec = write_spec(epochs=40)
+    spec = write_spec(epochs=20)
     first = start("sweep", str(spec))
     wait_for(lambda: query("SELECT 1 FROM epoch_metric WHERE epoch >= 3"))
     os.kill(first.pid, signal.SIGTERM)
@@ -182,12 +182,12 @@ def test_a_stop_signal_leaves_a_resumable_sweep(place):
     assert "run the same command again" in err
     assert query("SELECT count(*) FROM attempt WHERE state = 'running'") == [(0,)]
     run("sweep", str(spec))
-    assert_every_trial_once(40)
+    assert_every_trial_once(20)
 
 
 @pytest.mark.slow
 def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
-    spec = write_spec(epochs=40)
+    spec = write_spec(epochs=20)
     sweep = start("sweep", str(spec))
     wait_for(lambda: query("SELECT 1 FROM epoch_metric WHERE epoch >= 3"))
     running = "SELECT json_extract(worker, '$.pid') FROM attempt WHERE state = 'running' LIMIT 1"
@@ -196,7 +196,7 @@ def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
     out, err = sweep.communicate(timeout=240)
     assert sweep.returncode == 0, out + err
     assert "restarted" in err
-    assert_every_trial_once(40)
+    assert_every_trial_once(20)
 
 
 @pytest.mark.slow

@@ -154,7 +154,7 @@ def test_relationnet_relates_concatenated_pairs():
     features = features_for("relationnet")
     method = build("relationnet", visual_dim=32, text_dim=16)
     attribute = method.attribute(F.normalize(features.class_text.labels, dim=-1))
-    visual = F.normalize(features.ztest[:4], dim=-1)
+    visual = features.ztest[:4]
     pairs = torch.cat((attribute[None].expand(4, -1, -1), visual[:, None].expand(-1, 12, -1)), dim=2)
     expected = torch.sigmoid(method.score(torch.relu(method.relation(pairs)))).squeeze(-1)
     torch.testing.assert_close(method.class_scores(features.ztest[:4], features.class_text), expected)

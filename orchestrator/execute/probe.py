@@ -1,0 +1,50 @@
+"""How much of a GPU a trial needs, measured by the first one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from orchestrator.execute.messages import Job, Jobs, Report, Wait
+
+
+class First:
+    """The first job of some jobs and nothing after it; keeps what its worker said of itself."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs, self._given = jobs, False
+        self.worker: dict[str, float] = {}
+
+    def next_job(self) -> Job | Wait | None:
+        """Return the first job once."""
+        if self._given:
+            return None
+        job = self._jobs.next_job()
+        self._given = isinstance(job, Job)
+        return job
+
+    def features(self, digest: str) -> Any:
+        """Pass through."""
+        return self._jobs.features(digest)
+
+    def on_report(self, report: Report) -> bool:
+        """Keep the worker's numbers and pass through."""
+        numbers = {k: float(v) for k, v in report.worker.items() if isinstance(v, int | float)}
+        self.worker |= numbers
+        return self._jobs.on_report(report)
+
+    def on_worker_lost(self, attempt_id: int, error: str, final: bool) -> None:
+        """Pass through."""
+        self._jobs.on_worker_lost(attempt_id, error, final)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether everything should stop."""
+        return self._jobs.stopping
+
+
+def gpu_share(peak_mib: float, total_mib: float) -> float:
+    """Return the share of a GPU for a trial: a fifth above its peak, in steps of 0.05; 1 if unmeasured."""
+    if peak_mib <= 0 or total_mib <= 0:
+        return 1.0
+    return min(1.0, max(0.05, math.ceil(1.2 * peak_mib / total_mib / 0.05 - 1e-9) * 0.05))
