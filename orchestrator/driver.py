@@ -53,6 +53,7 @@ class SweepOptions:
     threads: int = 1
     precision: str = "fp32"
     fail_fast: bool = False
+    restarts: int = 3
     fresh: frozenset[str] = frozenset()
 
 
@@ -87,6 +88,8 @@ class Driver:
         self._elsewhere: dict[str, Trial] = {}
         self._alone: collections.deque[Trial] = collections.deque()
         self._second_pass = False
+        self._again: collections.deque[Trial] = collections.deque()
+        self._deaths: collections.Counter[str] = collections.Counter()
         self._polled = 0.0
         self._by_features: dict[str, Trial] = {}
         self._stop = threading.Event()
@@ -117,6 +120,8 @@ class Driver:
         previous = self._catch_signals()
         try:
             executor.run(self)
+            while self._again and not self.stopping:
+                executor.run(self)
             if self._alone and not self.stopping:
                 self._second_pass = True
                 executor.run(self, alone=True)
@@ -133,7 +138,8 @@ class Driver:
     def next_job(self) -> Job | Wait | None:
         """Claim the next trial that nobody else has, and return it as a job."""
         while not self.stopping:
-            trial = self._alone.popleft() if self._second_pass and self._alone else self._source.next()
+            waiting = self._again or (self._alone if self._second_pass else None)
+            trial = waiting.popleft() if waiting else self._source.next()
             if trial is None or isinstance(trial, Wait):
                 if self._alone and not self._active:
                     return None  # what is left waits for a trial that must run alone
@@ -155,7 +161,9 @@ class Driver:
         rows = [EpochRow(e.epoch, e.time, e.metrics) for e in report.epochs]
         failure = report.failure
         if failure is not None and failure.kind == "out_of_memory" and not self._second_pass:
-            return self._postpone(report.attempt_id, rows, failure)
+            why = f"{failure.message}; it is tried again alone at the end"
+            self._put_back(report.attempt_id, rows, self._alone, why)
+            return True
         try:
             self._store.record(
                 report.attempt_id,
@@ -188,8 +196,13 @@ class Driver:
         active = self._active.get(attempt_id)
         if active is None:
             return
+        self._deaths[active.trial.key] += 1
         if not final:
             self._listener.restarted(active.trial, error)
+            return
+        if self._deaths[active.trial.key] <= self._options.restarts:
+            # Tune gives up a trial whose reused worker is found dead; the limit is ours
+            self._put_back(attempt_id, [], self._again, error)
             return
         failure = Failure("crashed", f"the worker died too often: {error}")
         try:
@@ -271,8 +284,10 @@ class Driver:
         if failure is not None and self._options.fail_fast:
             self.stop()
 
-    def _postpone(self, attempt_id: int, rows: list[EpochRow], failure: Failure) -> bool:
-        """Put a trial that ran out of memory back: it goes on alone on its device, when the others are done."""
+    def _put_back(
+        self, attempt_id: int, rows: list[EpochRow], queue: collections.deque[Trial], why: str
+    ) -> None:
+        """Let go of an attempt and queue its trial; it goes on from its checkpoint."""
         with self._lock:
             trial = self._active.pop(attempt_id).trial
         try:
@@ -280,10 +295,9 @@ class Driver:
             self._store.release(attempt_id, self.owner)
         except LeaseLostError:
             self._elsewhere[trial.key] = trial
-            return True
-        self._alone.append(trial)
-        self._listener.restarted(trial, f"{failure.message}; it is tried again alone at the end")
-        return True
+            return
+        queue.append(trial)
+        self._listener.restarted(trial, why)
 
     def _lose(self, attempt_id: int) -> None:
         with self._lock:

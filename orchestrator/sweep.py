@@ -169,6 +169,7 @@ def run_study(
         threads=max(1, int(spec.resources.cpus_per_trial)),
         precision=spec.precision,
         fail_fast=fail_fast,
+        restarts=spec.resources.restarts,
         fresh=plan.fresh,
     )
     progress = SweepProgress(console, total, _varying(plan), source="simulated" if plan.simulated else "real")

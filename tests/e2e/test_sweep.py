@@ -187,16 +187,17 @@ def test_a_stop_signal_leaves_a_resumable_sweep(place):
 
 @pytest.mark.slow
 def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
-    spec = write_spec(epochs=20)
+    spec = write_spec(epochs=40)
     sweep = start("sweep", str(spec))
     wait_for(lambda: query("SELECT 1 FROM epoch_metric WHERE epoch >= 3"))
-    running = "SELECT json_extract(worker, '$.pid') FROM attempt WHERE state = 'running' LIMIT 1"
+    pid_of = "json_extract(worker, '$.pid')"
+    running = f"SELECT {pid_of} FROM attempt WHERE state = 'running' AND {pid_of} IS NOT NULL LIMIT 1"
     (pid,) = wait_for(lambda: query(running))[0]
     os.kill(pid, signal.SIGKILL)
     out, err = sweep.communicate(timeout=240)
     assert sweep.returncode == 0, out + err
     assert "restarted" in err
-    assert_every_trial_once(20)
+    assert_every_trial_once(40)
 
 
 @pytest.mark.slow
