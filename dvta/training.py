@@ -9,15 +9,16 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from dvta.errors import DataError, NonFiniteLossError, OptionError, did_you_mean
+from dvta.errors import DataError, NonFiniteLossError, OptionError
 from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
 from dvta.methods.base import Method
+from dvta.options import check_choices
 
 Schedule = Literal["cosine", "constant"]
 
@@ -50,11 +51,7 @@ class TrainingConfig:
                 raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
         if not (math.isfinite(self.lr) and self.lr >= 0):
             raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number from 0 up")
-        if self.schedule not in get_args(Schedule):
-            raise OptionError(
-                f"schedule: {self.schedule!r} is unknown{did_you_mean(self.schedule, get_args(Schedule))}; "
-                f"allowed: {', '.join(get_args(Schedule))}"
-            )
+        check_choices(self)
         if self.weight_decay < 0:
             raise OptionError(f"weight_decay: {self.weight_decay!r} is impossible; allowed: 0 or more")
         if not 0 <= self.warmup_epochs < max(self.epochs, 1):

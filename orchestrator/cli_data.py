@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli_common import friendly, load_settings, open_store
+from orchestrator.cli_common import friendly, load_settings, open_store, pairs
 
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
 encode = typer.Typer(no_args_is_help=True, help="Make features from words or skeletons.")
@@ -153,21 +153,32 @@ def encode_skeleton(
     ] = "st_gcn",
     epochs: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Instead of the published one.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other setting or option, such as partition=true_distance.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
     name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
 ) -> None:
     """Train an encoder on a split's seen classes and write features of all its samples to the data root."""
+    import yaml
+
     from orchestrator.encode import encode_skeletons
+    from orchestrator.encoding import TrainedVisual
     from orchestrator.sweep import console
 
+    read = {k: yaml.safe_load(v) for k, v in pairs(overrides).items()}
+    given = {"epochs": epochs, "batch_size": batch_size, **read}
     folder, accuracy = encode_skeletons(
         load_settings().data,
         dataset,
         split,
-        encoder,
+        TrainedVisual.of_flat(encoder, {k: v for k, v in given.items() if v is not None}),
         console(),
-        epochs=epochs,
-        batch_size=batch_size,
         seed=seed,
         name=name,
     )
@@ -197,7 +208,8 @@ def predict(
 
     store = open_store()
     found = store.trial(find_trial(store, trial).key)
-    predictor = Predictor(found, load_settings(), lambda line: typer.echo(line, err=True))
+    encoder = store.trial(found.needs) if found.needs else None
+    predictor = Predictor(found, load_settings(), lambda line: typer.echo(line, err=True), encoder=encoder)
     names = [p.partition("=")[0] for p in phrases]
     contexts = [p.partition("=")[2] or p for p in phrases]
     ranked, count = predictor.rank(path, names, contexts, model)

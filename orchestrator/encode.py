@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,21 +13,20 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from dvta.encoders import ENCODERS, kinematic
+from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays
-from dvta.encoders.training import EncoderConfig, EncoderFit
+from dvta.encoders.training import EncoderFit
 from dvta.skeleton import zsl
+from orchestrator.encoding import TrainedVisual
 
 
 def encode_skeletons(
     root: Path,
     dataset: str,
     split: str,
-    encoder: str,
+    visual: TrainedVisual,
     console: Console,
     *,
-    epochs: int | None = None,
-    batch_size: int | None = None,
     seed: int = 0,
     name: str | None = None,
 ) -> tuple[Path, float | None]:
@@ -37,19 +37,21 @@ def encode_skeletons(
 
     Raises:
         DataError: there are no prepared skeletons.
-        UnknownNameError: there is no such encoder, data set or split.
+        UnknownNameError: there is no such data set or split.
     """
-    cls = None if encoder == kinematic.NAME else ENCODERS.get(encoder)
     data = zsl.load(root, dataset, split)
     accuracy: float | None = None
-    about: dict[str, object] = {"encoder": encoder, "skeletons": data.digest, "protocol": data.protocol}
-    if cls is None:
+    about: dict[str, object] = {
+        "encoder": visual.encoder,
+        "skeletons": data.digest,
+        "protocol": data.protocol,
+    }
+    config = visual.config()
+    if config is None:
         arrays = kinematic.feature_arrays(data)
     else:
-        given = {k: v for k, v in {"epochs": epochs, "batch_size": batch_size}.items() if v is not None}
-        config = EncoderConfig(**{**cls.training_defaults, **given})
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        run = EncoderFit(encoder, data, config, seed=seed, device=device)
+        run = EncoderFit(visual.encoder, data, config, options=visual.switches(), seed=seed, device=device)
         for result in run:
             console.print(
                 f"epoch {result.epoch}/{config.epochs}: loss {result.metrics['loss']:.4f}, "
@@ -57,8 +59,13 @@ def encode_skeletons(
             )
         accuracy, about["best_epoch"] = run.best
         arrays = feature_arrays(data, run.encoder, needs=frozenset({"unpooled", "masked"}), seed=seed)
-        about |= {"seed": seed, "training": config.__dict__, "accuracy_seen_classes": accuracy}
-    target = root / dataset / "features" / (name or encoder) / split.replace("/", "-")
+        about |= {
+            "seed": seed,
+            "training": dataclasses.asdict(config),
+            "options": visual.switches(),
+            "accuracy_seen_classes": accuracy,
+        }
+    target = root / dataset / "features" / (name or visual.encoder) / split.replace("/", "-")
     target.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=".encode-", dir=target.parent))
     try:

@@ -6,7 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import fsspec
 
@@ -14,9 +14,9 @@ from dvta.encoders import ENCODERS, kinematic
 from dvta.encoders.training import EncoderConfig
 from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
 from dvta.skeleton.zsl import SkeletonSplit
-from orchestrator.trial import Scalar, Trial
+from orchestrator.trial import Scalar, Trial, text
 
-FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
+PROTOCOL = "protocol"  # of the prepared skeletons, beside the encoder's own switches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +27,13 @@ class TrainedVisual:
         encoder: a registered encoder, or ``kinematic``, which is fitted and not trained.
         train: settings over the encoder's published ones.
         seed: of the encoder; None takes the seed of the trial that reads its features.
+        options: the encoder's own switches.
     """
 
     encoder: str
     train: tuple[tuple[str, Scalar], ...] = ()
     seed: int | None = 0
+    options: tuple[tuple[str, Scalar], ...] = ()
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> TrainedVisual:
@@ -40,19 +42,22 @@ class TrainedVisual:
         Raises:
             OptionError, UnknownNameError: a key, a setting or the encoder is unknown or impossible.
         """
-        allowed = ("encoder", "train", "seed")
+        allowed = ("encoder", "train", "options", "seed")
         for key in value:
             if key not in allowed:
                 raise OptionError(
-                    f"visual: unknown key {key!r}{did_you_mean(key, allowed)}; allowed: encoder, train, seed"
+                    f"visual: unknown key {key!r}{did_you_mean(key, allowed)}; allowed: {', '.join(allowed)}"
                 )
         name, train, seed = value.get("encoder"), value.get("train") or {}, value.get("seed", 0)
-        if not isinstance(name, str) or not isinstance(train, Mapping):
-            raise OptionError("visual: allowed: {encoder: NAME, train: {…}, seed: a whole number or each}")
+        options = value.get("options") or {}
+        if not isinstance(name, str) or not isinstance(train, Mapping) or not isinstance(options, Mapping):
+            raise OptionError(
+                "visual: allowed: {encoder: NAME, train: {…}, options: {…}, seed: a whole number or each}"
+            )
         if seed != "each" and (not isinstance(seed, int) or isinstance(seed, bool)):
             raise OptionError(f"visual: seed {seed!r} is impossible; allowed: a whole number, or each")
         if name == kinematic.NAME:
-            if train:
+            if train or options:
                 raise OptionError("visual: kinematic is not trained; allowed: {encoder: kinematic}")
             return cls(name)
         try:
@@ -68,31 +73,81 @@ class TrainedVisual:
         # YAML 1.1 reads 1e-3 as text
         numbers = {k: float(v) if k in ("lr", "weight_decay") else v for k, v in train.items()}
         EncoderConfig(**{**encoder.training_defaults, **numbers})
-        return cls(name, tuple(sorted(numbers.items())), None if seed == "each" else seed)
+        try:
+            encoder.options_class.resolve(options)
+        except OptionError as error:
+            raise OptionError(f"visual.options: {error}") from None
+        return cls(
+            name,
+            tuple(sorted(numbers.items())),
+            None if seed == "each" else seed,
+            tuple(sorted(options.items())),
+        )
+
+    @classmethod
+    def of_flat(cls, encoder: str, values: Mapping[str, Any]) -> TrainedVisual:
+        """Read settings and options that are not told apart.
+
+        Raises:
+            OptionError, UnknownNameError: a name, a value or the encoder is unknown or impossible.
+        """
+        settings = {f.name for f in dataclasses.fields(EncoderConfig)}
+        train = {k: v for k, v in values.items() if k in settings}
+        options = {k: v for k, v in values.items() if k not in settings}
+        return cls.parse({"encoder": encoder, "train": train, "options": options})
 
     def __str__(self) -> str:
-        return self.encoder
+        """Return the name with what differs from the publication: ``st_gcn(batch_size=64 epochs=12)``."""
+        if not self.trained:
+            return self.encoder
+        cls = ENCODERS.get(self.encoder)
+        published = dataclasses.asdict(EncoderConfig(**cls.training_defaults))
+        published |= cls.options_class.resolve({}).canonical()
+        own = {**dataclasses.asdict(cast(EncoderConfig, self.config())), **self.switches()}
+        changed = (f"{k}={text(v) or 'none'}" for k, v in sorted(own.items()) if v != published[k])
+        return f"{self.encoder}({' '.join(changed) or 'published'})"
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is something to train."""
+        return self.encoder != kinematic.NAME
+
+    def config(self) -> EncoderConfig | None:
+        """Return all training settings, None where nothing is trained."""
+        if not self.trained:
+            return None
+        return EncoderConfig(**{**ENCODERS.get(self.encoder).training_defaults, **dict(self.train)})
+
+    def switches(self) -> dict[str, Scalar]:
+        """Return all of the encoder's own switches."""
+        if not self.trained:
+            return {}
+        return ENCODERS.get(self.encoder).options_class.resolve(dict(self.options)).canonical()
 
     def trial(self, data: SkeletonSplit, seed: int, *, held_out: bool) -> Trial:
         """Return the trial that trains the encoder; ``held_out`` leaves the validation classes out."""
-        trained = self.encoder != kinematic.NAME
-        encoder = ENCODERS.get(self.encoder) if trained else None
-        config = EncoderConfig(**{**encoder.training_defaults, **dict(self.train)}) if encoder else None
+        encoder = ENCODERS.get(self.encoder) if self.trained else None
+        config = self.config()
         return Trial(
             method=self.encoder,
             revision=encoder.revision if encoder else kinematic.REVISION,
             dataset=data.dataset,
             split=data.split,
-            visual=self.encoder,
+            visual=str(self),
             text="none",
-            seed=(seed if self.seed is None else self.seed) if trained else 0,
+            seed=(seed if self.seed is None else self.seed) if encoder else 0,
             source="real",
             data_digest=data.digest,
-            options={"protocol": data.protocol},
+            options={PROTOCOL: data.protocol, **self.switches()},
             training=dataclasses.asdict(config) if config else {},
-            evaluate_on="validation" if held_out and trained else "unseen",
+            evaluate_on="validation" if held_out and encoder else "unseen",
             kind="encoder",
         )
+
+
+def encoder_options(trial: Trial) -> dict[str, Scalar]:
+    """Return the encoder's own switches of an encoder trial."""
+    return {k: v for k, v in trial.options.items() if k != PROTOCOL}
 
 
 def folder_of(runs: str, key: str) -> str:

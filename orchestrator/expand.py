@@ -208,7 +208,7 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
 
 def encoder_slot(trial: Trial) -> Slot:
     """Return the cell of an encoder: its accuracy on test samples of the seen classes."""
-    return Slot("encoders", f"{trial.method} {trial.dataset} {trial.split}", "seen-class accuracy", trial)
+    return Slot("encoders", f"{trial.visual} {trial.dataset} {trial.split}", "seen-class accuracy", trial)
 
 
 def grid_points(

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from dvta import datasets, features
 from dvta.arrays import header, read
 from dvta.datasets.stand_in import StandIn
-from dvta.encoders import ENCODERS
+from dvta.encoders import build_encoder
 from dvta.encoders.extract import segments
 from dvta.encoders.text import load_encoder
 from dvta.errors import DataError
@@ -26,7 +26,7 @@ from dvta.features import ClassText, FeatureSet
 from dvta.methods import METHODS, Method, build
 from dvta.skeleton.read import read_any
 from dvta.training import TrainingConfig, fit
-from orchestrator.encoding import fetch, folder_of
+from orchestrator.encoding import encoder_options, fetch, folder_of
 from orchestrator.execute.checkpoints import write
 from orchestrator.settings import Settings
 from orchestrator.trial import Trial
@@ -53,17 +53,23 @@ class Predictor:
         trial: an alignment trial that was run.
         settings: where data, runs and weights lie.
         say: is told when the trial has to be trained again because its weights were not kept.
+        encoder: the trial that trained the encoder of its features, where a sweep did.
 
     Raises:
         DataError: its data are gone or have changed, or the trial trains no alignment.
     """
 
     def __init__(
-        self, trial: Trial, settings: Settings, say: Callable[[str], None] = lambda line: None
+        self,
+        trial: Trial,
+        settings: Settings,
+        say: Callable[[str], None] = lambda line: None,
+        *,
+        encoder: Trial | None = None,
     ) -> None:
         if trial.kind != "alignment":
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
-        self.trial, self._settings = trial, settings
+        self.trial, self._settings, self._encoder = trial, settings, encoder
         self.features = self._load_features()
         self.method = self._trained(say)
 
@@ -151,15 +157,15 @@ class Predictor:
                 )
             return visual
         skeletons = torch.from_numpy(read_any(path))
-        key = self.trial.needs
-        weights = _read_weights(f"{self._settings.runs}/models/{key}.pt") if key else None
-        if weights is None:
+        trained = self._encoder
+        weights = _read_weights(f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
+        if trained is None or weights is None:
             raise DataError(
                 f"{path}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
                 f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
                 "or a trial with visual: {encoder: …}"
             )
-        encoder = ENCODERS.get(self.trial.visual)()
+        encoder = build_encoder(trained.method, encoder_options(trained))
         encoder.load_state_dict(weights)
         encoder.eval()
         with torch.inference_mode():

@@ -7,39 +7,29 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dvta.encoders.base import ENCODERS, DataNorm, Residual, SkeletonEncoder, average_persons
 from dvta.skeleton.graph import directed_partition
 
 CHANNELS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
 STRIDED = (4, 7)
-
-
-class Branch(nn.Module):
-    """Channel-wise topology refinement for one neighbour set."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        relation = 8 if inputs in (3, 9) else inputs // 8
-        self.query = nn.Conv2d(inputs, relation, 1)
-        self.other = nn.Conv2d(inputs, relation, 1)
-        self.value = nn.Conv2d(inputs, outputs, 1)
-        self.expand = nn.Conv2d(relation, outputs, 1)
-
-    def forward(self, x: Tensor, adjacency: Tensor, alpha: Tensor) -> Tensor:
-        """Return (N, Cout, T, V) of (N, Cin, T, V); adjacency (V, V) is [to, from]."""
-        q, r = self.query(x).mean(2), self.other(x).mean(2)  # (N, R, V)
-        difference = torch.tanh(q[:, :, :, None] - r[:, :, None, :])
-        topology = alpha * self.expand(difference) + adjacency  # (N, Cout, V, V)
-        return torch.einsum("ncuv,nctv->nctu", topology, self.value(x))
+SETS = 3  # of neighbours: the joint itself, inward, outward
 
 
 class GraphConvolution(nn.Module):
-    """Three branches with learned adjacency, batch normalisation and a skip connection."""
+    """Three neighbour sets, each with a topology refined for every channel, and a skip connection.
+
+    The convolutions of the three sets are kept as one; the parameters are those of three.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(Branch(inputs, outputs) for _ in range(3))
+        relations = 8 if inputs in (3, 9) else inputs // 8
+        self.query = nn.Conv2d(inputs, SETS * relations, 1)
+        self.other = nn.Conv2d(inputs, SETS * relations, 1)
+        self.value = nn.Conv2d(inputs, SETS * outputs, 1)
+        self.expand = nn.Conv2d(SETS * relations, SETS * outputs, 1, groups=SETS)
         self.adjacency = nn.Parameter(torch.from_numpy(directed_partition()))
         self.alpha = nn.Parameter(torch.zeros(1))
         self.norm = nn.BatchNorm2d(outputs)
@@ -48,8 +38,24 @@ class GraphConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, Cout, T, V)."""
-        y = sum(b(x, a, self.alpha) for b, a in zip(self.branches, self.adjacency, strict=True))
+        y = self.value(x) @ self.topology(x)  # (N, 3 Cout, T, V)
+        y = y.unflatten(1, (SETS, -1)).sum(1)
         return torch.relu(self.norm(y) + self.residual(x))
+
+    def topology(self, x: Tensor) -> Tensor:
+        """Return (N, 3 Cout, V, V), [from, to], of (N, Cin, T, V)."""
+        # the published form averages after the 1x1 convolutions: the same, for T times the work
+        mean = x.mean(2, keepdim=True)
+        q, r = self.query(mean).squeeze(2), self.other(mean).squeeze(2)  # (N, 3 R, V)
+        difference = torch.tanh(q[:, :, None, :] - r[:, :, :, None]).unflatten(1, (SETS, -1))
+        # alpha scales the few weights, and the adjacency is one more relation that all channels have
+        adjacency = self.adjacency.mT[:, None].expand(len(x), -1, -1, -1, -1)
+        relations = torch.cat((difference, adjacency), dim=2).flatten(1, 2)  # (N, 3 (R + 1), V, V)
+        bias = self.expand.bias
+        assert bias is not None
+        weight = self.alpha * self.expand.weight[:, :, 0, 0]
+        weight = torch.cat((weight, torch.ones_like(weight[:, :1])), dim=1)
+        return F.conv2d(relations, weight[:, :, None, None], self.alpha * bias, groups=SETS)
 
 
 def _entry(inputs: int, outputs: int) -> list[nn.Module]:

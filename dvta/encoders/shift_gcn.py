@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from typing import Any, ClassVar, Literal
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.encoders.base import ENCODERS, DataNorm, Residual, SkeletonEncoder, average_persons
+from dvta.encoders.base import ENCODERS, DataNorm, EncoderOptions, Residual, SkeletonEncoder, average_persons
 
 CHANNELS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
 STRIDED = (4, 7)
@@ -64,11 +65,22 @@ class _SignStep(torch.autograd.Function):
         return torch.where(gradient == 0, torch.full_like(gradient, STILL), STEP * gradient.sign())
 
 
+@dataclasses.dataclass(frozen=True)
+class ShiftGCNOptions(EncoderOptions):
+    """Switches of Shift-GCN.
+
+    Attributes:
+        shift_grad: ``sign`` replaces the temporal offsets' gradient as published, ``true`` leaves it.
+    """
+
+    shift_grad: Literal["sign", "true"] = "sign"
+
+
 class TemporalShift(nn.Module):
     """Moves every channel by its own real number of frames; ``ceil(T / stride)`` frames come out.
 
     Args:
-        shift_grad: ``sign`` replaces the offsets' gradient as published, ``true`` leaves it.
+        shift_grad: see :class:`ShiftGCNOptions`.
     """
 
     def __init__(self, channels: int, stride: int, shift_grad: str) -> None:
@@ -81,19 +93,23 @@ class TemporalShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, ceil(T / stride), V) of (N, C, T, V), linear between frames, zero outside."""
-        n, _, t, v = x.shape
+        frames = x.shape[2]
         offset = _SignStep.apply(self.offset) if self._sign else self.offset
-        frames = torch.arange(-(-t // self._stride), device=x.device) * self._stride
-        position = frames[None, :] + offset[:, None] + (0.5 if self._stride == 2 else 0.0)  # (C, T')
-        before = position.detach().floor()
-        part = position - before
-        out = x.new_zeros(())
-        for index, weight in ((before.long(), 1 - part), (before.long() + 1, part)):
-            inside = (index >= 0) & (index < t)
-            source = index.clamp(0, t - 1)[None, :, :, None].expand(n, -1, -1, v)
-            out = out + x.gather(2, source) * (weight * inside)[None, :, :, None]
+        position = offset + (0.5 if self._stride == 2 else 0.0)
+        # further than all frames is zero however far it is
+        reach = min(math.ceil(position.detach().abs().max().item()), frames)
+        tap = torch.arange(-reach, reach + 1, device=x.device)
+        # a shift is a convolution with two taps in each channel: the frames before and after
+        weight = (1 - (tap - position[:, None]).abs()).clamp(min=0)  # (C, taps)
         # joint offsets are no-ops; adding their zero keeps them in the graph
-        return out + 0.0 * self.joint_offset[None, :, None, None]
+        weight = weight + 0.0 * self.joint_offset[:, None]
+        return F.conv2d(
+            x,
+            weight[:, None, :, None].to(x.dtype),
+            stride=(self._stride, 1),
+            padding=(reach, 0),
+            groups=x.shape[1],
+        )
 
 
 class Unit(nn.Module):
@@ -130,6 +146,8 @@ class ShiftGCN(SkeletonEncoder):
         "steps": "60,80,100", "weight_decay": 1e-4,
     }  # fmt: skip
 
+    options_class = ShiftGCNOptions
+
     def __init__(self, shift_grad: Literal["sign", "true"] = "sign") -> None:
         super().__init__()
         widths = (3, *CHANNELS)
@@ -141,7 +159,16 @@ class ShiftGCN(SkeletonEncoder):
 
     def feature_map(self, x: Tensor) -> Tensor:
         """Return (N, ~T / 4, 25, 256) of (N, 3, T, 25, M)."""
-        y = self.norm(x)
+        # channels beside each other in memory: what the spatial shift needs, and faster everywhere else
+        y = self.norm(x).contiguous(memory_format=torch.channels_last)
         for unit in self.units:
             y = unit(y)
         return average_persons(y, 2)
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """Return the published groups: ten times the decay on spatial weights, none on masks."""
+        factors: dict[float, list[nn.Parameter]] = {1.0: [], 10.0: [], 0.0: []}
+        for name, parameter in self.named_parameters():
+            masked, weighed = name.endswith(".spatial.mask"), name.endswith(".spatial.weight")
+            factors[0.0 if masked else 10.0 if weighed else 1.0].append(parameter)
+        return [{"params": group, "weight_decay": f * weight_decay} for f, group in factors.items()]

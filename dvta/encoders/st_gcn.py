@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from dvta.encoders.base import ENCODERS, DataNorm, Residual, SkeletonEncoder, average_persons
+from dvta.encoders.base import ENCODERS, DataNorm, EncoderOptions, Residual, SkeletonEncoder, average_persons
 from dvta.skeleton.graph import spatial_partition
 
 CHANNELS = {
@@ -16,6 +17,17 @@ CHANNELS = {
     "classical": (64, 64, 64, 64, 128, 128, 128, 256, 256, 256),
 }
 STRIDED = (4, 7)  # blocks 5 and 8
+
+
+@dataclasses.dataclass(frozen=True)
+class STGCNOptions(EncoderOptions):
+    """Switches of both sizes of ST-GCN.
+
+    Attributes:
+        partition: see :func:`dvta.skeleton.graph.spatial_partition`.
+    """
+
+    partition: Literal["official", "true_distance"] = "official"
 
 
 class Block(nn.Module):
@@ -45,8 +57,10 @@ class STGCN(SkeletonEncoder):
 
     Args:
         size: ``small`` (821,380 parameters) or ``classical`` (3,083,412).
-        partition: see :func:`dvta.skeleton.graph.spatial_partition`.
+        partition: see :class:`STGCNOptions`.
     """
+
+    options_class = STGCNOptions
 
     def __init__(
         self,

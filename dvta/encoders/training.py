@@ -6,15 +6,17 @@ import copy
 import dataclasses
 import math
 import time
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.encoders.base import ENCODERS, WIDTH, SkeletonEncoder
-from dvta.errors import NonFiniteLossError, OptionError, did_you_mean
+from dvta.encoders.base import WIDTH, SkeletonEncoder, build_encoder
+from dvta.errors import NonFiniteLossError, OptionError
+from dvta.options import check_choices
 from dvta.skeleton.zsl import Samples, SkeletonSplit
 from dvta.training import EpochResult, derived_seed
 
@@ -56,12 +58,7 @@ class EncoderConfig:
                 f"weight_decay {self.weight_decay!r}, warmup_epochs {self.warmup_epochs!r}; "
                 "allowed: 0 or more, and fewer than epochs"
             )
-        for name, kind in (("optimizer", Optimizer), ("schedule", EncoderSchedule)):
-            value, allowed = getattr(self, name), get_args(kind)
-            if value not in allowed:
-                raise OptionError(
-                    f"{name}: {value!r} is unknown{did_you_mean(value, allowed)}; allowed: {', '.join(allowed)}"
-                )
+        check_choices(self)
         if not all(part.strip().isdigit() for part in self.steps.split(",") if part):
             raise OptionError(f"steps: {self.steps!r} is impossible; allowed: epochs such as 60,80,100")
 
@@ -83,9 +80,10 @@ class EncoderFit:
     play no part.
 
     Args:
-        name: a registered encoder.
+        name: a registered encoder; ``options`` are its own switches.
         data: the skeletons of a split.
         held_out: seen classes left out, for tuning without test data.
+        precision: ``fp32``, or ``bf16`` autocast.
         state: of an earlier :meth:`state`, to continue from bit for bit (CPU).
     """
 
@@ -95,17 +93,20 @@ class EncoderFit:
         data: SkeletonSplit,
         config: EncoderConfig,
         *,
+        options: Mapping[str, Any] | None = None,
         seed: int = 0,
         device: str = "cpu",
+        precision: str = "fp32",
         held_out: tuple[int, ...] = (),
         state: dict[str, Any] | None = None,
     ) -> None:
         self.config, self._seed, self._device = config, seed, torch.device(device)
+        self._bf16 = precision == "bf16"
         self._train = _without(data.train, held_out)
         self._test = _without(data.seen_test(), held_out)
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(seed, "encoder"))
-            encoder = ENCODERS.get(name)()
+            encoder = build_encoder(name, options)
             head = nn.Linear(WIDTH, data.classes)
             nn.init.xavier_normal_(head.weight)
             nn.init.zeros_(head.bias)
@@ -174,12 +175,15 @@ class EncoderFit:
         }
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
-        config, parameters = self.config, self._model.parameters()
+        config, encoder, head = self.config, self._model["encoder"], self._model["head"]
+        assert isinstance(encoder, SkeletonEncoder)
+        groups = [
+            *encoder.parameter_groups(config.weight_decay),
+            {"params": list(head.parameters()), "weight_decay": config.weight_decay},
+        ]
         if config.optimizer == "adam":
-            return torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
-        return torch.optim.SGD(
-            parameters, lr=config.lr, momentum=0.9, nesterov=True, weight_decay=config.weight_decay
-        )
+            return torch.optim.Adam(groups, lr=config.lr)
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
 
     def _pass(self, epoch: int) -> float:
         self._model.train()
@@ -213,7 +217,9 @@ class EncoderFit:
         return right / max(len(self._test), 1)
 
     def _logits(self, visual: Tensor) -> Tensor:
-        return self._model["head"](self._model["encoder"](visual))  # type: ignore[no-any-return]
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            logits = self._model["head"](self._model["encoder"](visual))
+        return logits.float()  # type: ignore[no-any-return]
 
 
 def _without(samples: Samples, classes: tuple[int, ...]) -> Samples:

@@ -11,6 +11,7 @@ from dvta.methods import (  # noqa: F401  (importing registers them)
     smie,
     synse,
 )
-from dvta.methods.base import METHODS, Method, Options, build
+from dvta.methods.base import METHODS, Method, build
+from dvta.options import Options
 
 __all__ = ["METHODS", "Method", "Options", "build"]

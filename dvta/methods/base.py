@@ -1,67 +1,18 @@
-"""What every method is: a module with a training loss and scores, its options and its needs."""
+"""What every method is: a module with a training loss and scores, its needs and its registry."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from dvta.errors import OptionError, did_you_mean
+from dvta.options import Options
 from dvta.registry import Registry
 
 if TYPE_CHECKING:
     import torch
 
     from dvta.features import ClassText, FeatureSet
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Base of a method's options: every switch, with its default.
-
-    Fields are scalars (bool, int, float, str, None, ``Literal``); ``__post_init__`` raises
-    :class:`~dvta.errors.OptionError` on an impossible value.
-    """
-
-    #: what ``preset: paper`` (as written) and ``preset: official`` (as published in code) set
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "official": {}}
-
-    def canonical(self) -> dict[str, Any]:
-        """Return every option, with those that have no effect here set to None.
-
-        Two configurations that train the same model have the same canonical form.
-        """
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def resolve(cls, given: dict[str, Any]) -> Options:
-        """Return the options of ``given`` over its ``preset`` over the defaults.
-
-        Raises:
-            OptionError: an option or preset is unknown, or a value is impossible.
-        """
-        given = dict(given)
-        preset = given.pop("preset", None)
-        if preset is not None and preset not in cls.PRESETS:
-            raise OptionError(
-                f"preset: {preset!r} is unknown{did_you_mean(preset, cls.PRESETS)}; "
-                f"allowed: {', '.join(cls.PRESETS)}"
-            )
-        allowed = [f.name for f in dataclasses.fields(cls)]
-        for name in given:
-            if name not in allowed:
-                raise OptionError(
-                    f"{name}: unknown option{did_you_mean(name, allowed)}; "
-                    f"allowed: {', '.join(sorted(allowed))}"
-                )
-        # a None in a canonical form means "no effect": the default stands in for it
-        chosen = {k: v for k, v in given.items() if v is not None or _default(cls, k) is None}
-        return cls(**{**(cls.PRESETS[preset] if preset else {}), **chosen})
-
-
-def _default(cls: type[Options], name: str) -> Any:
-    return next(f.default for f in dataclasses.fields(cls) if f.name == name)
 
 
 class Method(nn.Module):

@@ -10,16 +10,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import DataError, OptionError, did_you_mean
+from dvta.errors import DataError, OptionError
 from dvta.features import ClassText
 from dvta.losses import LOSSES
-from dvta.methods.base import METHODS, Method, Options
+from dvta.methods.base import METHODS, Method
+from dvta.options import Options, check_choices
 
 Activation = Literal["leaky_sigmoid", "sigmoid", "none"]
 METRIC_HIDDEN = 768  # does not follow the text width in the published code either
@@ -90,12 +91,7 @@ class DVTAOptions(Options):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise OptionError(f"{name}: {value!r} is impossible; allowed: a number above 0")
-        allowed = get_args(Activation)
-        if self.aa_activation not in allowed:
-            raise OptionError(
-                f"aa_activation: {self.aa_activation!r} is unknown"
-                f"{did_you_mean(self.aa_activation, allowed)}; allowed: {', '.join(allowed)}"
-            )
+        check_choices(self)
         if self.aa_only and not self.aa:
             raise OptionError("aa_only: true needs aa: true; allowed: aa_only false, or aa true")
         LOSSES.get(self.loss)

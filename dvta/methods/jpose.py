@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from dvta.errors import DataError, OptionError
 from dvta.features import ClassText, FeatureSet
-from dvta.methods.base import METHODS, Method, Options
+from dvta.methods.base import METHODS, Method
 from dvta.methods.hinge import ranking_hinge
+from dvta.options import Options
 
 SPACE, HIDDEN = 50, 512
 TRIPLET_WEIGHT = 0.01

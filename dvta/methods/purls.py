@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from dvta.datasets import PARTS
 from dvta.errors import DataError, OptionError
 from dvta.features import ClassText
-from dvta.methods.base import METHODS, Method, Options
+from dvta.methods.base import METHODS, Method
+from dvta.options import Options
 
 KEY, HEADS = 150, 2
 WIDTH = 1024

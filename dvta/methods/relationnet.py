@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from dvta.errors import OptionError
 from dvta.features import ClassText
-from dvta.methods.base import METHODS, Method, Options
+from dvta.methods.base import METHODS, Method
+from dvta.options import Options
 
 
 @dataclasses.dataclass(frozen=True)

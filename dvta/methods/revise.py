@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from dvta.errors import OptionError
 from dvta.features import ClassText, FeatureSet
-from dvta.methods.base import METHODS, Method, Options
+from dvta.methods.base import METHODS, Method
 from dvta.methods.hinge import ranking_hinge
+from dvta.options import Options
 
 CODE, HEAD = 100, 50
 CONTRACTIVE_WEIGHT = 1e-4

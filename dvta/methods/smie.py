@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from dvta.errors import DataError
 from dvta.features import ClassText
-from dvta.methods.base import METHODS, Method, Options
+from dvta.methods.base import METHODS, Method
+from dvta.options import Options
 
 TEMPORAL_WEIGHT, TEMPORAL_MARGIN = 0.5, 0.1
 

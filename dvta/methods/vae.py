@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from dvta.errors import OptionError
 from dvta.features import ClassText
-from dvta.methods.base import Method, Options
+from dvta.methods.base import Method
+from dvta.options import Options
 
 KL_SLOPE = 0.1 / 3000
 SAMPLES_PER_CLASS = 500

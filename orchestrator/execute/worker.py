@@ -14,6 +14,7 @@ import torch
 
 from dvta import features as feature_sets
 from dvta import gzsl, profiling
+from dvta.allocation import keep_freed_pages
 from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays
 from dvta.encoders.training import EncoderConfig, EncoderFit
@@ -22,6 +23,7 @@ from dvta.features import FeatureSet
 from dvta.methods import METHODS, Method, build
 from dvta.skeleton.zsl import SkeletonSplit
 from dvta.training import EpochResult, Fit, TrainingConfig, fit
+from orchestrator.encoding import encoder_options
 from orchestrator.execute.checkpoints import Checkpoints, write, write_array, write_bytes
 from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
 from orchestrator.trial import Trial
@@ -106,6 +108,8 @@ class Attempt:
         """Take the device, note it, and return its name."""
         torch.set_num_threads(max(1, self.job.threads))
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu":
+            keep_freed_pages()
         self._worker = {
             "host": platform.node(),
             "pid": os.getpid(),
@@ -229,8 +233,10 @@ class EncoderAttempt(Attempt):
             self.trial.method,
             self._data,
             EncoderConfig(**self.trial.training),  # type: ignore[arg-type]
+            options=encoder_options(self.trial),
             seed=self.trial.seed,
             device=device,
+            precision=self.job.precision,
             held_out=self.job.hold_out,
             state=state,
         )

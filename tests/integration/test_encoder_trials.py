@@ -62,7 +62,29 @@ def test_an_encoder_is_trained_once_and_shared(place):
     assert len(encoders) == 1
     assert 0 <= encoders[0].best <= 1
     cells = store.cells(store.find_study("graph")[0], "encoders")
-    assert [(c.row, c.column) for c in cells] == [("st_gcn cmu split_1", "seen-class accuracy")]
+    row = "st_gcn(batch_size=32 epochs=1 lr=0.001) cmu split_1"
+    assert [(c.row, c.column) for c in cells] == [(row, "seen-class accuracy")]
+
+
+def test_variants_of_an_encoder_are_rows_of_their_own(place):
+    variants = (
+        "{encoder: st_gcn, train: {epochs: 1, batch_size: 32}}",
+        "{encoder: st_gcn, train: {epochs: 1, batch_size: 32}, options: {partition: true_distance}}",
+        # the published batch size again: the same encoder as without it
+        "{encoder: st_gcn, train: {epochs: 1}}",
+        "{encoder: st_gcn, train: {epochs: 1, batch_size: 128}, options: {partition: official}}",
+    )
+    text = SPEC.replace("gamma: [GAMMAS]", f"visual: [{', '.join(variants)}]").replace("seeds: 2", "seeds: 1")
+    plan, code, store = sweep(place, text)
+    assert (code, plan.encoders, plan.distinct) == (0, 3, 6)
+    cells = store.cells(store.find_study("graph")[0], "grid")
+    assert list(dict.fromkeys(c.row for c in cells)) == [
+        "visual=st_gcn(batch_size=32 epochs=1)",
+        "visual=st_gcn(batch_size=32 epochs=1 partition=true_distance)",
+        "visual=st_gcn(epochs=1)",
+    ]
+    encoders = [v.config for v in store.trials() if v.config["kind"] == "encoder"]
+    assert sorted(c["partition"] for c in encoders) == ["official", "official", "true_distance"]
 
 
 def test_lost_features_are_made_again(place):
@@ -108,6 +130,10 @@ def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place)
         ("{encoder: kinematic, train: {epochs: 3}}", "is not trained"),
         ("{encoder: st_gcn, seed: all}", "a whole number, or each"),
         ("{encodr: st_gcn}", "did you mean 'encoder'"),
+        ("{encoder: st_gcn, options: {partition: offical}}", "did you mean 'official'"),
+        ("{encoder: shift_gcn, options: {partition: official}}", "unknown option; allowed: shift_grad"),
+        ("{encoder: ctr_gcn, options: {preset: official}}", "preset: 'official' is unknown"),
+        ("{encoder: kinematic, options: {partition: official}}", "is not trained"),
     ],
 )
 def test_a_wrong_encoder_is_refused(place, visual, message):
@@ -145,10 +171,11 @@ def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, ca
     assert json.loads(again.out) == answer
     assert run("predict", "clip.npy", "walk", "--trial", trial.name(), "--model", "nowhere/none") == 2
     assert "cannot be loaded" in capsys.readouterr().err
-    predictor = Predictor(trial, Settings.load())
+    predictor = Predictor(trial, Settings.load(), encoder=plan.to_run[0])
     np.save(place / "wrong.npy", np.zeros((2, 7), np.float32))
     with pytest.raises(DataError, match=r"rows of shape \(7,\)"):
         predictor.rank(place / "wrong.npy", ["a"], ["a"], minilm)
+    assert predictor.rank(place / "clip.npy", ["a"], ["a"], minilm)[1] == 3
     with pytest.raises(DataError, match="allowed: alignment"):
         Predictor(plan.to_run[0], Settings.load())
 
@@ -156,11 +183,26 @@ def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, ca
 def test_encoding_skeletons_into_the_data_root(place, capsys):
     assert run("encode", "skeleton", "--dataset", "cmu", "--split", "split_1", "--encoder", "kinematic") == 0
     assert (
-        run("encode", "skeleton", "--dataset", "cmu", "--split", "split_1", "--epochs", "1", "--name", "mine")
+        run(
+            "encode",
+            "skeleton",
+            "--dataset",
+            "cmu",
+            "--split",
+            "split_1",
+            "--epochs",
+            "1",
+            "--set",
+            "partition=true_distance",
+            "--name",
+            "mine",
+        )
         == 0
     )
     folder = place / "data/cmu/features/mine/split_1"
-    assert json.loads((folder / "about.json").read_text())["training"]["epochs"] == 1
+    about = json.loads((folder / "about.json").read_text())
+    assert about["training"]["epochs"] == 1
+    assert about["options"] == {"partition": "true_distance"}
     assert np.load(folder / "train_unpooled.npy").shape[1:] == (3, 25, 256)
     assert run("data", "check") == 0
     assert "2 feature folders checked, 0 wrong" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvta.encoders import ENCODERS, kinematic
-from dvta.encoders.ctr_gcn import CTRGCN
+from dvta.encoders.ctr_gcn import CTRGCN, GraphConvolution
 from dvta.encoders.extract import feature_arrays, least_motion, masks, segments
 from dvta.encoders.shift_gcn import ShiftGCN, TemporalShift, shift_indices
 from dvta.encoders.st_gcn import STGCN
@@ -60,6 +60,48 @@ def test_features_and_gradients(cls, frames, persons):
     moving = [n for n, p in encoder.named_parameters() if p.grad.any()]
     # with alpha at 0 CTR-GCN's refinement has no gradient yet, nor has anything behind a zero
     assert len(moving) > 0.5 * len(list(encoder.parameters()))
+
+
+def test_ctr_gcn_is_the_published_form():
+    torch.manual_seed(0)
+    block = GraphConvolution(16, 32).double().eval()
+    with torch.no_grad():
+        block.alpha.fill_(0.7)
+        block.norm.weight.fill_(1.0)
+    x = torch.randn(2, 16, 9, 25, dtype=torch.float64)
+    y = torch.zeros(2, 32, 9, 25, dtype=torch.float64)
+    for k in range(3):
+        relation, channel = slice(2 * k, 2 * k + 2), slice(32 * k, 32 * k + 32)
+
+        def convolved(conv, part, x):
+            return torch.einsum("oi,nitv->notv", conv.weight[part, :, 0, 0], x) + conv.bias[part, None, None]
+
+        q, r = (convolved(conv, relation, x).mean(2) for conv in (block.query, block.other))
+        difference = torch.tanh(q[:, :, :, None] - r[:, :, None, :])
+        topology = block.alpha * convolved(block.expand, channel, difference) + block.adjacency[k]
+        y = y + torch.einsum("ncuv,nctv->nctu", topology, convolved(block.value, channel, x))
+    torch.testing.assert_close(block(x), torch.relu(block.norm(y) + block.residual(x)))
+
+
+def test_weight_decay_is_in_the_published_groups():
+    groups = ShiftGCN().parameter_groups(1e-4)
+    assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [
+        (len(list(ShiftGCN().parameters())) - 20, 1e-4), (10, pytest.approx(1e-3)), (10, 0.0)
+    ]  # fmt: skip
+    (group,) = CTRGCN().parameter_groups(4e-4)
+    assert group["weight_decay"] == 4e-4
+    assert len(group["params"]) == len(list(CTRGCN().parameters()))
+
+
+def test_bf16_trains_close_to_fp32(tmp_path):
+    data = make_skeletons(tmp_path)
+    config = EncoderConfig(epochs=2, batch_size=16)
+    losses = [
+        [r.metrics["loss"] for r in EncoderFit("st_gcn", data, config, precision=precision)]
+        for precision in ("fp32", "bf16")
+    ]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
 
 
 def test_a_second_body_of_zeros_is_no_body():
