@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import fsspec
 
@@ -14,7 +14,7 @@ from dvta.encoders import ENCODERS, kinematic
 from dvta.encoders.training import EncoderConfig
 from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
 from dvta.skeleton.zsl import SkeletonSplit
-from orchestrator.trial import Scalar, Trial, text
+from orchestrator.trial import Scalar, Trial, text, varying
 
 PROTOCOL = "protocol"  # of the prepared skeletons, beside the encoder's own switches
 
@@ -97,15 +97,7 @@ class TrainedVisual:
         return cls.parse({"encoder": encoder, "train": train, "options": options})
 
     def __str__(self) -> str:
-        """Return the name with what differs from the publication: ``st_gcn(batch_size=64 epochs=12)``."""
-        if not self.trained:
-            return self.encoder
-        cls = ENCODERS.get(self.encoder)
-        published = dataclasses.asdict(EncoderConfig(**cls.training_defaults))
-        published |= cls.options_class.resolve({}).canonical()
-        own = {**dataclasses.asdict(cast(EncoderConfig, self.config())), **self.switches()}
-        changed = (f"{k}={text(v) or 'none'}" for k, v in sorted(own.items()) if v != published[k])
-        return f"{self.encoder}({' '.join(changed) or 'published'})"
+        return self.encoder
 
     @property
     def trained(self) -> bool:
@@ -133,7 +125,7 @@ class TrainedVisual:
             revision=encoder.revision if encoder else kinematic.REVISION,
             dataset=data.dataset,
             split=data.split,
-            visual=str(self),
+            visual=self.encoder,
             text="none",
             seed=(seed if self.seed is None else self.seed) if encoder else 0,
             source="real",
@@ -143,6 +135,25 @@ class TrainedVisual:
             evaluate_on="validation" if held_out and encoder else "unseen",
             kind="encoder",
         )
+
+
+def labels(visuals: Iterable[TrainedVisual]) -> dict[TrainedVisual, str]:
+    """Return what each is called beside the others: ``st_gcn``, or ``st_gcn(epochs=12)`` where it varies."""
+    groups: dict[str, dict[TrainedVisual, dict[str, Any]]] = {}
+    for visual in visuals:
+        config = visual.config()
+        own = {**(dataclasses.asdict(config) if config else {}), **visual.switches(), "seed": visual.seed}
+        groups.setdefault(visual.encoder, {})[visual] = own
+    return {
+        visual: name + described(own, varying(list(group.values())))
+        for name, group in groups.items()
+        for visual, own in group.items()
+    }
+
+
+def described(config: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return ``(name=value name=value)``, or nothing without names."""
+    return f"({' '.join(f'{n}={text(config.get(n))}' for n in names)})" if names else ""
 
 
 def encoder_options(trial: Trial) -> dict[str, Scalar]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dvta.arrays import digest
@@ -14,11 +14,11 @@ from dvta.features import DataRef
 from dvta.methods import METHODS, Method
 from dvta.skeleton.zsl import SkeletonSplit
 from dvta.training import TrainingConfig
-from orchestrator.encoding import TrainedVisual
+from orchestrator.encoding import TrainedVisual, described, labels
 from orchestrator.spec import DEFAULTS, Spec
 from orchestrator.tables import GENERALISED, Layout, layout
 from orchestrator.tables import METHODS as LABELS
-from orchestrator.trial import Trial, text
+from orchestrator.trial import Trial, text, varying
 
 TRAINING = frozenset(f.name for f in dataclasses.fields(TrainingConfig))
 STAND_IN = frozenset(f.name for f in dataclasses.fields(StandIn))
@@ -195,20 +195,29 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
     """
     for number in spec.tables:
         yield from _table(spec, layout(number), resolver)
-    for point in grid_points(spec.grid, spec.include, spec.exclude):
+    points = list(grid_points(spec.grid, spec.include, spec.exclude))
+    known = labels(v for p in points if isinstance(v := p.get("visual"), TrainedVisual))
+    for point in points:
         config = spec.settle(point)
-        varying = {k: point[k] for k in spec.grid_names() if k in point}
-        row = ",".join(f"{k}={text(v)}" for k, v in varying.items()) or spec.study
+        own = {k: point[k] for k in spec.grid_names() if k in point}
+        shown = {k: known[v] if isinstance(v, TrainedVisual) else text(v) for k, v in own.items()}
+        row = ",".join(f"{k}={v}" for k, v in shown.items()) or spec.study
         generalised = config["evaluate_on"] == "gzsl" and spec.search is None
         for column in GENERALISED if generalised else ("accuracy",):
             yield from _slots(spec, "grid", row, column, config, resolver)
-    for trial, _ in resolver.encoders.values():
-        yield encoder_slot(trial)
+    yield from encoder_slots([trial for trial, _ in resolver.encoders.values()])
 
 
-def encoder_slot(trial: Trial) -> Slot:
-    """Return the cell of an encoder: its accuracy on test samples of the seen classes."""
-    return Slot("encoders", f"{trial.visual} {trial.dataset} {trial.split}", "seen-class accuracy", trial)
+def encoder_slots(trials: Sequence[Trial]) -> Iterator[Slot]:
+    """Yield the cells of encoders: their accuracy on test samples of the seen classes."""
+    groups: dict[tuple[str, ...], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault((trial.method, trial.dataset, trial.split), []).append(trial)
+    for (method, *place), group in groups.items():
+        names = varying([t.config() for t in group], without={"seed", "data_digest"})
+        for trial in group:
+            row = " ".join((method + described(trial.config(), names), *place))
+            yield Slot("encoders", row, "seen-class accuracy", trial)
 
 
 def grid_points(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -36,8 +36,8 @@ class SweepProgress:
     LINE_SECONDS = 10.0
     SHOWN = 12
 
-    def __init__(self, console: Console, total: int, varying: tuple[str, ...], *, source: str) -> None:
-        self._console, self._total, self._varying = console, total, varying
+    def __init__(self, console: Console, total: int, name: Callable[[Trial], str], *, source: str) -> None:
+        self._console, self._total, self._name = console, total, name
         self._running: dict[str, _Running] = {}
         self._ended = dict.fromkeys(State, 0)
         self._began = time.monotonic()
@@ -77,9 +77,9 @@ class SweepProgress:
     def started(self, trial: Trial, claim: Claim) -> None:
         """Show a trial as running; say when it goes on from a checkpoint."""
         epochs = int(trial.training.get("epochs") or 0)
-        self._running[trial.key] = _Running(trial.name(*self._varying), epochs, claim.epoch)
+        self._running[trial.key] = _Running(self._name(trial), epochs, claim.epoch)
         if claim.resumed:
-            self._print(f"[yellow]resumed[/yellow] {_plain(trial.name(*self._varying))}")
+            self._print(f"[yellow]resumed[/yellow] {_plain(self._name(trial))}")
 
     def epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show the newest epoch of a running trial."""
@@ -90,18 +90,18 @@ class SweepProgress:
 
     def restarted(self, trial: Trial, error: str) -> None:
         """Say that a trial's worker died."""
-        self._print(f"[yellow]restarted[/yellow] {_plain(trial.name(*self._varying))}: {_plain(error)}")
+        self._print(f"[yellow]restarted[/yellow] {_plain(self._name(trial))}: {_plain(error)}")
 
     def ended(self, trial: Trial, state: State, message: str) -> None:
         """Advance the bar; say what failed and why, at once."""
         self._running.pop(trial.key, None)
         self._ended[state] += 1
         if state is State.INTERRUPTED:
-            self._print(f"[yellow]interrupted[/yellow] {_plain(trial.name(*self._varying))} (resumable)")
+            self._print(f"[yellow]interrupted[/yellow] {_plain(self._name(trial))} (resumable)")
             return
         self._bar.update(self._task, advance=1, left=self._left())
         if state is State.FAILED:
-            self._print(f"[red]failed[/red] {_plain(trial.name(*self._varying))}: {_plain(message)}")
+            self._print(f"[red]failed[/red] {_plain(self._name(trial))}: {_plain(message)}")
         self._line()
 
     def _finished(self) -> int:

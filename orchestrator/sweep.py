@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from dvta.skeleton import zsl
 from orchestrator import encoding, provenance
 from orchestrator.driver import Driver, SweepOptions
 from orchestrator.execute.messages import Executor
-from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slot, expand
+from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
@@ -30,7 +30,7 @@ from orchestrator.spec import Spec
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
 from orchestrator.tables import layout
-from orchestrator.trial import Scalar, State, Trial, text
+from orchestrator.trial import Scalar, State, Trial, varying
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +152,7 @@ def run_study(
     else:
         searched = _search(study, store, settings, study_id)
         encoders, fresh = _encoders_to_run(study, store)
-        store.add_slots(study_id, [encoder_slot(t) for t, _ in study.resolver.encoders.values()])
+        store.add_slots(study_id, list(encoder_slots([t for t, _ in study.resolver.encoders.values()])))
         plan = dataclasses.replace(plan, fresh=plan.fresh | fresh)
         trials = Chained(PlannedTrials(encoders, wait=True), searched)
         total = searched.total() + len(encoders)
@@ -172,7 +172,7 @@ def run_study(
         restarts=spec.resources.restarts,
         fresh=plan.fresh,
     )
-    progress = SweepProgress(console, total, _varying(plan), source="simulated" if plan.simulated else "real")
+    progress = SweepProgress(console, total, _names(plan), source="simulated" if plan.simulated else "real")
     driver = Driver(
         store,
         trials,
@@ -218,14 +218,14 @@ def _payload(resolver: Resolver, trial: Trial) -> Mapping[str, object]:
     return {"validation": datasets.get(trial.dataset).split(trial.split).validation}
 
 
-def _varying(plan: Plan) -> tuple[str, ...]:
-    """Return the configuration names in which the plan's trials differ."""
-    configs = [t.config() for t in plan.to_run]
-    names = {n for c in configs for n in c} - {"data_digest", "revision"}
-    return tuple(sorted(n for n in names if len({text(c.get(n)) for c in configs}) > 1)) or (
-        "dataset",
-        "split",
-    )
+def _names(plan: Plan) -> Callable[[Trial], str]:
+    """Return what to call a trial: by what tells it from the plan's other trials of its kind."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for trial in plan.to_run:
+        kinds.setdefault(trial.kind, []).append(trial.config())
+    without = {"data_digest", "revision", "method", "needs"}
+    shown = {kind: varying(configs, without) for kind, configs in kinds.items()}
+    return lambda trial: trial.name(*shown.get(trial.kind, ()))
 
 
 def _search(study: Study, store: Store, settings: Settings, study_id: int) -> SearchTrials:

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 Scalar = bool | int | float | str | None
@@ -114,6 +114,12 @@ class Trial:
         shown = fields or ("dataset", "seed", "split")
         inside = ",".join(f"{f}={text(config[f])}" for f in sorted(shown) if config.get(f) is not None)
         return f"{self.method}[{inside}]"
+
+
+def varying(configs: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names, sorted, under which configurations hold different values."""
+    names = {n for c in configs for n in c}.difference(without)
+    return tuple(sorted(n for n in names if len({text(c.get(n)) for c in configs}) > 1))
 
 
 def text(value: Scalar) -> str:

@@ -62,8 +62,7 @@ def test_an_encoder_is_trained_once_and_shared(place):
     assert len(encoders) == 1
     assert 0 <= encoders[0].best <= 1
     cells = store.cells(store.find_study("graph")[0], "encoders")
-    row = "st_gcn(batch_size=32 epochs=1 lr=0.001) cmu split_1"
-    assert [(c.row, c.column) for c in cells] == [(row, "seen-class accuracy")]
+    assert [(c.row, c.column) for c in cells] == [("st_gcn cmu split_1", "seen-class accuracy")]
 
 
 def test_variants_of_an_encoder_are_rows_of_their_own(place):
@@ -79,10 +78,13 @@ def test_variants_of_an_encoder_are_rows_of_their_own(place):
     assert (code, plan.encoders, plan.distinct) == (0, 3, 6)
     cells = store.cells(store.find_study("graph")[0], "grid")
     assert list(dict.fromkeys(c.row for c in cells)) == [
-        "visual=st_gcn(batch_size=32 epochs=1)",
-        "visual=st_gcn(batch_size=32 epochs=1 partition=true_distance)",
-        "visual=st_gcn(epochs=1)",
+        "visual=st_gcn(batch_size=32 partition=official)",
+        "visual=st_gcn(batch_size=32 partition=true_distance)",
+        "visual=st_gcn(batch_size=128 partition=official)",
     ]
+    rows = [c.row for c in store.cells(store.find_study("graph")[0], "encoders")]
+    assert "st_gcn(batch_size=32 partition=true_distance) cmu split_1" in rows
+    assert len(set(rows)) == 3
     encoders = [v.config for v in store.trials() if v.config["kind"] == "encoder"]
     assert sorted(c["partition"] for c in encoders) == ["official", "official", "true_distance"]
 
@@ -115,6 +117,8 @@ def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place)
     assert code == 0
     encoders = [v for v in store.trials() if v.config["kind"] == "encoder"]
     assert sorted(v.config["evaluate_on"] for v in encoders) == ["unseen", "validation"]
+    rows = {c.row for c in store.cells(store.find_study("graph")[0], "encoders")}
+    assert rows == {f"st_gcn(evaluate_on={on}) cmu split_1" for on in ("unseen", "validation")}
     by_key = {v.key: v.config["evaluate_on"] for v in encoders}
     aligned = [v for v in store.trials() if v.config["kind"] == "alignment"]
     assert len(aligned) == 4
