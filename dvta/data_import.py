@@ -32,8 +32,8 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
     """Copy a known layout into the data root and return the files written.
 
     Args:
-        kind: ``cmu`` (``features/<split>/``, ``text/``, ``skeletons.npz``), ``synse`` (``shift_K_r`` folders) or
-            ``dvta`` (``split_K`` folders).
+        kind: ``cmu`` (``features/<split>/``, ``text/``, ``skeletons.npz``), ``synse`` (``shift_K_r`` folders, or
+            SA-DVAE's ``shift_ntu60_K_r``) or ``dvta`` (``split_K`` folders).
         path: the folder to import.
 
     Raises:
@@ -47,15 +47,17 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
         }
         visual = "st_gcn"
     else:
-        pattern = "shift_{}_r" if kind == "synse" else "split_{}"
+        patterns = ("shift_{1}_r", "shift_{0}_{1}_r") if kind == "synse" else ("split_{1}",)
         found = {
-            SYNSE_SPLITS[k]: f
-            for k in SYNSE_SPLITS
-            for f in sorted(path.rglob(pattern.format(k)))
-            if f.is_dir()
+            place: folder
+            for k, place in SYNSE_SPLITS.items()
+            for pattern in patterns
+            for folder in sorted(path.rglob(pattern.format(place[0], k)))
+            if folder.is_dir()
         }
         visual = "shift_gcn"
-    if not found:
+    skeletons = [path / "skeletons.npz"] if kind == "cmu" and (path / "skeletons.npz").is_file() else []
+    if not found and not skeletons:
         raise DataError(
             f"{path}: no {kind} features here; expected folders of train.npy, ztest.npy and labels"
         )
@@ -69,14 +71,13 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
                     if (folder / f"{candidate}.npy").is_file():
                         shutil.copyfile(folder / f"{candidate}.npy", target / f"{name}.npy")
                         break
-        if kind == "cmu":
+        if kind == "cmu" and (found or (path / "classes.txt").is_file()):
             _stage_cmu_text(path, stage)
         for dataset, split in found:
             locate(stage, dataset, split, visual, "sbert", source="real").load()
         written = _commit(stage, root)
-    skeletons = path / "skeletons.npz"
-    if kind == "cmu" and skeletons.is_file():
-        folder = zsl.import_archive(skeletons, root)
+    for archive in skeletons:
+        folder = zsl.import_archive(archive, root)
         written += sorted(p for p in folder.iterdir() if p.is_file())
     return written
 

@@ -16,27 +16,30 @@ encode = typer.Typer(no_args_is_help=True, help="Make features from words or ske
 @data.command("import")
 @friendly
 def data_import(
-    kind: Annotated[str, typer.Argument(help="cmu, synse, dvta, smie, purls or text.")],
-    path: Annotated[Path, typer.Argument(help="The folder to import.")],
+    kind: Annotated[str, typer.Argument(help="cmu, synse, dvta, smie, purls, ctr_gcn or text.")],
+    path: Annotated[Path, typer.Argument(help="The folder to import; ctr_gcn: or an archive.")],
     dataset: Annotated[str, typer.Option(help="text: the data set.")] = "ntu120",
     encoder: Annotated[str, typer.Option(help="text: the encoder's id.")] = "clip",
     link: Annotated[bool, typer.Option("--link", help="smie: link large arrays, do not copy.")] = False,
+    recipe: Annotated[str, typer.Option(help="ctr_gcn: frames50 or frames300.")] = "frames50",
 ) -> None:
     """Bring features or skeletons you have into the data root, after checking them."""
     from dvta import data_import as imports
     from dvta.errors import DataError, did_you_mean
-    from dvta.skeleton.imports import import_smie
+    from dvta.skeleton.imports import import_ctr_gcn, import_smie
 
-    kinds = ("cmu", "synse", "dvta", "smie", "purls", "text")
+    kinds = ("cmu", "synse", "dvta", "smie", "purls", "ctr_gcn", "text")
     if kind not in kinds:
         raise DataError(f"KIND: {kind!r} is unknown{did_you_mean(kind, kinds)}; allowed: {', '.join(kinds)}")
-    if not path.is_dir():
+    if not path.is_dir() and not (kind == "ctr_gcn" and path.is_file()):
         raise DataError(f"{path}: no such folder")
     root = load_settings().data
     if kind == "text":
         written = imports.import_text(path, root, dataset, encoder)
     elif kind == "purls":
         written = imports.import_purls(path, root)
+    elif kind == "ctr_gcn":
+        written = import_ctr_gcn(path, root, recipe=recipe)
     elif kind == "smie":
         written = import_smie(path, root, link=link)
     else:
@@ -54,6 +57,7 @@ def data_prepare(
     recipe: Annotated[str, typer.Option(help="frames50 or frames300.")] = "frames50",
     ignore: Annotated[Path | None, typer.Option(help="ntu: the list of incomplete recordings.")] = None,
     classes: Annotated[Path | None, typer.Option(help="bvh: a table of clip,class id.")] = None,
+    add: Annotated[bool, typer.Option("--add", help="bvh: keep other clips prepared earlier.")] = False,
     on_error: Annotated[str, typer.Option("--on-error", help="stop at a broken file, or skip it.")] = "stop",
     processes: Annotated[int | None, typer.Option(help="Worker processes; one a core without it.")] = None,
 ) -> None:
@@ -72,10 +76,15 @@ def data_prepare(
 
         done = prepare(
             kind, path, load_settings().data, dataset=dataset, protocol=protocol, recipe=recipe, ignore=ignore,
-            classes=classes, on_error=on_error, processes=processes, progress=show,
+            classes=classes, add=add, on_error=on_error, processes=processes, progress=show,
         )  # fmt: skip
     for file, reason in done.skipped:
         typer.echo(f"left out: {file}: {reason}", err=True)
+    if done.absent:
+        some = ", ".join(done.absent[:3])
+        typer.echo(
+            f"{len(done.absent)} clips of the class table have no recording here, such as {some}", err=True
+        )
     counts = ", ".join(f"{count} {part}" for part, count in done.samples.items())
     typer.echo(f"{counts} samples in {done.folder}; {len(done.skipped)} recordings left out")
 
@@ -161,6 +170,7 @@ def encode_skeleton(
             help="Any other setting or option, such as partition=true_distance.",
         ),
     ] = None,
+    protocol: Annotated[str | None, typer.Option(help="Of the prepared skeletons, such as xsub_300.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
     name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
 ) -> None:
@@ -177,7 +187,7 @@ def encode_skeleton(
         load_settings().data,
         dataset,
         split,
-        TrainedVisual.of_flat(encoder, {k: v for k, v in given.items() if v is not None}),
+        TrainedVisual.of_flat(encoder, {k: v for k, v in given.items() if v is not None}, protocol),
         console(),
         seed=seed,
         name=name,

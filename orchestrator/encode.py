@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays
 from dvta.encoders.training import EncoderFit
 from dvta.skeleton import zsl
+from dvta.skeleton.arrays import staged_folder
 from orchestrator.encoding import TrainedVisual
 
 
@@ -39,7 +37,7 @@ def encode_skeletons(
         DataError: there are no prepared skeletons.
         UnknownNameError: there is no such data set or split.
     """
-    data = zsl.load(root, dataset, split)
+    data = zsl.load(root, dataset, split, protocol=visual.protocol)
     accuracy: float | None = None
     about: dict[str, object] = {
         "encoder": visual.encoder,
@@ -66,17 +64,9 @@ def encode_skeletons(
             "accuracy_seen_classes": accuracy,
         }
     target = root / dataset / "features" / (name or visual.encoder) / split.replace("/", "-")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=".encode-", dir=target.parent))
-    try:
+    with staged_folder(target) as stage:
         for file, array in arrays.items():
             # un-pooled features are large, and half precision is finer than they are
             np.save(stage / f"{file}.npy", array.astype(np.float16) if array.ndim == 4 else array)
         (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        stage.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(stage, target)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return target, accuracy

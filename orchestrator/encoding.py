@@ -28,12 +28,14 @@ class TrainedVisual:
         train: settings over the encoder's published ones.
         seed: of the encoder; None takes the seed of the trial that reads its features.
         options: the encoder's own switches.
+        protocol: of the prepared skeletons (``xsub_300``); None as in :func:`dvta.skeleton.zsl.load`.
     """
 
     encoder: str
     train: tuple[tuple[str, Scalar], ...] = ()
     seed: int | None = 0
     options: tuple[tuple[str, Scalar], ...] = ()
+    protocol: str | None = None
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> TrainedVisual:
@@ -42,24 +44,31 @@ class TrainedVisual:
         Raises:
             OptionError, UnknownNameError: a key, a setting or the encoder is unknown or impossible.
         """
-        allowed = ("encoder", "train", "options", "seed")
+        allowed = ("encoder", "train", "options", "seed", "protocol")
         for key in value:
             if key not in allowed:
                 raise OptionError(
                     f"visual: unknown key {key!r}{did_you_mean(key, allowed)}; allowed: {', '.join(allowed)}"
                 )
         name, train, seed = value.get("encoder"), value.get("train") or {}, value.get("seed", 0)
-        options = value.get("options") or {}
+        options, protocol = value.get("options") or {}, value.get("protocol")
         if not isinstance(name, str) or not isinstance(train, Mapping) or not isinstance(options, Mapping):
             raise OptionError(
-                "visual: allowed: {encoder: NAME, train: {…}, options: {…}, seed: a whole number or each}"
+                "visual: allowed: {encoder: NAME, train: {…}, options: {…}, seed: a whole number or each, "
+                "protocol: NAME}"
+            )
+        if not isinstance(protocol, str | None):
+            raise OptionError(
+                f"visual: protocol {protocol!r} is impossible; allowed: a name such as xsub_300"
             )
         if seed != "each" and (not isinstance(seed, int) or isinstance(seed, bool)):
             raise OptionError(f"visual: seed {seed!r} is impossible; allowed: a whole number, or each")
         if name == kinematic.NAME:
             if train or options:
-                raise OptionError("visual: kinematic is not trained; allowed: {encoder: kinematic}")
-            return cls(name)
+                raise OptionError(
+                    "visual: kinematic is not trained; allowed: {encoder: kinematic, protocol: …}"
+                )
+            return cls(name, protocol=protocol)
         try:
             encoder = ENCODERS.get(name)
         except UnknownNameError as error:
@@ -82,10 +91,11 @@ class TrainedVisual:
             tuple(sorted(numbers.items())),
             None if seed == "each" else seed,
             tuple(sorted(options.items())),
+            protocol,
         )
 
     @classmethod
-    def of_flat(cls, encoder: str, values: Mapping[str, Any]) -> TrainedVisual:
+    def of_flat(cls, encoder: str, values: Mapping[str, Any], protocol: str | None = None) -> TrainedVisual:
         """Read settings and options that are not told apart.
 
         Raises:
@@ -94,7 +104,7 @@ class TrainedVisual:
         settings = {f.name for f in dataclasses.fields(EncoderConfig)}
         train = {k: v for k, v in values.items() if k in settings}
         options = {k: v for k, v in values.items() if k not in settings}
-        return cls.parse({"encoder": encoder, "train": train, "options": options})
+        return cls.parse({"encoder": encoder, "train": train, "options": options, "protocol": protocol})
 
     def __str__(self) -> str:
         return self.encoder
@@ -142,7 +152,8 @@ def labels(visuals: Iterable[TrainedVisual]) -> dict[TrainedVisual, str]:
     groups: dict[str, dict[TrainedVisual, dict[str, Any]]] = {}
     for visual in visuals:
         config = visual.config()
-        own = {**(dataclasses.asdict(config) if config else {}), **visual.switches(), "seed": visual.seed}
+        own: dict[str, Any] = {"seed": visual.seed, "protocol": visual.protocol, **visual.switches()}
+        own |= dataclasses.asdict(config) if config else {}
         groups.setdefault(visual.encoder, {})[visual] = own
     return {
         visual: name + described(own, varying(list(group.values())))

@@ -62,7 +62,7 @@ class Resolver:
         self,
         locate: Locate,
         source: str,
-        skeletons: Callable[[str, str], SkeletonSplit] | None = None,
+        skeletons: Callable[..., SkeletonSplit] | None = None,
         encoded: Callable[[str], str] = lambda key: f"features/{key}",
     ) -> None:
         self._locate, self._source = locate, source
@@ -70,7 +70,7 @@ class Resolver:
         self.visuals: dict[str, TrainedVisual] = {}
         self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
         self._data: dict[Any, DataRef | DataError] = {}
-        self._splits: dict[tuple[str, str], SkeletonSplit | DataError] = {}
+        self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
         self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
 
@@ -136,14 +136,15 @@ class Resolver:
 
     def _encoder(self, full: Mapping[str, Any], seed: int) -> Trial:
         """Return the encoder trial whose features a configuration reads."""
-        visual, place = full["visual"], (full["dataset"], full["split"])
+        visual: TrainedVisual = full["visual"]
+        place = (full["dataset"], full["split"], visual.protocol)
         if self._skeletons is None or self._source == "simulated":
             raise DataError(
                 f"visual {visual.encoder}: encoders are trained on real skeletons, never on simulated ones"
             )
         if place not in self._splits:
             try:
-                self._splits[place] = self._skeletons(*place)
+                self._splits[place] = self._skeletons(*place[:2], protocol=visual.protocol)
             except DataError as error:
                 self._splits[place] = error
         data = self._splits[place]

@@ -1,13 +1,17 @@
-"""Skeletons as arrays: position files, CTR-GCN archives, label files, and a writer of growing arrays."""
+"""Skeletons as arrays: position files, CTR-GCN archives, label files; writers that finish or leave nothing."""
 
 from __future__ import annotations
 
 import io
 import math
+import os
 import pickle
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -157,6 +161,23 @@ class RowWriter:
         buffer = io.BytesIO()
         npy.write_array_header_1_0(buffer, values)
         self._file.write(buffer.getvalue())
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of ``target`` at the end, or vanishes on an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    old = target.with_name(f".{target.name}-old-{os.getpid()}")
+    try:
+        yield stage
+        stage.chmod(0o755)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(stage, target)
+    finally:
+        for leftover in (stage, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -11,9 +12,16 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import header
 from dvta.errors import DataError
-from dvta.skeleton.arrays import RowWriter, open_positions, read_labels
+from dvta.skeleton.arrays import CtrGcnArchive, RowWriter, open_positions, read_labels, staged_folder
+from dvta.skeleton.preprocess import RECIPES, recipe_of
 
 PARTS = ("train", "val")
+CTR_GCN = {
+    "NTU60_CS": ("ntu60", "xsub"),
+    "NTU60_CV": ("ntu60", "xview"),
+    "NTU120_CSub": ("ntu120", "xsub"),
+    "NTU120_CSet": ("ntu120", "xsetup"),
+}
 OF_SPLIT = {
     **dict.fromkeys((1, 2, 3), "ntu60"),
     **dict.fromkeys((4, 5, 6), "ntu120"),
@@ -55,6 +63,53 @@ def import_smie(path: Path, root: Path, *, link: bool = False) -> list[Path]:
     return [*written, *_copy_texts(texts, root)]
 
 
+def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[Path]:
+    """Bring in CTR-GCN's archives; returns the folders written.
+
+    Known are ``NTU60_CS.npz``, ``NTU60_CV.npz``, ``NTU120_CSub.npz`` and ``NTU120_CSet.npz``; each is
+    streamed, and memory holds one sample.
+
+    Args:
+        path: an archive, or a folder of them.
+        recipe: ``frames50`` into ``<protocol>``, or ``frames300`` into ``<protocol>_300``.
+
+    Raises:
+        DataError: there is none, or one is damaged or shows nobody in a sample.
+        OptionError: the recipe is unknown.
+    """
+    shape = recipe_of(recipe)
+    found = [p for p in ([path] if path.is_file() else sorted(path.rglob("*.npz"))) if p.stem in CTR_GCN]
+    if not found:
+        raise DataError(f"{path}: none of CTR-GCN's archives here; expected {', '.join(CTR_GCN)} (.npz)")
+    written = []
+    for file in found:
+        dataset, protocol = CTR_GCN[file.stem]
+        archive, classes = CtrGcnArchive(file), len(datasets.get(dataset).class_names)
+        target = root / dataset / "skeletons" / (protocol if recipe == "frames50" else f"{protocol}_300")
+        with staged_folder(target) as stage:
+            for source, part in zip(("train", "test"), PARTS, strict=True):
+                with (
+                    RowWriter(
+                        stage / f"{part}_position.npy", (3, RECIPES[recipe], 25, 2), "<f4"
+                    ) as positions,
+                    RowWriter(stage / f"{part}_label.npy", (), "<i8") as ids,
+                ):
+                    for row, (sample, label) in enumerate(archive.rows(source)):
+                        if not 0 <= label < classes:
+                            raise DataError(
+                                f"{file}: y_{source} row {row}: label {label}, allowed: 0 to {classes - 1}"
+                            )
+                        try:
+                            positions.append(shape(sample))
+                        except DataError as error:
+                            raise DataError(f"{file}: x_{source} row {row}: {error}") from error
+                        ids.append(label)
+            about = {"dataset": dataset, "protocol": target.name, "from": file.name, "samples": archive.sizes}
+            (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        written.append(target)
+    return written
+
+
 def _frames_dataset(folder: Path) -> str:
     name = folder.parent.name.removesuffix("_frame50")
     if name not in datasets.names():
@@ -68,15 +123,13 @@ def _labels(folder: Path, part: str) -> Path:
 
 
 def _copy_frames(folder: Path, target: Path, *, link: bool) -> Path:
-    target.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
-        for source in (folder / f"{part}_position.npy", _labels(folder, part)):
-            destination = target / source.name
-            destination.unlink(missing_ok=True)
-            if link:
-                destination.symlink_to(source.resolve())
-            else:
-                shutil.copyfile(source, destination)
+    with staged_folder(target) as stage:
+        for part in PARTS:
+            for source in (folder / f"{part}_position.npy", _labels(folder, part)):
+                if link:
+                    (stage / source.name).symlink_to(source.resolve())
+                else:
+                    shutil.copyfile(source, stage / source.name)
     return target
 
 
@@ -87,22 +140,22 @@ def _join_split(folder: Path, root: Path) -> Path:
         raise DataError(f"{folder}: allowed: split_1 to split_9")
     dataset, split = OF_SPLIT[int(number)], f"smie_{number}"
     target = root / dataset / "skeletons" / f"zeroshot_{split}"
-    target.mkdir(parents=True, exist_ok=True)
     known = datasets.get(dataset)
-    for part, sources in (("train", ("seen_train",)), ("val", ("seen_test", "unseen"))):
-        arrays = [open_positions(folder / f"{s}_data.npy") for s in sources]
-        labels = [
-            read_labels(folder / f"{s}_label.npy", len(a), len(known.class_names))
-            for s, a in zip(sources, arrays, strict=True)
-        ]
-        with (
-            RowWriter(target / f"{part}_position.npy", arrays[0].shape[1:], "<f4") as positions,
-            RowWriter(target / f"{part}_label.npy", (), "<i8") as ids,
-        ):
-            for array, label in zip(arrays, labels, strict=True):
-                for row, value in zip(array, label, strict=True):
-                    positions.append(np.asarray(row, np.float32))
-                    ids.append(int(value))
+    with staged_folder(target) as stage:
+        for part, sources in (("train", ("seen_train",)), ("val", ("seen_test", "unseen"))):
+            arrays = [open_positions(folder / f"{s}_data.npy") for s in sources]
+            labels = [
+                read_labels(folder / f"{s}_label.npy", len(a), len(known.class_names))
+                for s, a in zip(sources, arrays, strict=True)
+            ]
+            with (
+                RowWriter(stage / f"{part}_position.npy", arrays[0].shape[1:], "<f4") as positions,
+                RowWriter(stage / f"{part}_label.npy", (), "<i8") as ids,
+            ):
+                for array, label in zip(arrays, labels, strict=True):
+                    for row, value in zip(array, label, strict=True):
+                        positions.append(np.asarray(row, np.float32))
+                        ids.append(int(value))
     return target
 
 

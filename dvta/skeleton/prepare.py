@@ -6,8 +6,6 @@ import dataclasses
 import json
 import multiprocessing
 import os
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,13 +19,12 @@ import numpy as np
 from dvta.errors import DataError, OptionError, did_you_mean
 from dvta.skeleton import bvh, clips, ntu, pku
 from dvta.skeleton.acclaim import acclaim_joints
-from dvta.skeleton.arrays import RowWriter, open_positions, read_labels
+from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
 from dvta.skeleton.lines import SkeletonError
-from dvta.skeleton.preprocess import cmu_windows, frames50, frames300
+from dvta.skeleton.preprocess import RECIPES, cmu_windows, recipe_of
 from dvta.skeleton.zsl import CLIPS, read_names
 
 KINDS = ("ntu", "pku", "bvh")
-RECIPES = {"frames50": 50, "frames300": 300}
 #: windows a class of clip data keeps at most
 MOST_WINDOWS = 150
 
@@ -49,11 +46,12 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What was written: the folder, samples by part, and the files left out with the reason."""
+    """What was written: the folder, samples by part, files left out with the reason, clips without a recording."""
 
     folder: Path
     samples: dict[str, int]
     skipped: tuple[tuple[str, str], ...]
+    absent: tuple[str, ...] = ()
 
 
 def prepare(
@@ -66,6 +64,7 @@ def prepare(
     recipe: str = "frames50",
     ignore: Path | None = None,
     classes: Path | None = None,
+    add: bool = False,
     on_error: str = "stop",
     processes: int | None = None,
     progress: Progress | None = None,
@@ -86,6 +85,7 @@ def prepare(
         recipe: ``frames50`` or ``frames300`` (into ``<protocol>_300``); without effect for ``bvh``.
         ignore: a list of incomplete recordings (``ntu``).
         classes: a table ``clip,class id`` (``bvh``; default: the CMU benchmark's own).
+        add: keep the windows of clips prepared earlier that are not in ``folder`` (``bvh``).
         on_error: ``stop`` at the first broken file, or ``skip`` it and name it in the result.
         processes: worker processes; None: one per core, 1: this process.
         progress: called with (files done, files, current file name).
@@ -106,9 +106,13 @@ def prepare(
     dataset = dataset or {"ntu": "ntu60", "pku": "pku", "bvh": "cmu"}[kind]
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
+    absent: tuple[str, ...] = ()
     if kind == "bvh":
-        tasks, name = _clip_tasks(folder, classes), CLIPS
+        tasks, absent = _clip_tasks(folder, classes)
+        name = CLIPS
     else:
+        if add:
+            raise OptionError(f"add: {kind} recordings are prepared as a whole; allowed: bvh")
         tasks = (
             _ntu_tasks(folder, dataset, protocol, ignore) if kind == "ntu" else _pku_tasks(folder, protocol)
         )
@@ -117,12 +121,11 @@ def prepare(
     if not tasks:
         raise DataError(f"{folder}: no {kind} recording of {dataset} in it")
     target = root / dataset / "skeletons" / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
-    try:
+    with staged_folder(target) as stage:
         counts, skipped = _write(tasks, stage, on_error, processes, progress)
         if kind == "bvh":
-            counts["all"] = _thin(stage, MOST_WINDOWS)
+            earlier = [target] if add and target.exists() else []
+            counts["all"] = _select(stage, earlier, MOST_WINDOWS)
         if not sum(counts.values()):
             raise DataError(
                 f"{folder}: every recording was left out; the first: {skipped[0][0]}: {skipped[0][1]}"
@@ -135,10 +138,7 @@ def prepare(
             "skipped": [list(entry) for entry in skipped],
         }
         (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        _replace(stage, target)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-    return Prepared(target, counts, tuple(skipped))
+    return Prepared(target, counts, tuple(skipped), absent)
 
 
 def process(task: Task) -> list[Row]:
@@ -147,7 +147,7 @@ def process(task: Task) -> list[Row]:
     Raises:
         SkeletonError: the file is broken or shows nobody.
     """
-    shape = frames50 if task.recipe == "frames50" else frames300
+    shape = recipe_of(task.recipe)
     try:
         if task.kind == "ntu":
             return [(task.path.stem, task.label, shape(ntu.read_ntu(task.path).positions))]
@@ -213,7 +213,7 @@ def _pku_tasks(folder: Path, protocol: str) -> list[Task]:
     return tasks
 
 
-def _clip_tasks(folder: Path, classes: Path | None) -> list[Task]:
+def _clip_tasks(folder: Path, classes: Path | None) -> tuple[list[Task], tuple[str, ...]]:
     labels = clips.cmu_classes() if classes is None else clips.read_clip_classes(classes)
     found: dict[str, Path] = {}
     for pattern in ("*.bvh", "*.amc"):
@@ -221,7 +221,8 @@ def _clip_tasks(folder: Path, classes: Path | None) -> list[Task]:
             # the native file wins: the BVH conversion moves neck and shoulders of some subjects
             found[path.stem] = path
     order = sorted(found.items(), key=lambda item: (labels.get(item[0], -1), item[0]))
-    return [Task("bvh", path, "all", labels[clip]) for clip, path in order if clip in labels]
+    tasks = [Task("bvh", path, "all", labels[clip]) for clip, path in order if clip in labels]
+    return tasks, tuple(sorted(labels.keys() - found.keys()))
 
 
 def _write(
@@ -296,32 +297,37 @@ def _attempt(task: Task) -> list[Row] | SkeletonError:
         return error
 
 
-def _thin(stage: Path, most: int) -> int:
-    """Keep at most ``most`` windows a class, evenly spaced; returns the number left."""
-    source = open_positions(stage / "all_position.npy")
-    labels = read_labels(stage / "all_label.npy", len(source))
-    names = read_names(stage / "all_name.txt", len(labels))
-    keep = [clips.evenly(np.flatnonzero(labels == label), most) for label in np.unique(labels)]
-    rows = np.sort(np.concatenate(keep)) if keep else np.zeros(0, int)
-    if len(rows) == len(labels):
-        return len(labels)
+def _select(stage: Path, earlier: list[Path], most: int) -> int:
+    """Join the windows of clips that are not in ``stage`` to it, keep at most ``most`` a class; returns the count."""
+    written: set[str] = set()
+    found: list[tuple[int, str, int, int]] = []  # class, clip, folder, row
+    arrays: list[np.ndarray] = []
+    names: list[list[str]] = []
+    for index, folder in enumerate([stage, *earlier]):
+        arrays.append(open_positions(folder / "all_position.npy"))
+        labels = read_labels(folder / "all_label.npy", len(arrays[-1]))
+        names.append(read_names(folder / "all_name.txt", len(labels)))
+        owners = [name.rpartition(":")[0] for name in names[-1]]
+        found += [(int(labels[i]), o, index, i) for i, o in enumerate(owners) if o not in written]
+        written.update(owners)
+    if len({array.shape[2:] for array in arrays}) > 1:
+        shapes = " and ".join(str(array.shape[2:]) for array in arrays)
+        raise SkeletonError(earlier[0], f"windows of {shapes} (frames, joints, persons) cannot be joined")
+    found.sort()
+    classes = np.array([label for label, *_ in found])
+    keep = [clips.evenly(np.flatnonzero(classes == label), most) for label in np.unique(classes)]
+    rows = [found[i] for i in np.sort(np.concatenate(keep))] if keep else []
+    if len(rows) == len(arrays[0]) and not earlier:
+        return len(rows)
     with (
-        RowWriter(stage / "thin_position.npy", source.shape[1:], "<f4") as positions,
-        RowWriter(stage / "thin_label.npy", (), "<i8") as ids,
+        RowWriter(stage / "kept_position.npy", arrays[0].shape[1:], "<f4") as positions,
+        RowWriter(stage / "kept_label.npy", (), "<i8") as ids,
     ):
-        for row in rows:
-            positions.append(source[row])
-            ids.append(int(labels[row]))
-    (stage / "all_name.txt").write_text("".join(names[row] + "\n" for row in rows), encoding="utf-8")
+        for label, _, index, row in rows:
+            positions.append(arrays[index][row])
+            ids.append(label)
+    lines = "".join(names[index][row] + "\n" for _, _, index, row in rows)
+    (stage / "all_name.txt").write_text(lines, encoding="utf-8")
     for kind in ("position", "label"):
-        os.replace(stage / f"thin_{kind}.npy", stage / f"all_{kind}.npy")
+        os.replace(stage / f"kept_{kind}.npy", stage / f"all_{kind}.npy")
     return len(rows)
-
-
-def _replace(stage: Path, target: Path) -> None:
-    stage.chmod(0o755)
-    old = target.with_name(f".{target.name}-old-{os.getpid()}")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(stage, target)
-    shutil.rmtree(old, ignore_errors=True)

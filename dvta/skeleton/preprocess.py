@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from dvta.errors import DataError
+from dvta.errors import DataError, OptionError, did_you_mean
 
 JOINTS = 25
 LEFT_SHOULDER, RIGHT_SHOULDER, CENTRE = 4, 8, 20
 
+#: recipe -> frames of its output
+RECIPES = {"frames50": 50, "frames300": 300}
 #: CMU recipe: seconds of a window, seconds between windows, clips shorter than this get short windows
 WINDOW, STEP, SHORT = 2.0, 0.5, 2.5
+
+
+def recipe_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a recipe for NTU and PKU-MMD recordings by name.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
+    if name not in RECIPES:
+        raise OptionError(
+            f"recipe: {name!r} is unknown{did_you_mean(name, RECIPES)}; allowed: {', '.join(RECIPES)}"
+        )
+    return frames50 if name == "frames50" else frames300
 
 
 def valid_frames(positions: np.ndarray) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dvta import datasets
 from dvta.errors import DataError
-from dvta.skeleton.arrays import RowWriter, open_positions, read_labels
+from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
 
@@ -177,19 +177,19 @@ def import_archive(path: Path, root: Path) -> Path:
     if y.min() < 0 or y.max() >= classes:
         raise SkeletonError(path, f"label {int(y.max())}, allowed: 0 to {classes - 1}")
     target = root / "cmu" / "skeletons" / CLIPS
-    target.mkdir(parents=True, exist_ok=True)
     shape = (3, x.shape[1], 25, 1)
-    with (
-        RowWriter(target / "all_position.npy", shape, "<f4") as positions,
-        RowWriter(target / "all_label.npy", (), "<i8") as labels,
-    ):
-        for row, label in zip(x, y, strict=True):
-            positions.append(row.transpose(2, 0, 1)[..., None])
-            labels.append(int(label))
-    names = "".join(f"{c}:{s}\n" for c, s in zip(clip, start, strict=True))
-    (target / "all_name.txt").write_text(names, encoding="utf-8")
-    about = {"dataset": "cmu", "protocol": CLIPS, "from": path.name, "samples": {"all": len(x)}}
-    (target / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    with staged_folder(target) as stage:
+        with (
+            RowWriter(stage / "all_position.npy", shape, "<f4") as positions,
+            RowWriter(stage / "all_label.npy", (), "<i8") as labels,
+        ):
+            for row, label in zip(x, y, strict=True):
+                positions.append(row.transpose(2, 0, 1)[..., None])
+                labels.append(int(label))
+        names = "".join(f"{c}:{s}\n" for c, s in zip(clip, start, strict=True))
+        (stage / "all_name.txt").write_text(names, encoding="utf-8")
+        about = {"dataset": "cmu", "protocol": CLIPS, "from": path.name, "samples": {"all": len(x)}}
+        (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return target
 
 

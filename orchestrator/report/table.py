@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.report.compare import Comparison, compare
 from orchestrator.store.records import CellValue
 from orchestrator.tables import GENERALISED, Layout
-from orchestrator.trial import text
+from orchestrator.trial import text, varying
 
 PROTOCOLS = {
     "final": "protocol final: last epoch, true mean, nothing selected on test data",
@@ -131,7 +131,22 @@ def pivot(
 
     unique = list({v.key: v for v in values if v.key}.values())
     table = build_table(unique, by=label, protocol=protocol, study=study)
-    return dataclasses.replace(table, row_name=rows)
+    averaged = _averaged(unique, label)
+    caption = (*table.caption, *([f"averaged over {', '.join(averaged)}"] if averaged else []))
+    return dataclasses.replace(table, row_name=rows, caption=caption)
+
+
+def _averaged(values: Sequence[CellValue], by: Callable[[CellValue], Place]) -> list[str]:
+    """Return the names, sorted, in which trials of one cell and seed differ: what a pivot hides."""
+    # equal configurations are one object
+    mixed: dict[tuple[Place, int | None], dict[int, Mapping[str, Any]]] = {}
+    for value in values:
+        mixed.setdefault((by(value), value.seed), {})[id(value.config)] = value.config
+    names: set[str] = set()
+    for configs in mixed.values():
+        if len(configs) > 1:
+            names.update(varying(list(configs.values()), without={"data_digest", "revision"}))
+    return sorted("the encoder's training" if n == "needs" else n for n in names)
 
 
 def group(

@@ -76,8 +76,21 @@ def test_the_caption_has_what_is_shared_and_a_pivot_what_varies():
     line = next(x for x in table.caption if x.startswith("all trials"))
     assert "tau 0.5" in line
     assert "gamma" not in line
+    assert not any(x.startswith("averaged") for x in table.caption)
     by_seed = pivot(values, "gamma", ["seed"], protocol="final", study="s")
     assert by_seed.columns == ("0", "1")
+
+
+def test_a_pivot_says_what_it_averages_over():
+    configs = [{"gamma": g, "tau": t, "needs": n} for g in (0.1, 0.2) for t, n in ((0.5, "x"), (0.6, "y"))]
+    values = [value("a", "x", s, 0.5, **c) for s in range(2) for c in configs]
+    assert (
+        "averaged over tau, the encoder's training"
+        in pivot(values, "gamma", [], protocol="final", study="s").caption
+    )
+    assert not any(
+        x.startswith("averaged") for x in pivot(values, "gamma", ["tau"], protocol="final", study="s").caption
+    )
 
 
 def test_a_comparison_pairs_equal_places_and_gives_p_only_from_six_pairs():

@@ -12,6 +12,7 @@ from dvta.errors import DataError, OptionError
 from dvta.skeleton import SkeletonError
 from dvta.skeleton.arrays import CtrGcnArchive, RowWriter, open_positions, read_labels
 from dvta.skeleton.clips import cmu_classes, evenly, part_by_clip, read_clip_classes
+from dvta.skeleton.imports import import_ctr_gcn
 from dvta.skeleton.prepare import prepare
 from dvta.skeleton.preprocess import frames50
 from dvta.skeleton.zsl import available, import_archive, load, read_names
@@ -102,6 +103,40 @@ def test_clips_become_windows_and_a_class_keeps_150(
         wanted = archive["x"][archive["clip"] == "09_01"][:3].astype(np.float32)
     found = open_positions(done.folder / "all_position.npy")
     np.testing.assert_allclose(found[3:, ..., 0], wanted.transpose(0, 3, 1, 2), atol=2.5e-3)
+
+
+def test_clips_are_added_to_those_prepared_earlier(shared: Path, tmp_path: Path) -> None:
+    target = import_archive(shared / "data/cmu/skeletons.npz", tmp_path)
+    count = len(open_positions(target / "all_position.npy"))
+    names = read_names(target / "all_name.txt", count)
+    before = dict(zip(names, open_positions(target / "all_position.npy").copy(), strict=True))
+    labels = dict(zip(names, read_labels(target / "all_label.npy", count), strict=True))
+    done = prepare("bvh", shared / "data/cmu/raw", tmp_path, add=True, processes=1)
+    assert len(done.absent) == 259
+    assert done.samples == {"all": count}
+    after = read_names(target / "all_name.txt", count)
+    assert sorted(after) == sorted(names)
+    assert read_labels(target / "all_label.npy", count).tolist() == [labels[n] for n in after]
+    changed = set()
+    for name, window in zip(after, open_positions(target / "all_position.npy"), strict=True):
+        np.testing.assert_allclose(window, before[name], atol=2.5e-3)
+        if not np.array_equal(window, before[name]):
+            changed.add(name.partition(":")[0])
+    # the archive is of half precision, the recordings are not
+    assert changed == {"07_12", "09_01"}
+    with pytest.raises(OptionError, match="allowed: bvh"):
+        prepare("ntu", tmp_path, tmp_path, add=True)
+
+
+def test_a_window_of_another_length_cannot_be_joined(shared: Path, tmp_path: Path) -> None:
+    target = tmp_path / "cmu/skeletons/clips"
+    target.mkdir(parents=True)
+    np.save(target / "all_position.npy", np.zeros((1, 3, 64, 25, 1), np.float32))
+    np.save(target / "all_label.npy", np.zeros(1, np.int64))
+    (target / "all_name.txt").write_text("own:0\n")
+    with pytest.raises(SkeletonError, match="cannot be joined"):
+        prepare("bvh", shared / "data/cmu/raw", tmp_path, add=True, processes=1)
+    assert open_positions(target / "all_position.npy").shape == (1, 3, 64, 25, 1)
 
 
 def test_impossible_arguments_are_named(tmp_path: Path) -> None:
@@ -219,6 +254,36 @@ def test_label_pickles_hold_plain_values_only(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps((["a"], [1, 2])))
     with pytest.raises(SkeletonError, match="for 1 samples"):
         read_labels(path, 1)
+
+
+def test_ctr_gcn_archives_become_position_arrays(tmp_path: Path) -> None:
+    x = np.zeros((4, 300, 150), np.float32)
+    for i in range(4):
+        x[i, :20, :75] = walking(20, i + 1).reshape(20, 75)
+    y = np.eye(60, dtype=np.float32)[[0, 9, 59, 10]]
+    (tmp_path / "npz").mkdir()
+    path = tmp_path / "npz/NTU60_CV.npz"
+    np.savez_compressed(path, x_train=x[:3], y_train=y[:3], x_test=x[3:], y_test=y[3:])
+    (folder,) = import_ctr_gcn(tmp_path / "npz", tmp_path / "root")
+    assert folder == tmp_path / "root/ntu60/skeletons/xview"
+    train = open_positions(folder / "train_position.npy")
+    raw = np.stack([walking(20, 2), np.zeros((20, 25, 3))], axis=1)
+    np.testing.assert_array_equal(train[1], frames50(raw.astype(np.float32)))
+    assert read_labels(folder / "train_label.npy", 3, 60).tolist() == [0, 9, 59]
+    (longer,) = import_ctr_gcn(path, tmp_path / "root", recipe="frames300")
+    assert longer.name == "xview_300"
+    assert open_positions(longer / "val_position.npy").shape == (1, 3, 300, 25, 2)
+    found = load(tmp_path / "root", "ntu60", "55/5", protocol="xview_300")
+    assert (found.protocol, len(found.train), found.ztest.labels.tolist()) == ("xview_300", 3, [10])
+    x[2] = 0
+    np.savez_compressed(path, x_train=x[:3], y_train=y[:3], x_test=x[3:], y_test=y[3:])
+    with pytest.raises(DataError, match="x_train row 2: no frame shows a person"):
+        import_ctr_gcn(path, tmp_path / "root")
+    assert len(open_positions(folder / "train_position.npy")) == 3
+    with pytest.raises(DataError, match="expected NTU60_CS, NTU60_CV"):
+        import_ctr_gcn(tmp_path / "root", tmp_path / "root")
+    with pytest.raises(OptionError, match="did you mean 'frames50'"):
+        import_ctr_gcn(path, tmp_path / "root", recipe="frame50")
 
 
 def test_ctr_gcn_archives_are_streamed(tmp_path: Path) -> None:
