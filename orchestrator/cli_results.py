@@ -152,16 +152,21 @@ def status(study: Annotated[str | None, typer.Option("--study", help="Only this 
 
     store, out = open_store(), Console(highlight=False)
     wanted = [store.find_study(study)] if study else [(i, name) for i, name, _ in store.studies()]
-    names = ("done", "running", "interrupted", "failed", "pruned", "to run")
+    standings = [(name, store.standing(study_id)) for study_id, name in wanted]
+    always = ("done", "running", "to run")
+    names = [
+        state
+        for state in ("done", "running", "interrupted", "failed", "pruned", "to run")
+        if state in always or any(standing.counts.get(state) for _, standing in standings)
+    ]
     shown = Table(Column("study", no_wrap=True), "trials", *names, "left on one worker")
     running: dict[str, str] = {}
-    for study_id, name in wanted:
-        standing = store.standing(study_id)
+    for name, standing in standings:
         rest = sum(standing.counts.get(s, 0) for s in ("running", "interrupted", "to run"))
         left = "" if not rest else "unknown" if standing.seconds is None else duration(standing.seconds)
         shown.add_row(name, str(standing.trials), *(str(standing.counts.get(s, 0)) for s in names), left)
-        for trial, epoch, epochs, host in standing.running:
-            running[trial] = f"running: {trial} epoch {epoch}/{epochs} on {host}"
+        for key, trial, epoch, epochs, host in standing.running:
+            running[key] = f"running: {key[:10]} {trial} epoch {epoch}/{epochs}, driver on {host}"
     out.print(shown)
     for line in running.values():
         out.print(line, markup=False)

@@ -75,7 +75,7 @@ class Reading:
             sa.select(
                 AttemptRow.state, AttemptRow.lease_until, AttemptRow.owner,
                 sa.case((AttemptRow.state == State.DONE, 0), else_=last),
-                TrialRow.method, TrialRow.dataset, TrialRow.split, TrialRow.seed,
+                TrialRow.key, TrialRow.method, TrialRow.dataset, TrialRow.split, TrialRow.seed,
                 sa.cast(TrialRow.training, sa.Text),
             )
             .select_from(TrialRow)
@@ -87,9 +87,9 @@ class Reading:
             now = self._db.now(session)
             rows = session.execute(query).all()
         counts: collections.Counter[str] = collections.Counter()
-        running: list[tuple[str, int, int, str]] = []
+        running: list[tuple[str, str, int, int, str]] = []
         seconds: float | None = 0.0
-        for state, until, owner, epoch, method, dataset, split, seed, training in rows:
+        for state, until, owner, epoch, key, method, dataset, split, seed, training in rows:
             shown = "to run" if state is None else str(state)
             if state == State.RUNNING and until < now:
                 shown = State.INTERRUPTED.value
@@ -97,7 +97,7 @@ class Reading:
             epochs = int(json.loads(training).get("epochs") or 0)
             if shown == State.RUNNING:
                 name = f"{method}[dataset={dataset},seed={seed},split={split}]"
-                running.append((name, epoch or 0, epochs, owner.partition("/")[0]))
+                running.append((key, name, epoch or 0, epochs, owner.partition("/")[0]))
             if shown in ("to run", State.RUNNING, State.INTERRUPTED) and seconds is not None:
                 each = pace.get((method, dataset))
                 seconds = None if each is None else seconds + each * (epochs - (epoch or 0))

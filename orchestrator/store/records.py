@@ -109,11 +109,11 @@ class Standing:
     Attributes:
         trials: distinct trials.
         counts: state (or ``to run``) -> trials.
-        running: (printed name, epochs done, epochs, host) of what runs now.
+        running: (key, printed name, epochs done, epochs, host) of what a driver has in hand now.
         seconds: training time left on one worker, None without like trials.
     """
 
     trials: int
     counts: Mapping[str, int]
-    running: tuple[tuple[str, int, int, str], ...]
+    running: tuple[tuple[str, str, int, int, str], ...]
     seconds: float | None
