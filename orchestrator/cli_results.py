@@ -169,7 +169,7 @@ def status(study: Annotated[str | None, typer.Option("--study", help="Only this 
             running[key] = f"running: {key[:10]} {trial} epoch {epoch}/{epochs}, driver on {host}"
     out.print(shown)
     for line in running.values():
-        out.print(line, markup=False)
+        out.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
