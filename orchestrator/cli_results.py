@@ -183,13 +183,15 @@ def trials(
     """List stored trials."""
     import yaml
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+
+    from orchestrator.trial import names_beside
 
     where = {k: yaml.safe_load(v) for k, v in pairs(filter_).items()}
-    shown = Table("key", "trial", "state", "final", "best")
-    for value in open_store().trials(where, limit):
-        config = value.config
-        name = f"{config['method']}[dataset={config['dataset']},seed={value.seed},split={config['split']}]"
+    shown = Table("key", Column("trial", overflow="fold"), "state", "final", "best")
+    found = open_store().trials(where, limit)
+    names = names_beside([{**value.config, "seed": value.seed} for value in found])
+    for value, name in zip(found, names, strict=True):
         numbers = [f"{100 * x:.2f}" if x is not None else "" for x in (value.final, value.best)]
         mark = " (simulated)" if value.source == "simulated" else ""
         shown.add_row(

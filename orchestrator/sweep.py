@@ -30,7 +30,7 @@ from orchestrator.spec import Spec
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
 from orchestrator.tables import layout
-from orchestrator.trial import Scalar, State, Trial, varying
+from orchestrator.trial import Scalar, State, Trial, names_beside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,12 +220,9 @@ def _payload(resolver: Resolver, trial: Trial) -> Mapping[str, object]:
 
 def _names(plan: Plan) -> Callable[[Trial], str]:
     """Return what to call a trial: by what tells it from the plan's other trials of its kind."""
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for trial in plan.to_run:
-        kinds.setdefault(trial.kind, []).append(trial.config())
-    without = {"data_digest", "revision", "method", "needs"}
-    shown = {kind: varying(configs, without) for kind, configs in kinds.items()}
-    return lambda trial: trial.name(*shown.get(trial.kind, ()))
+    names = names_beside([t.config() for t in plan.to_run])
+    known = {t.key: name for t, name in zip(plan.to_run, names, strict=True)}
+    return lambda trial: known.get(trial.key) or trial.name()
 
 
 def _search(study: Study, store: Store, settings: Settings, study_id: int) -> SearchTrials:

@@ -110,10 +110,24 @@ class Trial:
         Args:
             fields: the configuration names to show; without any, dataset, split and seed.
         """
-        config = self.config()
-        shown = fields or ("dataset", "seed", "split")
-        inside = ",".join(f"{f}={text(config[f])}" for f in sorted(shown) if config.get(f) is not None)
-        return f"{self.method}[{inside}]"
+        return printed_name(self.config(), fields)
+
+
+def printed_name(config: Mapping[str, Any], fields: Sequence[str] = ()) -> str:
+    """Return the printed name of a flat configuration; see :meth:`Trial.name`."""
+    shown = fields or ("dataset", "seed", "split")
+    inside = ",".join(f"{f}={text(config[f])}" for f in sorted(shown) if config.get(f) is not None)
+    return f"{config['method']}[{inside}]"
+
+
+def names_beside(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return printed names that show how each configuration differs from the others of its method."""
+    methods: dict[Any, list[Mapping[str, Any]]] = {}
+    for config in configs:
+        methods.setdefault(config["method"], []).append(config)
+    without = {"data_digest", "revision", "needs"}
+    shown = {method: varying(group, without) for method, group in methods.items()}
+    return [printed_name(config, shown[config["method"]]) for config in configs]
 
 
 def varying(configs: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from orchestrator.plan import make_plan
 from orchestrator.spec_load import load_spec
 from orchestrator.store.records import TrialStatus
 from orchestrator.tables import TABLES, layout
-from orchestrator.trial import State, Trial
+from orchestrator.trial import State, Trial, names_beside
 from tests.conftest import ROOT
 
 NOWHERE = Path("/nonexistent")
@@ -143,3 +143,17 @@ def test_every_shipped_experiment_expands():
         slots = list(expand(spec, resolver(source="simulated")))
         found[path.name] = (len(slots), len({s.trial.key for s in slots if s.trial}))
     assert found == expected
+
+
+def test_trials_are_named_by_what_tells_them_apart():
+    shared = {"dataset": "ntu60", "split": "55/5", "seed": 0, "needs": "a", "lr": 0.1}
+    configs = [
+        {**shared, "method": "dvta", "gamma": 0.01, "needs": "b"},
+        {**shared, "method": "dvta", "gamma": 0.5},
+        {**shared, "method": "smie", "lr": 0.2},
+    ]
+    assert names_beside(configs) == [
+        "dvta[gamma=0.01]",
+        "dvta[gamma=0.5]",
+        "smie[dataset=ntu60,seed=0,split=55/5]",
+    ]
