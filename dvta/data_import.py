@@ -20,6 +20,12 @@ PURLS_SPLITS = {
     5: ("ntu60", "55/5"), 12: ("ntu60", "48/12"), 20: ("ntu60", "40/20"), 30: ("ntu60", "30/30"),
     10: ("ntu120", "110/10"), 24: ("ntu120", "96/24"), 40: ("ntu120", "80/40"), 60: ("ntu120", "60/60"),
 }  # fmt: skip
+TEXT_FORMS = {
+    "labels": ("*_labels.npy", "lb_*.npy"),
+    "contexts": ("*_contexts.npy", "ad_*.npy"),
+    "verbs": ("*_verb.npy", "*_verbs.npy"),
+    "nouns": ("*_noun.npy", "*_nouns.npy"),
+}
 SYNSE_SPLITS = {
     5: ("ntu60", "55/5"),
     12: ("ntu60", "48/12"),
@@ -113,32 +119,48 @@ def import_purls(path: Path, root: Path) -> list[Path]:
                         f"{folder}/{part}_feature.npy: shape {maps.shape}, allowed: (N, 256, 3, 25)"
                     )
                 labels = read(folder / f"{part}_labels.npy", "int", (1, 2))
+                labels = labels if labels.ndim == 1 else labels[1]
+                if len(labels) != len(maps):
+                    raise DataError(f"{folder}/{part}_labels.npy: {len(labels)} labels for {len(maps)} rows")
+                # PURLS' own loader leaves out samples that are all zero
+                kept = maps.reshape(len(maps), -1).any(1)
+                maps, labels = maps[kept], labels[kept]
                 np.save(target / f"{name}_unpooled.npy", maps.transpose(0, 2, 3, 1).astype(np.float16))
                 np.save(target / f"{name}.npy", maps.mean((2, 3)))
-                np.save(target / f"{label}.npy", labels if labels.ndim == 1 else labels[1])
+                np.save(target / f"{label}.npy", labels)
             locate(stage, dataset, split, "shift_gcn", "sbert", source="real").load()
         return _commit(stage, root)
 
 
-def import_text(path: Path, root: Path, dataset: str, encoder: str) -> list[Path]:
-    """Copy ``*_labels.npy`` and ``*_contexts.npy`` of a folder in as a text encoder's features.
+def import_text(path: Path, root: Path, dataset: str, encoder: str, match: str = "") -> list[Path]:
+    """Bring in text features, (C, Dt) each: labels, and contexts, verbs and nouns where they are.
 
-    NTU-60 is the first 60 classes of NTU-120 and is written with it.
+    Known are ``*_labels.npy``, ``*_contexts.npy``, SynSE's ``*_verb.npy`` and ``*_noun.npy``, and SA-DVAE's
+    ``lb_C.npy`` and ``ad_C.npy``. NTU-60 is the first 60 classes of NTU-120 and is written with it.
+
+    Args:
+        encoder: the id of the features in specs. match: what a file's name must have in it (``bert``).
 
     Raises:
-        DataError: there is not exactly one such pair for the dataset, or a shape is wrong.
+        DataError: there are no labels for the dataset, several files fit, or a shape is wrong.
     """
     written: dict[Path, np.ndarray] = {}
-    for part in ("labels", "contexts"):
-        files = sorted(path.glob(f"*{dataset}*_{part}.npy")) or sorted(path.glob(f"*_{part}.npy"))
-        if len(files) != 1:
-            raise DataError(f"{path}: {len(files)} files end in _{part}.npy, expected one for {dataset}")
-        array = read(files[0], "float", 2)
-        for name in ("ntu120", "ntu60") if dataset == "ntu120" else (dataset,):
-            count = len(datasets.get(name).class_names)
-            if len(array) < count or (name == dataset and len(array) != count):
-                raise DataError(f"{files[0]}: {len(array)} rows, expected {count} ({name})")
-            written[Path(name) / "text" / f"{encoder}_{part}.npy"] = array[:count]
+    for part, forms in TEXT_FORMS.items():
+        fitting = sorted(f for form in forms for f in path.glob(form) if match in f.name)
+        files = [f for f in fitting if dataset in f.name] or fitting
+        if len(files) > 1 or (part == "labels" and not files):
+            names = ", ".join(f.name for f in files) or "none"
+            raise DataError(
+                f"{path}: one file of {part} of {dataset} is expected ({' or '.join(forms)}), found {names}; "
+                "choose with --match"
+            )
+        for file in files:
+            array = read(file, "float", 2)
+            for name in ("ntu120", "ntu60") if dataset == "ntu120" else (dataset,):
+                count = len(datasets.get(name).class_names)
+                if len(array) < count or (name == dataset and len(array) != count):
+                    raise DataError(f"{file}: {len(array)} rows, expected {count} ({name})")
+                written[Path(name) / "text" / f"{encoder}_{part}.npy"] = array[:count]
     with tempfile.TemporaryDirectory() as staging:
         for relative, array in written.items():
             (Path(staging) / relative).parent.mkdir(parents=True, exist_ok=True)

@@ -104,6 +104,8 @@ class FeatureSet:
         return int(self.class_text.labels.shape[-1])
 
 
+SAME_WORD = 1 - 1e-4  # least cosine between the features of one word
+
 # --- finding and reading ------------------------------------------------------------------------
 
 FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
@@ -372,14 +374,17 @@ def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
 
 
 def _class_text(texts: dict[str, np.ndarray], dataset: Dataset) -> ClassText:
-    def numbered(words: tuple[str, ...]) -> Tensor | None:
-        order = {word: i for i, word in enumerate(sorted(set(words)))}
-        return torch.tensor([order[word] for word in words]) if words else None
+    def numbered(part: str) -> Tensor | None:
+        # words are equal where their features are, but for what batches of a text model add
+        if part not in texts:
+            return None
+        unit = torch.nn.functional.normalize(torch.from_numpy(texts[part]), dim=1)
+        return (unit @ unit.T > SAME_WORD).int().argmax(1)
 
     tensors = {part: torch.from_numpy(array) for part, array in texts.items()}
     return ClassText(
         ids=torch.arange(len(dataset.class_names)),
-        verb_ids=numbered(dataset.verbs),
-        noun_ids=numbered(dataset.nouns),
+        verb_ids=numbered("verbs"),
+        noun_ids=numbered("nouns"),
         **tensors,
     )

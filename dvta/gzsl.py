@@ -187,7 +187,7 @@ def gate_input(zero_shot: Tensor, logits: Tensor, temperature: float, width: int
 
 @dataclasses.dataclass(frozen=True)
 class SeenClassifier:
-    """Multinomial logistic regression on unit features, where no skeleton classifier's logits are."""
+    """Multinomial logistic regression on unit features, in place of a skeleton classifier's logits."""
 
     classes: np.ndarray
     weight: Tensor

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import numbers
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
@@ -52,29 +54,55 @@ class Options:
                 )
         # a None in a canonical form means "no effect": the default stands in for it
         chosen = {k: v for k, v in given.items() if v is not None or _default(cls, k) is None}
-        options = cls(**{**(cls.PRESETS[preset] if preset else {}), **chosen})
-        check_choices(options)
-        return options
+        values = {**(cls.PRESETS[preset] if preset else {}), **chosen}
+        check_values(cls, values)
+        return cls(**values)
 
 
-def check_choices(settings: object) -> None:
-    """Check every ``Literal`` field of a dataclass instance.
+def check_values(owner: type, values: Mapping[str, Any]) -> None:
+    """Check values against the types of a dataclass's fields.
 
     Raises:
-        OptionError: a value is none of its choices.
+        OptionError: a value has another type, or is none of a ``Literal``'s choices.
     """
-    for name, allowed in _choices(type(settings)):  # type: ignore[arg-type]
-        value = getattr(settings, name)
-        if value not in allowed:
+    kinds = _kinds(owner)  # type: ignore[arg-type]
+    for name, value in values.items():
+        kind = kinds[name]
+        if fits(kind, value):
+            continue
+        if typing.get_origin(kind) is Literal:
+            allowed = typing.get_args(kind)
             raise OptionError(
                 f"{name}: {value!r} is unknown{did_you_mean(value, allowed)}; allowed: {', '.join(allowed)}"
             )
+        raise OptionError(f"{name}: {value!r} is impossible; allowed: {expected(kind)}")
+
+
+def fits(kind: Any, value: object) -> bool:
+    """Return whether a value is of a field's type; a whole number is a number, true is none."""
+    if typing.get_origin(kind) is Literal:
+        return value in typing.get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return any(fits(k, value) for k in typing.get_args(kind))
+    if kind in (int, float):
+        number = numbers.Integral if kind is int else numbers.Real
+        return isinstance(value, number) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def expected(kind: Any) -> str:
+    """Return a field's type in words."""
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    if isinstance(kind, types.UnionType):
+        return " or ".join(expected(k) for k in typing.get_args(kind))
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    return words.get(kind, "none" if kind is types.NoneType else str(kind))
 
 
 @functools.cache
-def _choices(cls: type) -> list[tuple[str, tuple[Any, ...]]]:
-    kinds = typing.get_type_hints(cls).items()
-    return [(name, typing.get_args(kind)) for name, kind in kinds if typing.get_origin(kind) is Literal]
+def _kinds(owner: type) -> dict[str, Any]:
+    return typing.get_type_hints(owner)
 
 
 def _default(cls: type[Options], name: str) -> Any:

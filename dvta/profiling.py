@@ -50,6 +50,8 @@ def parameters(module: nn.Module) -> int:
 def macs(method: Method, visual: torch.Tensor, text: ClassText) -> int:
     """Return the multiply-accumulates of the matrix products executed to score ``visual``."""
     method.eval()
+    # fitting a classifier to these classes is no part of scoring
+    method.adapt(text, torch.Generator().manual_seed(0))
     with torch.inference_mode(), FlopCounterMode(display=False) as flops:
         method.class_scores(visual, text)
     return int(flops.get_total_flops()) // 2

@@ -18,7 +18,7 @@ from dvta.errors import DataError, NonFiniteLossError, OptionError
 from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
 from dvta.methods.base import Method
-from dvta.options import check_choices
+from dvta.options import check_values
 
 Schedule = Literal["cosine", "constant"]
 
@@ -46,12 +46,12 @@ class TrainingConfig:
     eval_batch_size: int = 64
 
     def __post_init__(self) -> None:
+        check_values(type(self), vars(self))
         for name in ("epochs", "batch_size", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
         if not (math.isfinite(self.lr) and self.lr >= 0):
             raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number from 0 up")
-        check_choices(self)
         if self.weight_decay < 0:
             raise OptionError(f"weight_decay: {self.weight_decay!r} is impossible; allowed: 0 or more")
         if not 0 <= self.warmup_epochs < max(self.epochs, 1):

@@ -20,6 +20,7 @@ def data_import(
     path: Annotated[Path, typer.Argument(help="The folder to import; ctr_gcn: or an archive.")],
     dataset: Annotated[str, typer.Option(help="text: the data set.")] = "ntu120",
     encoder: Annotated[str, typer.Option(help="text: the encoder's id.")] = "clip",
+    match: Annotated[str, typer.Option(help="text: what a file's name must have in it.")] = "",
     link: Annotated[bool, typer.Option("--link", help="smie: link large arrays, do not copy.")] = False,
     recipe: Annotated[str, typer.Option(help="ctr_gcn: frames50 or frames300.")] = "frames50",
 ) -> None:
@@ -35,7 +36,7 @@ def data_import(
         raise DataError(f"{path}: no such folder")
     root = load_settings().data
     if kind == "text":
-        written = imports.import_text(path, root, dataset, encoder)
+        written = imports.import_text(path, root, dataset, encoder, match)
     elif kind == "purls":
         written = imports.import_purls(path, root)
     elif kind == "ctr_gcn":

@@ -51,9 +51,10 @@ def encode_skeletons(
         device = "cuda" if torch.cuda.is_available() else "cpu"
         run = EncoderFit(visual.encoder, data, config, options=visual.switches(), seed=seed, device=device)
         for result in run:
+            reached = result.metrics.get("accuracy")
+            shown = "" if reached is None else f"seen classes {100 * reached:.2f} %, "
             console.print(
-                f"epoch {result.epoch}/{config.epochs}: loss {result.metrics['loss']:.4f}, "
-                f"seen classes {100 * result.metrics['accuracy']:.2f} %, {result.seconds:.1f} s"
+                f"epoch {result.epoch}/{config.epochs}: loss {result.metrics['loss']:.4f}, {shown}{result.seconds:.1f} s"
             )
         accuracy, about["best_epoch"] = run.best
         arrays = feature_arrays(data, run.encoder, needs=frozenset({"unpooled", "masked"}), seed=seed)

@@ -79,8 +79,7 @@ class TrainedVisual:
                 raise OptionError(
                     f"visual.train: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
                 )
-        # YAML 1.1 reads 1e-3 as text
-        numbers = {k: float(v) if k in ("lr", "weight_decay") else v for k, v in train.items()}
+        numbers = {k: _settled(k, v) for k, v in train.items()}
         EncoderConfig(**{**encoder.training_defaults, **numbers})
         try:
             encoder.options_class.resolve(options)
@@ -165,6 +164,18 @@ def labels(visuals: Iterable[TrainedVisual]) -> dict[TrainedVisual, str]:
 def described(config: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return ``(name=value name=value)``, or nothing without names."""
     return f"({' '.join(f'{n}={text(config.get(n))}' for n in names)})" if names else ""
+
+
+def _settled(name: str, value: Any) -> Any:
+    """Return a training setting as its field has it; YAML 1.1 reads 1e-3 as text, and 60 is no text."""
+    if name in ("lr", "weight_decay") and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if name == "steps" and not isinstance(value, str | bool):
+        return ",".join(map(str, value if isinstance(value, list) else [value]))
+    return value
 
 
 def encoder_options(trial: Trial) -> dict[str, Scalar]:

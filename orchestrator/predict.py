@@ -25,8 +25,9 @@ from dvta.errors import DataError
 from dvta.features import ClassText, FeatureSet
 from dvta.methods import METHODS, Method, build
 from dvta.skeleton.read import read_any
+from dvta.skeleton.zsl import recipe_name
 from dvta.training import TrainingConfig, fit
-from orchestrator.encoding import encoder_options, fetch, folder_of
+from orchestrator.encoding import PROTOCOL, encoder_options, fetch, folder_of
 from orchestrator.execute.checkpoints import write
 from orchestrator.settings import Settings
 from orchestrator.trial import Trial
@@ -156,8 +157,9 @@ class Predictor:
                     f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
                 )
             return visual
-        skeletons = torch.from_numpy(read_any(path))
         trained = self._encoder
+        recipe = recipe_name(str(trained.options[PROTOCOL])) if trained else None
+        skeletons = torch.from_numpy(read_any(path, recipe))
         weights = _read_weights(f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
         if trained is None or weights is None:
             raise DataError(

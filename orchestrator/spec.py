@@ -113,7 +113,7 @@ class Spec(_Strict):
         config: Point = {**DEFAULTS, **self.defaults, **profile}
         if self.protocol == "gzsl":
             config["evaluate_on"] = "gzsl"
-        whole = {**config, **cell, "profile": self.profile}
+        whole = {**config, **cell, **self.forced, "profile": self.profile}
         for rule in self.overrides:
             if all(whole.get(k) == v for k, v in rule.when.items()):
                 config |= rule.set

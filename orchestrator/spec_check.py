@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from dvta import datasets
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DvtaError, did_you_mean
 from dvta.methods import METHODS
+from dvta.options import expected
 from dvta.training import TrainingConfig
 from orchestrator.encoding import TrainedVisual
 from orchestrator.spec import Point, When
@@ -159,7 +159,7 @@ class Checker:
         try:
             return TypeAdapter(kind).validate_python(value, strict=not (kind is float and type(value) is int))
         except ValidationError:
-            self._add(where, f"{value!r} is not allowed here: {_expected(kind)}{_hint(kind, value)}")
+            self._add(where, f"{value!r} is not allowed here: {expected(kind)}{_hint(kind, value)}")
             return value
 
     def _splits(self, raw: Mapping[str, Any], out: Mapping[str, Any]) -> None:
@@ -267,16 +267,6 @@ class Checker:
                 self._add(tuple(where.split(".")), str(error))
             except TypeError:
                 continue  # a value of the wrong type has been reported
-
-
-def _expected(kind: Any) -> str:
-    if typing.get_origin(kind) is Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(kind)))
-    if isinstance(kind, types.UnionType):
-        return " or ".join(_expected(k) for k in typing.get_args(kind))
-    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(
-        kind, str(kind)
-    )
 
 
 def _hint(kind: Any, value: Any) -> str:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from dvta.encoders.base import WIDTH, SkeletonEncoder, build_encoder
 from dvta.errors import NonFiniteLossError, OptionError
-from dvta.options import check_choices
+from dvta.options import check_values
 from dvta.skeleton.zsl import Samples, SkeletonSplit
 from dvta.training import EpochResult, derived_seed
 
@@ -33,7 +33,7 @@ class EncoderConfig:
         optimizer: ``adam``, or ``sgd`` with Nesterov momentum 0.9.
         schedule: ``cosine`` to 0, ``steps`` (a tenth after each of ``steps``), or ``constant``.
         steps: epochs with commas, such as ``60,80,100``.
-        warmup_epochs: linear from 0.
+        warmup_epochs: linear, the last of them at the full rate.
         eval_batch_size: samples at once without gradients.
     """
 
@@ -48,6 +48,7 @@ class EncoderConfig:
     eval_batch_size: int = 128
 
     def __post_init__(self) -> None:
+        check_values(type(self), vars(self))
         for name in ("epochs", "batch_size", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
@@ -58,7 +59,6 @@ class EncoderConfig:
                 f"weight_decay {self.weight_decay!r}, warmup_epochs {self.warmup_epochs!r}; "
                 "allowed: 0 or more, and fewer than epochs"
             )
-        check_choices(self)
         if not all(part.strip().isdigit() for part in self.steps.split(",") if part):
             raise OptionError(f"steps: {self.steps!r} is impossible; allowed: epochs such as 60,80,100")
 
@@ -66,7 +66,7 @@ class EncoderConfig:
         """Return the learning rate of an epoch (from 1)."""
         e, w = epoch - 1, self.warmup_epochs
         if e < w:
-            return self.lr * (e + 1) / (w + 1)
+            return self.lr * (e + 1) / w
         if self.schedule == "cosine":
             return self.lr * (1 + math.cos(math.pi * (e - w) / (self.epochs - w))) / 2
         passed = sum(e >= int(s) for s in self.steps.split(",") if s) if self.schedule == "steps" else 0
@@ -112,10 +112,11 @@ class EncoderFit:
             nn.init.zeros_(head.bias)
         self._model = nn.ModuleDict({"encoder": encoder, "head": head}).to(self._device)
         self._optimizer = self._make_optimizer()
-        self._epoch, self._best, self._best_epoch = 0, -1.0, 0
+        self._epoch, self._best_epoch = 0, 0
+        self._best: float | None = None
         self._best_weights: dict[str, Tensor] = {}
         if state is not None:
-            self._epoch, self._best = int(state["epoch"]), float(state["best"])
+            self._epoch, self._best = int(state["epoch"]), state["best"]
             self._best_epoch, self._best_weights = int(state["best_epoch"]), state["best_weights"]
             self._model.load_state_dict(state["model"])
             self._optimizer.load_state_dict(state["optimizer"])
@@ -141,14 +142,14 @@ class EncoderFit:
             loss = self._pass(epoch)
         accuracy = self._accuracy()
         self._epoch = epoch
-        if accuracy > self._best:
+        # without test samples there is nothing to choose by: the last epoch it is
+        if accuracy is None or self._best is None or accuracy > self._best:
             self._best, self._best_epoch = accuracy, epoch
             self._best_weights = copy.deepcopy(
                 {k: v.cpu() for k, v in self._model["encoder"].state_dict().items()}
             )
-        return EpochResult(
-            epoch, {"loss": loss, "lr": rate, "accuracy": accuracy}, time.perf_counter() - began
-        )
+        metrics = {"loss": loss, "lr": rate} | ({} if accuracy is None else {"accuracy": accuracy})
+        return EpochResult(epoch, metrics, time.perf_counter() - began)
 
     @property
     def encoder(self) -> SkeletonEncoder:
@@ -159,8 +160,8 @@ class EncoderFit:
         return encoder
 
     @property
-    def best(self) -> tuple[float, int]:
-        """The best accuracy on seen classes and its epoch."""
+    def best(self) -> tuple[float | None, int]:
+        """The best accuracy on seen classes, None without test samples of theirs, and its epoch."""
         return self._best, self._best_epoch
 
     def state(self) -> dict[str, Any]:
@@ -192,8 +193,6 @@ class EncoderFit:
         total = seen = 0.0
         for step, start in enumerate(range(0, len(order), size), start=1):
             rows = order[start : start + size]
-            if len(rows) < 2 and len(order) > 1:
-                continue  # a single sample cannot be batch-normalised
             visual = torch.from_numpy(self._train.batch(rows)).to(self._device)
             label = torch.from_numpy(self._train.labels[rows]).to(self._device)
             loss = F.cross_entropy(self._logits(visual), label)
@@ -206,7 +205,9 @@ class EncoderFit:
             total, seen = total + value * len(rows), seen + len(rows)
         return total / seen
 
-    def _accuracy(self) -> float:
+    def _accuracy(self) -> float | None:
+        if not len(self._test):
+            return None
         self._model.eval()
         right = 0
         with torch.inference_mode():
@@ -214,7 +215,7 @@ class EncoderFit:
                 visual = torch.from_numpy(self._test.batch(rows)).to(self._device)
                 predicted = self._logits(visual).argmax(1).cpu().numpy()
                 right += int((predicted == self._test.labels[rows]).sum())
-        return right / max(len(self._test), 1)
+        return right / len(self._test)
 
     def _logits(self, visual: Tensor) -> Tensor:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):

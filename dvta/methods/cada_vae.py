@@ -54,8 +54,8 @@ class CADAVAE(LatentMethod):
 
     def training_loss(self, visual: Tensor, labels: Tensor, text: ClassText) -> Tensor:
         """Return reconstruction, KL, crossed reconstruction and distribution alignment."""
-        self._step += 1
         kl_weight, _, crossed = self.schedule()
+        self._step += 1
         t = F.normalize(text.labels[labels], dim=-1)
         (mean_v, var_v), (mean_t, var_t) = self.visual.encode(visual), self.text.encode(t)
         z_v, z_t = self.sample(mean_v, var_v), self.sample(mean_t, var_t)

@@ -20,7 +20,7 @@ from dvta.errors import DataError, OptionError
 from dvta.features import ClassText
 from dvta.losses import LOSSES
 from dvta.methods.base import METHODS, Method
-from dvta.options import Options, check_choices
+from dvta.options import Options, check_values
 
 Activation = Literal["leaky_sigmoid", "sigmoid", "none"]
 METRIC_HIDDEN = 768  # does not follow the text width in the published code either
@@ -87,11 +87,11 @@ class DVTAOptions(Options):
     }
 
     def __post_init__(self) -> None:
+        check_values(type(self), vars(self))
         for name in ("gamma", "tau"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise OptionError(f"{name}: {value!r} is impossible; allowed: a number above 0")
-        check_choices(self)
         if self.aa_only and not self.aa:
             raise OptionError("aa_only: true needs aa: true; allowed: aa_only false, or aa true")
         LOSSES.get(self.loss)
@@ -113,7 +113,7 @@ class DVTAOptions(Options):
         if self.sde and self.text_projector == "identity":
             # without a projector both orders are the same
             inert.add("sde_order")
-        if self.loss != "kld":
+        if self.loss in ("infonce", "softmax_ce"):
             inert.add("target")
         if self.loss == "softmax_ce":
             inert.add("direction_reduce")
@@ -248,6 +248,13 @@ class DVTA(Method):
         if self.options.combine == "sum_logits":
             return direct + metric
         return _log_mean(direct.log_softmax(1), metric.log_softmax(1))
+
+    def extra_metrics(self) -> dict[str, float]:
+        """Return the temperatures as they ended."""
+        values = self.temperatures.detach().tolist()
+        return dict(
+            zip(("final_tau_da", "final_tau_aa") if len(values) > 1 else ("final_tau",), values, strict=True)
+        )
 
     def macs_per_pair(self) -> int:
         """Return one use of every weight matrix: 4,883,200 at 256/768."""

@@ -1,7 +1,7 @@
 """JPoSE: a verb space, a noun space and a joint one, as in SynSE's repository.
 
-Wray et al., 2019. There the stop and the learning rate follow the accuracy on the unseen test
-classes; here neither does.
+Wray et al., 2019. There the stop (of up to 2000 epochs) and the learning rate follow the accuracy
+on the unseen test classes; here neither does, and the default is 300 epochs at a constant rate.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class _Space(nn.Module):
 class JPoSE(Method):
     """Two part-of-speech spaces and the joint space of both."""
 
+    revision = 2
     options_class = JPoSEOptions
     training_defaults: ClassVar[dict[str, Any]] = {
         "lr": 1e-4,
@@ -158,5 +159,7 @@ def triplet(z: Tensor, words: Tensor, margin: float, pairs: str) -> Tensor:
         return z.sum() * 0.0
     z_u, p, n = z[usable], z[positive[usable]], z[negative[usable]]
     if pairs == "all":
+        # mined samples are constants in the published code
+        p, n = p.detach(), n.detach()
         return (z_u @ n.T - z_u @ p.T + margin).clamp_min(0).sum() / len(z)
     return ((z_u * n).sum(1) - (z_u * p).sum(1) + margin).clamp_min(0).sum() / len(z)

@@ -57,6 +57,7 @@ class PURLSOptions(Options):
 class PURLS(Method):
     """Adaptive pooling of joint-time tokens by eight texts, and a projection of all eight parts."""
 
+    revision = 2
     options_class = PURLSOptions
     training_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-4, "batch_size": 256, "schedule": "constant"}
     published_text_dim = 512
@@ -73,6 +74,8 @@ class PURLS(Method):
         parts = len(PARTS)
         self.query = nn.Linear(text_dim, HEADS * KEY, bias=False)
         self.key = nn.Linear(visual_dim, HEADS * KEY, bias=False)
+        for layer in (self.query, self.key):
+            nn.init.kaiming_uniform_(layer.weight)
         widths = [parts * visual_dim, *[WIDTH] * (self.options.hidden_layers + 1), parts * text_dim]
         blocks: list[nn.Module] = []
         for i, (a, b) in enumerate(itertools.pairwise(widths)):

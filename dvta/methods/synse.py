@@ -27,6 +27,7 @@ class SynSE(LatentMethod):
     """First half of the visual latent: noun; second half: verb."""
 
     options_class = SynSEOptions
+    text_vaes = 2
     options: SynSEOptions
 
     @classmethod
@@ -44,8 +45,8 @@ class SynSE(LatentMethod):
 
     def training_loss(self, visual: Tensor, labels: Tensor, text: ClassText) -> Tensor:
         """Return reconstruction, KL, and reconstruction across the modalities."""
-        self._step += 1
         kl_weight, text_kl_weight, crossed = self.schedule()
+        self._step += 1
         verbs, nouns = _words(text)
         v, n = verbs[labels], nouns[labels]
         encoded = {

@@ -88,11 +88,14 @@ class LatentMethod(Method):
     annealing schedule; the classifier is fitted anew at every evaluation, from texts alone.
     """
 
+    revision = 2
     options: Any
     training_defaults: ClassVar[dict[str, Any]] = {
         "lr": 1e-4, "batch_size": 64, "epochs": 10, "schedule": "constant",
     }  # fmt: skip
     published_text_dim = 1024
+    #: text VAEs, each of an equal part of the latent
+    text_vaes: ClassVar[int] = 1
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +113,7 @@ class LatentMethod(Method):
     def schedule(self) -> tuple[float, float, bool]:
         """Return this step's KL weights and whether the modalities are crossed.
 
-        With e the step and E1 the crossing: ``max(0, 0.1 (e - 1000) / 3000)``, the same from E1
+        With e the step (from 0) and E1 the crossing: ``max(0, 0.1 (e - 1000) / 3000)``, the same from E1
         on, and ``e > E1``.
         """
         steps = int(self.options.cycle_steps)
@@ -138,13 +141,14 @@ class LatentMethod(Method):
             torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
             with torch.no_grad():
                 mean, log_variance = (x.clone() for x in self.text_latent(text))
-                latents = self.sample(
-                    mean.repeat_interleave(SAMPLES_PER_CLASS, 0),
-                    log_variance.repeat_interleave(SAMPLES_PER_CLASS, 0),
-                    generator,
-                )
+                many = [x.repeat_interleave(SAMPLES_PER_CLASS, 0) for x in (mean, log_variance)]
+                # each text VAE draws its own noise
+                halves = [x.chunk(self.text_vaes, dim=1) for x in many]
+                latents = torch.cat([self.sample(m, v, generator) for m, v in zip(*halves, strict=True)], 1)
             target = torch.arange(len(text.ids), device=mean.device).repeat_interleave(SAMPLES_PER_CLASS)
             layer = nn.Linear(mean.shape[1], len(text.ids)).to(mean.device)
+            nn.init.xavier_uniform_(layer.weight, gain=0.5)
+            nn.init.zeros_(layer.bias)
             optimizer = torch.optim.Adam(layer.parameters(), lr=CLASSIFIER_LR)
             for _ in range(CLASSIFIER_STEPS):
                 optimizer.zero_grad()

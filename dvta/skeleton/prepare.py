@@ -21,7 +21,7 @@ from dvta.skeleton import bvh, clips, ntu, pku
 from dvta.skeleton.acclaim import acclaim_joints
 from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
 from dvta.skeleton.lines import SkeletonError
-from dvta.skeleton.preprocess import RECIPES, cmu_windows, recipe_of
+from dvta.skeleton.preprocess import RECIPES, WINDOWS, cmu_windows, recipe_of
 from dvta.skeleton.zsl import CLIPS, read_names
 
 KINDS = ("ntu", "pku", "bvh")
@@ -30,6 +30,10 @@ MOST_WINDOWS = 150
 
 Progress = Callable[[int, int, str], None]
 Row = tuple[str, int, np.ndarray]
+
+
+class NobodyError(SkeletonError):
+    """A recording shows nobody; the data set has such, and they are always left out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +137,7 @@ def prepare(
         about = {
             "dataset": dataset,
             "protocol": name,
-            "recipe": recipe if kind != "bvh" else "windows",
+            "recipe": recipe if kind != "bvh" else WINDOWS,
             "samples": counts,
             "skipped": [list(entry) for entry in skipped],
         }
@@ -150,7 +154,10 @@ def process(task: Task) -> list[Row]:
     shape = recipe_of(task.recipe)
     try:
         if task.kind == "ntu":
-            return [(task.path.stem, task.label, shape(ntu.read_ntu(task.path).positions))]
+            recorded = ntu.read_ntu(task.path).positions
+            if not recorded.any():
+                raise NobodyError(task.path, "no frame shows a person")
+            return [(task.path.stem, task.label, shape(recorded))]
         if task.kind == "pku":
             assert task.labels is not None
             found = []
@@ -241,7 +248,7 @@ def _write(
         results = stack.enter_context(_Ordered(tasks, processes))
         for done, (task, rows) in enumerate(results, 1):
             if isinstance(rows, SkeletonError):
-                if on_error == "stop":
+                if on_error == "stop" and not isinstance(rows, NobodyError):
                     raise rows
                 skipped.append((rows.path, str(rows)))
             else:

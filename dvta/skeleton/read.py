@@ -12,20 +12,26 @@ from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.ntu import read_ntu
 from dvta.skeleton.pku import read_pku
 from dvta.skeleton.prepare import clip_joints
-from dvta.skeleton.preprocess import cmu_windows, frames50
+from dvta.skeleton.preprocess import WINDOWS, cmu_windows, recipe_of
 
 ENDINGS = (".skeleton", ".txt", ".bvh", ".amc", ".npy")
+OWN_RECIPE = {".bvh": WINDOWS, ".amc": WINDOWS}
+CLIP_RATE, CAMERA_RATE = 60.0, 30.0  # frames a second
 
 
-def read_any(path: Path | str) -> np.ndarray:
-    """Read a recording, (N, 3, 50, 25, M) float32; N is 1, or the windows of a clip, or an array's rows.
+def read_any(path: Path | str, recipe: str | None = None) -> np.ndarray:
+    """Read a recording as network input, (N, 3, T, 25, M) float32.
+
+    N is 1, or the windows of a clip, or an array's rows.
 
     Args:
         path: NTU ``.skeleton``, PKU-MMD ``.txt``, CMU ``.bvh`` or ``.amc`` (with its ``.asf``), or a
-            position array ``.npy``.
+            position array ``.npy``, which is taken as it is.
+        recipe: ``windows``, ``frames50`` or ``frames300``, as the encoder was trained; by default
+            ``windows`` for ``.bvh`` and ``.amc``, ``frames50`` for the others.
 
     Raises:
-        DataError: the ending is unknown, or the file is missing or malformed.
+        DataError: the ending is unknown, the file is missing or malformed, or it shows nobody.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -41,9 +47,19 @@ def read_any(path: Path | str) -> np.ndarray:
         return values
     try:
         if ending in (".bvh", ".amc"):
-            windows = cmu_windows(clip_joints(path))[0]
-            return np.ascontiguousarray(windows.transpose(0, 3, 1, 2)[..., None])
-        return frames50(read_ntu(path).positions if ending == ".skeleton" else read_pku(path))[None]
+            positions, rate = clip_joints(path)[:, None], CLIP_RATE
+        else:
+            positions, rate = (
+                (read_ntu(path).positions if ending == ".skeleton" else read_pku(path)),
+                CAMERA_RATE,
+            )
+        if (recipe or OWN_RECIPE.get(ending, "frames50")) != WINDOWS:
+            return recipe_of(recipe or "frames50")(positions)[None]
+        first = positions[:, 0]
+        if rate == CAMERA_RATE:
+            first = first[first[:, 0].any(-1)]  # a camera's frames may show nobody
+        windows = cmu_windows(first, rate)[0]
+        return np.ascontiguousarray(windows.transpose(0, 3, 1, 2)[..., None])
     except SkeletonError:
         raise
     except DataError as error:

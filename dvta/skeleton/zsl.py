@@ -15,6 +15,7 @@ from dvta.errors import DataError
 from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
+from dvta.skeleton.preprocess import WINDOWS
 
 #: data prepared from clips are parted by clip, the others come as ``train`` and ``val``
 CLIPS = "clips"
@@ -148,6 +149,13 @@ def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -
         unseen=parts.unseen,
         classes=classes,
     )
+
+
+def recipe_name(protocol: str) -> str:
+    """Return the recipe by which the skeletons of a protocol's folder were prepared."""
+    if protocol == CLIPS:
+        return WINDOWS
+    return "frames300" if protocol.endswith("_300") else "frames50"
 
 
 def available(root: Path, dataset: str) -> list[str]:

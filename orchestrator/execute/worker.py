@@ -248,8 +248,10 @@ class EncoderAttempt(Attempt):
         write(self.job.model, encoder.state_dict())
         needs = frozenset({"unpooled", "masked"})
         self._write(feature_arrays(self._data, encoder, needs=needs, seed=self.trial.seed))
-        results = {"final_accuracy": self._history[-1].metrics["accuracy"], "best_accuracy": accuracy}
-        return Outcome({**results, "best_epoch": float(epoch)}, {}, self._seconds)
+        results = {"best_epoch": float(epoch)}
+        if accuracy is not None:
+            results |= {"final_accuracy": self._history[-1].metrics["accuracy"], "best_accuracy": accuracy}
+        return Outcome(results, {}, self._seconds)
 
     def _write(self, arrays: Mapping[str, np.ndarray]) -> None:
         folder = str(self.job.payload["features"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dvta.errors import DataError
+from orchestrator.encoding import TrainedVisual
 from orchestrator.errors import SpecError
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.predict import Predictor
@@ -125,6 +126,12 @@ def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place)
     assert all(by_key[v.config["needs"]] == v.config["evaluate_on"] for v in aligned)
 
 
+def test_steps_are_read_as_people_write_them():
+    for given, steps in ((60, "60"), ([60, 80], "60,80"), ("60,80", "60,80")):
+        visual = TrainedVisual.parse({"encoder": "shift_gcn", "train": {"steps": given, "lr": "1e-2"}})
+        assert (visual.config().steps, visual.config().lr) == (steps, 0.01)
+
+
 @pytest.mark.parametrize(
     ("visual", "message"),
     [
@@ -134,6 +141,9 @@ def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place)
         ("{encoder: kinematic, train: {epochs: 3}}", "is not trained"),
         ("{encoder: st_gcn, seed: all}", "a whole number, or each"),
         ("{encodr: st_gcn}", "did you mean 'encoder'"),
+        ("{encoder: st_gcn, train: {epochs: 12.5}}", "allowed: a whole number"),
+        ("{encoder: st_gcn, train: {lr: fast}}", "lr: 'fast' is impossible; allowed: a number"),
+        ("{encoder: st_gcn, protocol: 3}", "a name such as xsub_300"),
         ("{encoder: st_gcn, options: {partition: offical}}", "did you mean 'official'"),
         ("{encoder: shift_gcn, options: {partition: official}}", "unknown option; allowed: shift_grad"),
         ("{encoder: ctr_gcn, options: {preset: official}}", "preset: 'official' is unknown"),

@@ -252,7 +252,7 @@ def test_synse_crosses_halves_and_its_texts_wait_two_cycles():
     def loss(cycle):
         torch.manual_seed(0)
         method.begin_epoch(cycle + 1, 10)
-        method._step = 1899
+        method._step = 1900
         return method.training_loss(*batch).item()
 
     texts = features.class_text
@@ -433,3 +433,42 @@ def test_missing_words_are_named():
         method.prepare(features)
         with pytest.raises(DataError, match="verb and noun texts"):
             method.training_loss(features.train[:4], features.train_label[:4], features.class_text)
+
+
+def test_each_text_vae_draws_its_own_noise(monkeypatch):
+    features = features_for("synse")
+    method = build("synse", visual_dim=32, text_dim=16, latent=8, preset="official")
+    seen = []
+    sample = method.sample
+    monkeypatch.setattr(method, "sample", lambda *pair: seen.append(sample(*pair)) or seen[-1])
+    method.adapt(features.class_text, torch.Generator().manual_seed(0))
+    assert [tuple(z.shape) for z in seen] == [(500 * len(features.class_text.ids), 4)] * 2
+    assert not torch.equal(*seen)
+
+
+def test_what_a_pair_costs_does_not_hold_the_fitting_of_a_classifier():
+    # a linear map to the latent mean, and one to the classes
+    for name in ("cada_vae", "synse"):
+        found = profile_published(METHODS.get(name), {}, "cpu", seconds=0.01)
+        assert found.macs_per_sample == 256 * 100 + 100 * 12
+        assert found.macs_per_pair == 256 * 100 + 100
+
+
+def test_purls_attention_starts_as_its_projection_does():
+    method = build("purls", visual_dim=256, text_dim=512)
+    for layer in (method.query, method.key):
+        bound = (6 / layer.in_features) ** 0.5
+        assert 0.9 * bound < layer.weight.abs().max().item() <= bound
+
+
+def test_mined_samples_of_the_published_triplet_are_constants():
+    z = F.normalize(torch.randn(6, 4, dtype=torch.float64), dim=1).requires_grad_()
+    words = torch.tensor([0, 0, 1, 1, 2, 2])
+    triplet(z, words, 0.3, "all").backward()
+    similar = (z @ z.T).detach()
+    same = words[:, None] == words[None]
+    p = z.detach()[similar.masked_fill(~same, 9).argmin(1)]
+    n = z.detach()[similar.masked_fill(same, -9).argmax(1)]
+    active = (z.detach() @ n.T - z.detach() @ p.T + 0.3 > 0).double()
+    # d/dz_i of the sum over j of <z_i, n_j - p_j>
+    torch.testing.assert_close(z.grad, active @ (n - p) / 6)

@@ -175,3 +175,25 @@ def test_missing_contexts_are_named():
     text = dataclasses.replace(texts(dim=12), contexts=None)
     with pytest.raises(DataError, match="context"):
         build("dvta", visual_dim=8, text_dim=12).training_loss(torch.randn(2, 8), torch.tensor([0, 1]), text)
+
+
+def test_a_loss_of_ones_own_gets_the_target_of_the_preset():
+    options = DVTAOptions.resolve({"preset": "official", "loss": "dvta.losses.kld"})
+    assert DVTAOptions.resolve(options.canonical()) == options
+    assert DVTAOptions.resolve({"preset": "official", "loss": "infonce"}).canonical()["target"] is None
+
+
+def test_the_temperatures_are_reported():
+    method = build("dvta", visual_dim=32, text_dim=16, preset="official", tau=0.2)
+    assert method.extra_metrics() == pytest.approx({"final_tau_da": 0.2, "final_tau_aa": 0.2})
+    assert set(build("dvta", visual_dim=32, text_dim=16).extra_metrics()) == {"final_tau"}
+
+
+def test_values_of_another_type_are_refused():
+    for wrong, message in (
+        ({"gamma": "big"}, "gamma: 'big' is impossible; allowed: a number"),
+        ({"sde": 1}, "sde: 1 is impossible; allowed: true or false"),
+        ({"combine": "sum_logit"}, "did you mean 'sum_logits'"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            build("dvta", visual_dim=32, text_dim=16, **wrong)

@@ -174,12 +174,15 @@ def test_encoder_settings():
     assert cosine.rate(1) == 5e-3
     assert cosine.rate(76) == pytest.approx(2.5e-3)
     warm = EncoderConfig(epochs=65, lr=0.1, schedule="steps", steps="35,55", warmup_epochs=5)
-    assert warm.rate(1) < warm.rate(5) < warm.rate(6) == 0.1
+    assert [warm.rate(e) for e in (1, 3, 5, 6, 35, 36)] == pytest.approx([0.02, 0.06, 0.1, 0.1, 0.1, 0.01])
     for wrong, message in (
         ({"optimizer": "adm"}, "did you mean 'adam'"),
         ({"steps": "ten"}, "epochs such as 60,80,100"),
         ({"lr": 0.0}, "above 0"),
         ({"epochs": 0}, "1 or more"),
+        ({"epochs": 12.5}, "epochs: 12.5 is impossible; allowed: a whole number"),
+        ({"batch_size": True}, "a whole number"),
+        ({"steps": 60}, "steps: 60 is impossible; allowed: a text"),
     ):
         with pytest.raises(OptionError, match=message):
             EncoderConfig(**wrong)
@@ -203,6 +206,21 @@ def test_training_learns_seen_classes_and_continues_bit_for_bit(tmp_path):
     assert arrays["train_masked"].shape == (len(data.train), 8, 256)
     assert set(arrays["z_label"].tolist()) == set(data.unseen)
     assert (arrays["train"] >= 0).all()
+
+
+def test_a_last_batch_of_one_sample_is_trained_on(tmp_path):
+    data = make_skeletons(tmp_path, per_class=1)
+    for size in (1, len(data.train) - 1):
+        assert next(EncoderFit("st_gcn", data, EncoderConfig(epochs=1, batch_size=size))).metrics["loss"] > 0
+
+
+def test_without_test_samples_of_seen_classes_the_last_epoch_counts(tmp_path):
+    data = make_skeletons(tmp_path, per_class=1)
+    none = dataclasses.replace(data, gtest=data.ztest)
+    run = EncoderFit("st_gcn", none, EncoderConfig(epochs=2, batch_size=16))
+    assert [sorted(r.metrics) for r in run] == [["loss", "lr"]] * 2
+    assert run.best == (None, 2)
+    assert run.encoder is not None
 
 
 def test_held_out_classes_reach_no_weight(tmp_path):

@@ -126,6 +126,24 @@ def test_a_plan_is_desired_minus_done(tmp_path, flags):
     assert len(plan.to_run) + len(plan.done) + len(plan.failed) + len(plan.leased) == plan.distinct == 5
 
 
+def test_the_preset_brings_its_learning_rate_and_warm_up():
+    path = ROOT / "experiments/table3.yaml"
+    cell = {"method": "dvta", "dataset": "ntu60"}
+    published = load_spec(path, profile="paper").settle(cell)
+    assert (published["lr"], published["warmup_epochs"]) == (1e-6, 15)
+    printed = load_spec(path, profile="paper", overrides={"preset": "paper"})
+    config = printed.settle(cell)
+    assert "lr" not in config
+    assert "warmup_epochs" not in config
+
+
+def test_smie_has_its_temporal_constraint_on_its_own_track():
+    for number, temporal in ((1, None), (2, True)):
+        rows = [c for c in layout(number).cells() if c.row == "SMIE"]
+        assert rows
+        assert {config.get("temporal") for c in rows for config in c.configs} == {temporal}
+
+
 def test_every_shipped_experiment_expands():
     expected = {
         "ablation.yaml": (184, 111), "base.yaml": (0, 0), "baselines.yaml": (85, 85), "cmu.yaml": (15, 15),

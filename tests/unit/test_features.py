@@ -9,7 +9,7 @@ from dvta import data_import, datasets
 from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError, OptionError, UnknownNameError
-from dvta.features import hold_out, locate
+from dvta.features import _class_text, hold_out, locate
 from dvta.skeleton import zsl
 from dvta.skeleton.imports import import_smie
 
@@ -220,6 +220,56 @@ def test_purls_features_are_turned_and_pooled(tmp_path):
     assert set(found.z_label.tolist()) == set(split.unseen)
     pooled = locate(tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert").load()
     np.testing.assert_allclose(pooled.ztest, maps["test"].mean((2, 3)), atol=1e-5)
+    maps["train"][2] = 0
+    np.save(source / "train_feature.npy", maps["train"])
+    data_import.import_purls(tmp_path, tmp_path / "data")
+    again = locate(tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert").load()
+    np.testing.assert_allclose(again.train, np.delete(maps["train"], 2, 0).mean((2, 3)), atol=1e-5)
+    assert again.train_label.tolist() == np.delete(np.repeat(split.seen[:4], 2), 2).tolist()
+
+
+def test_equal_words_are_told_by_their_features(tmp_path):
+    for name in datasets.SHIPPED:
+        dataset = datasets.get(name)
+        texts = _class_text(datasets.packaged_text(dataset), dataset)
+        for ids, words in ((texts.verb_ids, dataset.verbs), (texts.noun_ids, dataset.nouns)):
+            assert [words[i] for i in ids.tolist()] == list(words)
+            assert len(set(ids.tolist())) == len(set(words))
+    own = datasets.packaged_text(datasets.get("cmu"))
+    own["verbs"] = own["verbs"][[0, 9] * 17]  # walk, jump
+    assert _class_text(own, datasets.get("cmu")).verb_ids.tolist() == [0, 1] * 17
+
+
+def test_texts_under_the_names_of_synse_and_sa_dvae(tmp_path):
+    rng = np.random.default_rng(0)
+    for folder, names in (
+        ("synse", ("bert_labels", "bert_verb", "bert_noun", "w2v_labels", "w2v_verb", "w2v_noun")),
+        ("sa", ("lb_60", "ad_60", "md_60")),
+    ):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            prefix = "ntu60_" if folder == "synse" else ""
+            np.save(tmp_path / folder / f"{prefix}{name}.npy", rng.random((60, 8), np.float32))
+    with pytest.raises(
+        DataError, match=r"found ntu60_bert_labels.npy, ntu60_w2v_labels.npy; choose with --match"
+    ):
+        data_import.import_text(tmp_path / "synse", tmp_path / "x", "ntu60", "sbert")
+    assert not (tmp_path / "x").exists()
+    written = data_import.import_text(tmp_path / "synse", tmp_path, "ntu60", "sbert", "bert")
+    assert [p.name for p in written] == ["sbert_labels.npy", "sbert_nouns.npy", "sbert_verbs.npy"]
+    written = data_import.import_text(tmp_path / "sa", tmp_path, "ntu60", "sa")
+    assert [p.name for p in written] == ["sa_contexts.npy", "sa_labels.npy"]
+
+
+def test_features_in_the_folders_of_sa_dvae(tmp_path):
+    split = datasets.get("ntu60").split("55/5")
+    source = tmp_path / "sk_feats/shift_ntu60_5_r"
+    source.mkdir(parents=True)
+    for name, label, ids in (("train", "train_label", split.seen), ("ztest", "z_label", split.unseen)):
+        np.save(source / f"{name}.npy", np.ones((len(ids), 256), np.float32))
+        np.save(source / f"{label}.npy", np.array(ids))
+    assert len(data_import.import_features("synse", tmp_path, tmp_path / "data")) == 4
+    assert locate(tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert").source == "real"
 
 
 def test_smie_skeletons_in_both_layouts(tmp_path):

@@ -68,7 +68,14 @@ def test_a_broken_file_stops_or_is_named_and_skipped(tmp_path: Path) -> None:
         prepare("ntu", tmp_path / "raw", tmp_path / "root", processes=1)
     assert available(tmp_path / "root", "ntu60") == []
     assert list((tmp_path / "root/ntu60/skeletons").iterdir()) == []
-    write_ntu(tmp_path / "raw/deep/S001C001P001R001A060.skeleton", [[], []])  # nobody in any frame
+    nobody = tmp_path / "raw/deep/S001C001P001R001A060.skeleton"
+    write_ntu(nobody, [[], []])
+    broken.rename(tmp_path / "broken")
+    # a recording that shows nobody is no broken file
+    assert [
+        Path(p).name for p, _ in prepare("ntu", tmp_path / "raw", tmp_path / "root", processes=1).skipped
+    ] == [nobody.name]
+    (tmp_path / "broken").rename(broken)
     done = prepare("ntu", tmp_path / "raw", tmp_path / "root", on_error="skip", processes=1)
     assert [Path(path).name for path, _ in done.skipped] == [broken.name, "S001C001P001R001A060.skeleton"]
     assert "no frame shows a person" in done.skipped[1][1]

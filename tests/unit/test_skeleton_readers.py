@@ -13,7 +13,7 @@ from dvta.skeleton.acclaim import acclaim_joints
 from dvta.skeleton.bvh import cmu_joints, read_bvh
 from dvta.skeleton.ntu import NtuName, missing_skeletons, read_ntu
 from dvta.skeleton.pku import instances, read_labels, read_lists, read_pku
-from dvta.skeleton.preprocess import cmu_windows
+from dvta.skeleton.preprocess import cmu_windows, frames300
 from dvta.skeleton.read import read_any
 from tests.skeleton_files import walking, write_bvh, write_ntu, write_pku, write_split_list
 
@@ -172,6 +172,15 @@ def test_any_recording_becomes_network_input(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         read_any(write_pku(tmp_path, "0001-L", positions, [])), read_any(ntu), atol=1e-6
     )
+    longer = read_any(ntu, "frames300")
+    np.testing.assert_array_equal(longer[0], frames300(walking(30)[:, None].astype(np.float32)))
+    # 30 frames at 30 a second are a clip of one second: four windows of 25 frames
+    windows = read_any(ntu, "windows")
+    assert windows.shape == (4, 3, 50, 25, 1)
+    expected = cmu_windows(walking(30).astype(np.float32), 30)[0]
+    np.testing.assert_allclose(windows[..., 0].transpose(0, 2, 3, 1), expected, atol=1e-6)
+    with pytest.raises(OptionError, match="recipe: 'frames40' is unknown"):
+        read_any(ntu, "frames40")
     with pytest.raises(SkeletonError, match=r"did you mean '\.skeleton'"):
         read_any(tmp_path / "x.skelton")
     with pytest.raises(SkeletonError, match="cannot be read"):

@@ -78,6 +78,8 @@ def test_later_wins(tmp_path):
     assert found.settle({"lr": 0.4})["lr"] == 0.4
     assert found.settle({"dataset": "pku"})["lr"] == 0.2
     assert spec(tmp_path, text, overrides={"lr": "0.5"}).settle({"lr": 0.4})["lr"] == 0.5
+    # what is forced is what rules see
+    assert spec(tmp_path, text, overrides={"dataset": "pku"}).settle({})["lr"] == 0.2
 
 
 def test_a_spec_may_extend_one_file_and_not_itself(tmp_path):
