@@ -146,16 +146,25 @@ class TrainedVisual:
         )
 
 
-def labels(visuals: Iterable[TrainedVisual]) -> dict[TrainedVisual, str]:
-    """Return what each is called beside the others: ``st_gcn``, or ``st_gcn(epochs=12)`` where it varies."""
+def labels(visuals: Iterable[TrainedVisual | str]) -> dict[TrainedVisual, str]:
+    """Return what each trained one is called beside the others.
+
+    ``st_gcn``; ``st_gcn(epochs=12)`` where variants of it differ in that; ``st_gcn(trained)`` beside
+    features of that name that are there already.
+    """
     groups: dict[str, dict[TrainedVisual, dict[str, Any]]] = {}
+    ready = set()
     for visual in visuals:
+        if not isinstance(visual, TrainedVisual):
+            ready.add(visual)
+            continue
         config = visual.config()
         own: dict[str, Any] = {"seed": visual.seed, "protocol": visual.protocol, **visual.switches()}
         own |= dataclasses.asdict(config) if config else {}
         groups.setdefault(visual.encoder, {})[visual] = own
     return {
-        visual: name + described(own, varying(list(group.values())))
+        visual: name
+        + (described(own, varying(list(group.values()))) or ("(trained)" if name in ready else ""))
         for name, group in groups.items()
         for visual, own in group.items()
     }

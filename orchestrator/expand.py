@@ -197,10 +197,12 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
     for number in spec.tables:
         yield from _table(spec, layout(number), resolver)
     points = list(grid_points(spec.grid, spec.include, spec.exclude))
-    known = labels(v for p in points if isinstance(v := p.get("visual"), TrainedVisual))
-    for point in points:
-        config = spec.settle(point)
-        own = {k: point[k] for k in spec.grid_names() if k in point}
+    settled = [spec.settle(point) for point in points]
+    known = labels(c["visual"] for c in settled)
+    # an included point may name what the grid does not vary
+    names = list(dict.fromkeys([*spec.grid_names(), *(n for p in spec.include for n in p)]))
+    for point, config in zip(points, settled, strict=True):
+        own = {k: point[k] for k in names if k in point}
         shown = {k: known[v] if isinstance(v, TrainedVisual) else text(v) for k, v in own.items()}
         row = ",".join(f"{k}={v}" for k, v in shown.items()) or spec.study
         generalised = config["evaluate_on"] == "gzsl" and spec.search is None

@@ -90,6 +90,18 @@ def test_variants_of_an_encoder_are_rows_of_their_own(place):
     assert sorted(c["partition"] for c in encoders) == ["official", "official", "true_distance"]
 
 
+def test_an_included_point_never_joins_a_cell_of_the_grid(place):
+    run("encode", "skeleton", "--dataset", "cmu", "--split", "split_1", "--epochs", "1")
+    own = "{visual: {encoder: st_gcn, train: {epochs: 1, batch_size: 32, lr: 1e-3}}, gamma: 0.01}"
+    text = SPEC.replace(
+        "visual: {encoder: st_gcn, train: {epochs: 1, batch_size: 32, lr: 1e-3}}", "visual: st_gcn"
+    )
+    plan, code, store = sweep(place, text.replace("GAMMAS", "0.01") + f"include: [{own}]\n")
+    assert (code, plan.cells, plan.distinct) == (0, 2, 5)
+    rows = [c.row for c in store.cells(store.find_study("graph")[0], "grid")]
+    assert list(dict.fromkeys(rows)) == ["gamma=0.01", "gamma=0.01,visual=st_gcn(trained)"]
+
+
 def test_lost_features_are_made_again(place):
     plan, _, _ = sweep(place, SPEC.replace("GAMMAS", "0.01"))
     (marker,) = place.glob("runs/features/*/*/complete")

@@ -147,7 +147,7 @@ def test_smie_has_its_temporal_constraint_on_its_own_track():
 def test_every_shipped_experiment_expands():
     expected = {
         "ablation.yaml": (184, 111), "base.yaml": (0, 0), "baselines.yaml": (85, 85), "cmu.yaml": (15, 15),
-        "cmu_encoders.yaml": (12, 0), "cmu_end_to_end.yaml": (3, 0), "cmu_methods.yaml": (90, 90),
+        "cmu_encoders.yaml": (12, 0), "cmu_end_to_end.yaml": (3, 0), "cmu_methods.yaml": (90, 72),
         "gzsl.yaml": (120, 40), "paper.yaml": (888, 555), "quickstart.yaml": (36, 36), "search.yaml": (12, 12),
         "table1.yaml": (120, 120), "table2.yaml": (135, 135), "table3.yaml": (180, 90), "table4.yaml": (72, 72),
         "table5.yaml": (72, 72), "table6.yaml": (48, 24), "table7.yaml": (72, 36), "table8.yaml": (108, 108),
