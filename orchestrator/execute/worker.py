@@ -14,7 +14,7 @@ import torch
 
 from dvta import features as feature_sets
 from dvta import gzsl, profiling
-from dvta.allocation import keep_freed_pages
+from dvta.allocation import give_back_freed_pages, keep_freed_pages
 from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays
 from dvta.encoders.training import EncoderConfig, EncoderFit
@@ -91,6 +91,8 @@ class Attempt:
             if result is None:
                 self._worker["peak_memory_mib"] = _peak_memory()
                 outcome = self._outcome()
+                self._fit = None
+                give_back_freed_pages()
                 self._checkpoints.clear()
                 return Report(self.job.attempt_id, tuple(new), outcome=outcome, worker=self._worker)
             epoch = EpochDone(result.epoch, time.time(), dict(result.metrics))

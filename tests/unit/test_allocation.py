@@ -6,11 +6,17 @@ import pytest
 
 SCRIPT = """
 import resource, sys, torch
-from dvta.allocation import keep_freed_pages
-if sys.argv[1] == "keep":
+from dvta.allocation import give_back_freed_pages, keep_freed_pages
+if sys.argv[1] != "leave":
     assert keep_freed_pages()
 for _ in range(64):
     torch.ones(16, 2**20)
+if sys.argv[1] == "back":
+    held = lambda: int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 2**20
+    before = held()
+    give_back_freed_pages()
+    print(before - held())
+    sys.exit()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(16):
     torch.ones(16, 2**20)
@@ -18,7 +24,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(mode: str) -> int:
+def printed(mode: str) -> int:
     done = subprocess.run([sys.executable, "-c", SCRIPT, mode], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
@@ -26,5 +32,10 @@ def faults(mode: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is a Linux one")
 def test_a_large_tensor_reuses_the_pages_of_an_earlier_one():
     pages = 16 * 64 * 2**20 // resource.getpagesize()
-    assert faults("leave") > 0.9 * pages
-    assert faults("keep") < 0.1 * pages
+    assert printed("leave") > 0.9 * pages
+    assert printed("keep") < 0.1 * pages
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is a Linux one")
+def test_pages_that_were_kept_are_given_back():
+    assert printed("back") >= 60  # of a tensor of 64 MiB
