@@ -181,15 +181,13 @@ def trials(
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
 ) -> None:
     """List stored trials."""
-    import yaml
     from rich.console import Console
     from rich.table import Column, Table
 
     from orchestrator.trial import names_beside
 
-    where = {k: yaml.safe_load(v) for k, v in pairs(filter_).items()}
     shown = Table("key", Column("trial", overflow="fold"), "state", "final", "best")
-    found = open_store().trials(where, limit)
+    found = find_trials(open_store(), pairs(filter_), limit)
     names = names_beside([{**value.config, "seed": value.seed} for value in found])
     for value, name in zip(found, names, strict=True):
         numbers = [f"{100 * x:.2f}" if x is not None else "" for x in (value.final, value.best)]
@@ -226,21 +224,46 @@ def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a prin
             out.print(f"{name:22} {content}", markup=False, soft_wrap=True)
 
 
+def find_trials(store: Any, where: dict[str, str], limit: int | None = None) -> Any:
+    """Return stored trials by names and the texts their values are printed as.
+
+    Raises:
+        StoreError: no trial has a name of ``where``, or there is no such state.
+    """
+    from dvta.errors import did_you_mean
+    from orchestrator.errors import StoreError
+    from orchestrator.trial import State
+
+    found = store.trials(where, limit)
+    if found or not where:
+        return found
+    known = {"key", "state", "seed", *(name for value in store.trials() for name in value.config)}
+    for name, value in where.items():
+        if name not in known:
+            raise StoreError(
+                f"{name}: no trial has it{did_you_mean(name, known)}; allowed: {', '.join(sorted(known))}"
+            )
+        states = [*map(str, State), "not run"]
+        if name == "state" and value not in states:
+            raise StoreError(
+                f"state: {value!r} is unknown{did_you_mean(value, states)}; allowed: {', '.join(states)}"
+            )
+    return found
+
+
 def find_trial(store: Any, name: str) -> Any:
     """Return the one stored trial of a key's beginning or a printed name.
 
     Raises:
         StoreError: none or several fit.
     """
-    import yaml
-
     from orchestrator.errors import StoreError
 
-    where: dict[str, Any] = {"key": name}
+    where = {"key": name}
     if "[" in name:
         method, _, inside = name.rstrip("]").partition("[")
-        where = {"method": method, **{k: yaml.safe_load(v) for k, v in pairs(inside.split(",")).items()}}
-    found = store.trials(where)
+        where = {"method": method, **(pairs(inside.split(",")) if inside else {})}
+    found = find_trials(store, where)
     if len(found) != 1:
         names = ", ".join((v.key or "")[:10] for v in found[:8])
         raise StoreError(

@@ -9,12 +9,13 @@ from typing import Any
 
 from dvta.arrays import digest
 from dvta.datasets.stand_in import StandIn
-from dvta.errors import DataError
+from dvta.errors import DataError, DvtaError, OptionError, did_you_mean
 from dvta.features import DataRef
 from dvta.methods import METHODS, Method
 from dvta.skeleton.zsl import SkeletonSplit
 from dvta.training import TrainingConfig
 from orchestrator.encoding import TrainedVisual, described, labels
+from orchestrator.errors import SpecError
 from orchestrator.spec import DEFAULTS, Spec
 from orchestrator.tables import GENERALISED, Layout, layout
 from orchestrator.tables import METHODS as LABELS
@@ -56,6 +57,7 @@ class Resolver:
         refs: data digest -> the features a trial reads.
         encoders: key -> the encoder trial others need, with its skeletons.
         visuals: key of a trial that needs one -> how the spec describes the encoder.
+        mistakes: what is wrong with configurations, by message, with the first row that has it.
     """
 
     def __init__(
@@ -73,14 +75,19 @@ class Resolver:
         self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
         self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
+        self.mistakes: dict[str, str] = {}
 
     def trial(self, config: Mapping[str, Any], seed: int) -> Trial:
         """Return the trial of a flat configuration.
 
         Raises:
             DataError: its features or texts are missing.
+            OptionError, UnknownNameError: a value is impossible, or a name is unknown.
         """
         full = {**DEFAULTS, **config}
+        for name in ("dataset", "split"):
+            if name not in full:
+                raise OptionError(f"no {name}; name one under defaults, grid or include")
         method = METHODS.get(full["method"])
         stand_in = {k: v for k, v in full.items() if k in STAND_IN}
         known = {"preset", *(f.name for f in dataclasses.fields(method.options_class))}
@@ -193,10 +200,12 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
 
     Raises:
         DataError: visual features are missing and the source is ``real``.
+        SpecError: configurations are impossible, or ``where`` names what no table has; all of them at once.
     """
+    _check_where(spec)
     for number in spec.tables:
         yield from _table(spec, layout(number), resolver)
-    points = list(grid_points(spec.grid, spec.include, spec.exclude))
+    points = list(grid_points(spec.grid, spec.include, spec.exclude, spec.settle))
     settled = [spec.settle(point) for point in points]
     known = labels(c["visual"] for c in settled)
     # an included point may name what the grid does not vary
@@ -209,6 +218,24 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
         for column in GENERALISED if generalised else ("accuracy",):
             yield from _slots(spec, "grid", row, column, config, resolver)
     yield from encoder_slots([trial for trial, _ in resolver.encoders.values()])
+    if resolver.mistakes:
+        lines = [f"  {row}: {message}" for message, row in resolver.mistakes.items()]
+        raise SpecError("\n".join([f"{len(lines)} mistakes" if len(lines) > 1 else "1 mistake", *lines]))
+
+
+def _check_where(spec: Spec) -> None:
+    """Refuse a value of ``where`` that no cell of the tables has."""
+    configs = [c for number in spec.tables for cell in layout(number).cells() for c in cell.configs]
+    for name, values in spec.where.items():
+        known = dict.fromkeys(str(c[name]) for c in configs if name in c)
+        if name == "method":
+            known |= dict.fromkeys([*METHODS.names(), *spec.methods])
+        for value in values:
+            if configs and known and str(value) not in known:
+                raise SpecError(
+                    f"where.{name}: {value!r} is in no cell of the tables{did_you_mean(value, known)}; "
+                    f"allowed: {', '.join(known)}"
+                )
 
 
 def encoder_slots(trials: Sequence[Trial]) -> Iterator[Slot]:
@@ -224,9 +251,12 @@ def encoder_slots(trials: Sequence[Trial]) -> Iterator[Slot]:
 
 
 def grid_points(
-    grid: Mapping[str, list[Any]], include: list[dict[str, Any]], exclude: list[dict[str, Any]]
+    grid: Mapping[str, list[Any]],
+    include: list[dict[str, Any]],
+    exclude: list[dict[str, Any]],
+    settle: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda point: point,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the product of the axes, less what matches an exclude, plus the includes.
+    """Yield the product of the axes, less what matches an exclude once settled, plus the includes.
 
     An axis ``"a, b"`` varies both names together.
     """
@@ -234,7 +264,8 @@ def grid_points(
         axes = [[_coupled(names, value) for value in values] for names, values in grid.items()]
         for parts in itertools.product(*axes):
             point = {k: v for part in parts for k, v in part.items()}
-            if not any(all(point.get(k) == v for k, v in rule.items()) for rule in exclude):
+            full = settle(point) if exclude else point
+            if not any(all(full.get(k) == v for k, v in rule.items()) for rule in exclude):
                 yield point
     yield from include
 
@@ -270,3 +301,5 @@ def _slots(
             if spec.source == "real":
                 raise
             yield Slot(table, row, column, None, str(error))
+        except DvtaError as error:
+            resolver.mistakes.setdefault(str(error), f"{table} {row}")

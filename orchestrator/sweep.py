@@ -17,6 +17,7 @@ from dvta.methods import METHODS
 from dvta.skeleton import zsl
 from orchestrator import encoding, provenance
 from orchestrator.driver import Driver, SweepOptions
+from orchestrator.errors import SpecError
 from orchestrator.execute.messages import Executor
 from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
 from orchestrator.mirror import Mirror, MirrorThread
@@ -59,7 +60,14 @@ def read_study(
     if source is not None:
         spec = spec.model_copy(update={"source": source})
     resolver = make_resolver(settings, spec.source)
-    return Study(spec, tuple(expand(spec, resolver)), resolver)
+    try:
+        slots = tuple(expand(spec, resolver))
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    if not any(slot.trial for slot in slots):
+        reason = next((slot.missing for slot in slots if slot.missing), "it names no table and no grid")
+        raise SpecError(f"{path}: nothing to run: {reason}")
+    return Study(spec, slots, resolver)
 
 
 def make_resolver(settings: Settings, source: str) -> Resolver:

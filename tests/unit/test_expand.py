@@ -105,6 +105,8 @@ def test_coupled_axes_includes_and_excludes():
         {"d": "y", "s": 2, "g": 4},
         {"d": "z"},
     ]
+    # what the grid does not vary can be excluded too
+    assert not list(grid_points({"g": [1]}, [], [{"d": "x"}], lambda point: {"d": "x", **point}))
 
 
 @pytest.mark.parametrize("flags", [{}, {"retry": True}, {"redo": True}])
