@@ -247,9 +247,13 @@ def _coupled(names: str, value: Any) -> dict[str, Any]:
 def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
     own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in PUBLISHED]
     for cell in itertools.chain(table.cells(), *map(table.row_of, own)):
-        for config in cell.configs:
-            if not all(config.get(k) in v for k, v in spec.where.items() if k in config):
-                continue
+        chosen = [c for c in cell.configs if all(c[k] in v for k, v in spec.where.items() if k in c)]
+        if chosen and len(chosen) < len(cell.configs):
+            absent = ", ".join(c["split"] for c in cell.configs if c not in chosen)
+            reason = f"an average over splits of which where leaves out {absent}"
+            yield Slot(table.name, cell.row, cell.column, None, reason)
+            continue
+        for config in chosen:
             if config["method"] not in (*METHODS.names(), *spec.methods):
                 missing = f"method {config['method']!r} is not available"
                 yield Slot(table.name, cell.row, cell.column, None, missing)

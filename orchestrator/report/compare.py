@@ -34,11 +34,13 @@ class Comparison:
 def compare(ours: Sequence[CellValue], theirs: Sequence[CellValue], protocol: str) -> Comparison | None:
     """Return the paired comparison of two lists of trials, or None without a pair.
 
-    Trials are paired by data set, split and seed (Wilcoxon 1945 for the p-value).
+    Trials are paired by data set, split, seed and source (Wilcoxon 1945 for the p-value); pairs of
+    several sources, real and simulated, are never pooled: None.
     """
     left, right = _by_place(ours, protocol), _by_place(theirs, protocol)
-    differences = tuple(100 * (left[place] - right[place]) for place in left if place in right)
-    if not differences:
+    pairs = [place for place in left if place in right]
+    differences = tuple(100 * (left[place] - right[place]) for place in pairs)
+    if len({source for *_, source in pairs}) != 1:
         return None
     if len(differences) < LEAST_PAIRS:
         return Comparison(differences, None)
@@ -51,7 +53,7 @@ def compare(ours: Sequence[CellValue], theirs: Sequence[CellValue], protocol: st
 
 def _by_place(values: Sequence[CellValue], protocol: str) -> dict[tuple[object, ...], float]:
     return {
-        (v.config["dataset"], v.config["split"], v.seed): measured
+        (v.config["dataset"], v.config["split"], v.seed, v.source): measured
         for v in values
         if v.key and (measured := v.value(protocol)) is not None
     }

@@ -18,6 +18,7 @@ PROTOCOLS = {
 }
 ACCURACY = "accuracy"
 HIDDEN = {"revision", "kind", "needs"}
+UNMIXED = ("source",)  # trials that differ in it have no mean
 Place = tuple[str, str]
 
 
@@ -30,7 +31,7 @@ class Number:
         expected: how many seeds there will be.
         paper: the paper's value as printed, where it may be compared.
         difference: measured minus paper.
-        note: a contradiction in the paper. missing: what would fill the cell.
+        note: a contradiction in the paper. missing: why there is no number, or what would fill the cell.
         paired: against the chosen row: mean difference, pairs, and a p-value from 6 pairs.
     """
 
@@ -175,13 +176,13 @@ def _placed(cell: Sequence[CellValue], place: Place, protocol: str, layout: Layo
 
 
 def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: float) -> Number:
-    missing = next((v.missing for v in cell if v.missing), None)
+    reason = next((v.missing for v in cell if v.missing), None) or _mixed(cell)
     by_seed: dict[Any, list[CellValue]] = {}
     for value in cell:
         if value.key is not None:
             by_seed.setdefault(value.seed, []).append(value)
     means = []
-    for trials in by_seed.values():
+    for trials in by_seed.values() if reason is None else ():
         found = (v.value(protocol) if quantity == ACCURACY else v.results.get(quantity) for v in trials)
         measured = [scale * x for x in found if x is not None]
         # an average over splits counts only when every split is there
@@ -190,10 +191,19 @@ def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: floa
     if not means:
         failed = next((v.error for v in cell if v.error), None)
         unfilled = "not run yet: dvta-orch sweep fills it" if cell else "not part of this study"
-        reason = missing or (f"failed: {failed}" if failed else unfilled)
+        reason = reason or (f"failed: {failed}" if failed else unfilled)
         return Number(None, None, 0, len(by_seed), missing=reason)
     std = statistics.stdev(means) if len(means) > 1 else None
     return Number(statistics.fmean(means), std, len(means), len(by_seed))
+
+
+def _mixed(cell: Sequence[CellValue]) -> str | None:
+    """Return why the trials of a cell have no mean, or None."""
+    for name in UNMIXED:
+        found = sorted({text(v.config.get(name)) for v in cell if v.key})
+        if len(found) > 1:
+            return f"trials of {name} {' and '.join(found)}, which are never averaged"
+    return None
 
 
 def _compared(

@@ -62,6 +62,19 @@ def test_clip_cells_say_what_they_need(tmp_path):
     assert all("dvta-orch encode text" in s.missing for s in missing)
 
 
+def test_an_average_of_which_where_leaves_out_splits_is_missing(tmp_path):
+    slots = slots_of(tmp_path, "study: s\ntables: [3]\nwhere: {dataset: ntu60, split: [smie_1]}\nseeds: 2\n")
+    averages = [s for s in slots if s.column == "NTU-60 average"]
+    assert len(averages) == 5
+    assert {s.missing for s in averages} == {
+        "an average over splits of which where leaves out smie_2, smie_3"
+    }
+    assert {s.column for s in slots if s.trial} == {"NTU-60 split 1"}
+    assert len([s for s in slots if s.trial]) == 5 * 2
+    whole = slots_of(tmp_path, "study: s\ntables: [2]\nwhere: {method: dvta, dataset: pku}\n")
+    assert [s.missing for s in whole] == [None] * 3
+
+
 @given(st.permutations(["method", "dataset", "split", "lr", "gamma", "sde", "tau"]), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_identity_knows_no_order_and_no_defaults(order, written_out):

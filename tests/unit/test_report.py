@@ -67,6 +67,21 @@ def test_an_average_needs_every_split_and_a_missing_cell_says_why():
     assert "dvta-orch sweep" in waiting.numbers["r", "c"].missing
 
 
+def test_an_average_with_a_missing_split_or_of_two_sources_is_no_number():
+    column = "NTU-60"
+    splits = [value("DVTA", column, s, 0.5, f"smie_{i}") for i in (1, 3) for s in range(2)]
+    lacking = [*splits, value("DVTA", column, None, None, missing="missing z_label.npy in smie_2")]
+    table = build_table(lacking, protocol="final", study="s", layout=layout(2))
+    number = table.numbers["DVTA", column]
+    assert (number.mean, number.difference) == (None, None)
+    assert "—: missing z_label.npy in smie_2" in table.caption
+    mixed = [*splits, *(value("DVTA", column, s, 0.9, "smie_2", "simulated") for s in range(2))]
+    table = build_table(mixed, protocol="final", study="s", layout=layout(2))
+    number = table.numbers["DVTA", column]
+    assert (number.mean, number.paper, number.difference) == (None, None, None)
+    assert "—: trials of source real and simulated, which are never averaged" in table.caption
+
+
 def test_the_caption_has_what_is_shared_and_a_pivot_what_varies():
     shared, other = {"gamma": 0.1, "tau": 0.5}, {"gamma": 0.2, "tau": 0.5}
     values = [value("a", "x", s, 0.5, **c) for s in range(2) for c in (shared, other)]
@@ -104,6 +119,10 @@ def test_a_comparison_pairs_equal_places_and_gives_p_only_from_six_pairs():
     assert "+10.00, +11.00" in str(few)
     assert compare(ours, [value("b", "x", 9, 0.4)], "final") is None
     assert compare(ours, ours, "final").p == 1.0
+    simulated = [value("b", "x", s, 0.4, source="simulated") for s in range(6)]
+    assert compare(ours, simulated, "final") is None
+    two = [value("c", "x", 0, 0.5, source=source) for source in ("real", "simulated")]
+    assert compare(two, [*theirs, *simulated], "final") is None
     table = build_table(ours + theirs, protocol="final", study="s", against="b")
     assert table.numbers["a", "x"].paired == found
     assert table.numbers["b", "x"].paired is None
