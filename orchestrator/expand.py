@@ -246,7 +246,7 @@ def _coupled(names: str, value: Any) -> dict[str, Any]:
 
 def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
     own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in PUBLISHED]
-    for cell in itertools.chain(table.cells(), *map(table.row_of, own)):
+    for cell in (*table.cells(), *table.rows_of(own)):
         chosen = [c for c in cell.configs if all(c[k] in v for k, v in spec.where.items() if k in c)]
         if chosen and len(chosen) < len(cell.configs):
             absent = ", ".join(c["split"] for c in cell.configs if c not in chosen)

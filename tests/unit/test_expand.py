@@ -75,6 +75,23 @@ def test_an_average_of_which_where_leaves_out_splits_is_missing(tmp_path):
     assert [s.missing for s in whole] == [None] * 3
 
 
+def test_an_own_method_never_has_a_row_of_the_paper_or_of_another():
+    shape = layout(1)
+    methods = ["pkg.mine:SMIE", "pkg.mine.Ridge", "other:Ridge", "Bridge", "pkg:Map", "PURLS"]
+    rows = dict.fromkeys((c.row, c.configs[0]["method"]) for c in shape.rows_of(methods))
+    assert list(rows) == [
+        ("pkg.mine:SMIE", "pkg.mine:SMIE"),
+        ("pkg.mine.Ridge", "pkg.mine.Ridge"),
+        ("other:Ridge", "other:Ridge"),
+        ("Bridge", "Bridge"),
+        ("Map", "pkg:Map"),
+        ("PURLS (own)", "PURLS"),
+    ]
+    columns = {c.column for c in shape.cells()}
+    assert all(shape.cell(row, column).paper is None for row, _ in rows for column in columns)
+    assert layout(3).rows_of(methods) == ()
+
+
 @given(st.permutations(["method", "dataset", "split", "lr", "gamma", "sde", "tau"]), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_identity_knows_no_order_and_no_defaults(order, written_out):
