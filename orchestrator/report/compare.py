@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
-from orchestrator.store.records import CellValue
+from orchestrator.store.records import ACCURACY, CellValue
 
 #: the fewest pairs at which a two-sided signed-rank test can fall below 0.05
 LEAST_PAIRS = 6
@@ -14,7 +14,7 @@ LEAST_PAIRS = 6
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Differences in percentage points, this row minus the other; ``p`` only from six pairs."""
+    """Differences, this row minus the other, in the unit shown; ``p`` only from six pairs."""
 
     differences: tuple[float, ...]
     p: float | None
@@ -31,15 +31,22 @@ class Comparison:
         return f"{shown}: {', '.join(f'{d:+.2f}' for d in self.differences)})"
 
 
-def compare(ours: Sequence[CellValue], theirs: Sequence[CellValue], protocol: str) -> Comparison | None:
+def compare(
+    ours: Sequence[CellValue],
+    theirs: Sequence[CellValue],
+    protocol: str,
+    quantity: str = ACCURACY,
+    scale: float = 100.0,
+) -> Comparison | None:
     """Return the paired comparison of two lists of trials, or None without a pair.
 
     Trials are paired by data set, split, seed and source (Wilcoxon 1945 for the p-value); pairs of
-    several sources, real and simulated, are never pooled: None.
+    several sources, real and simulated, are never pooled: None. ``scale`` turns stored values of
+    ``quantity`` into shown ones; by default accuracies into percentages.
     """
-    left, right = _by_place(ours, protocol), _by_place(theirs, protocol)
+    left, right = (_by_place(values, protocol, quantity) for values in (ours, theirs))
     pairs = [place for place in left if place in right]
-    differences = tuple(100 * (left[place] - right[place]) for place in pairs)
+    differences = tuple(scale * (left[place] - right[place]) for place in pairs)
     if len({source for *_, source in pairs}) != 1:
         return None
     if len(differences) < LEAST_PAIRS:
@@ -51,9 +58,9 @@ def compare(ours: Sequence[CellValue], theirs: Sequence[CellValue], protocol: st
     return Comparison(differences, float(wilcoxon(differences).pvalue))
 
 
-def _by_place(values: Sequence[CellValue], protocol: str) -> dict[tuple[object, ...], float]:
+def _by_place(values: Sequence[CellValue], protocol: str, quantity: str) -> dict[tuple[object, ...], float]:
     return {
         (v.config["dataset"], v.config["split"], v.seed, v.source): measured
         for v in values
-        if v.key and (measured := v.value(protocol)) is not None
+        if v.key and (measured := v.value(protocol, quantity)) is not None
     }

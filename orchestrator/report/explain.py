@@ -38,8 +38,9 @@ def explain(
     for value in cell:
         if value.key is None:
             continue
-        measured = value.value(protocol)
-        shown = value.state or "not run" if measured is None else f"{100 * measured:.4f} %"
+        measured = value.value(protocol, number.quantity)
+        unit = " %" if number.scale == 100 else ""
+        shown = value.state or "not run" if measured is None else f"{number.scale * measured:.4f}{unit}"
         where = f"{value.config['dataset']} {value.config['split']} seed {value.seed}"
         lines.append(
             f"trial {value.key[:16]}  {where}: {shown}; data {value.source}, digest {value.data_digest}"

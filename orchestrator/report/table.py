@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestrator.report.compare import Comparison, compare
-from orchestrator.store.records import CellValue
+from orchestrator.store.records import ACCURACY, CellValue
 from orchestrator.tables import GENERALISED, Layout
 from orchestrator.trial import text, varying
 
@@ -16,7 +16,6 @@ PROTOCOLS = {
     "final": "protocol final: last epoch, true mean, nothing selected on test data",
     "best": "protocol best: best epoch on the unseen test classes, mean of batch accuracies, as the paper's code",
 }
-ACCURACY = "accuracy"
 HIDDEN = {"revision", "kind", "needs"}
 UNMIXED = ("source",)  # trials that differ in it have no mean
 Place = tuple[str, str]
@@ -24,7 +23,7 @@ Place = tuple[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """One cell; accuracies are percentages.
+    """One cell, in the unit shown; accuracies are percentages.
 
     Attributes:
         mean, std, n: over seeds; None and 0 where nothing was measured. std is None for one seed.
@@ -33,6 +32,8 @@ class Number:
         difference: measured minus paper.
         note: a contradiction in the paper. missing: why there is no number, or what would fill the cell.
         paired: against the chosen row: mean difference, pairs, and a p-value from 6 pairs.
+        quantity: what is shown of a trial, ``accuracy`` or the name of another result; ``scale``
+            turns the stored value into the shown one.
     """
 
     mean: float | None
@@ -44,6 +45,8 @@ class Number:
     note: str | None = None
     missing: str | None = None
     paired: Comparison | None = None
+    quantity: str = ACCURACY
+    scale: float = 100.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +186,7 @@ def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: floa
             by_seed.setdefault(value.seed, []).append(value)
     means = []
     for trials in by_seed.values() if reason is None else ():
-        found = (v.value(protocol) if quantity == ACCURACY else v.results.get(quantity) for v in trials)
+        found = (v.value(protocol, quantity) for v in trials)
         measured = [scale * x for x in found if x is not None]
         # an average over splits counts only when every split is there
         if len(measured) == len(trials):
@@ -192,9 +195,10 @@ def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: floa
         failed = next((v.error for v in cell if v.error), None)
         unfilled = "not run yet: dvta-orch sweep fills it" if cell else "not part of this study"
         reason = reason or (f"failed: {failed}" if failed else unfilled)
-        return Number(None, None, 0, len(by_seed), missing=reason)
+        return Number(None, None, 0, len(by_seed), missing=reason, quantity=quantity, scale=scale)
     std = statistics.stdev(means) if len(means) > 1 else None
-    return Number(statistics.fmean(means), std, len(means), len(by_seed))
+    mean = statistics.fmean(means)
+    return Number(mean, std, len(means), len(by_seed), quantity=quantity, scale=scale)
 
 
 def _mixed(cell: Sequence[CellValue]) -> str | None:
@@ -209,7 +213,7 @@ def _mixed(cell: Sequence[CellValue]) -> str | None:
 def _compared(
     cells: Mapping[Place, list[CellValue]], numbers: Mapping[Place, Number], against: str, protocol: str
 ) -> tuple[dict[Place, Number], list[str]]:
-    """Return the numbers with their comparison, and a caption line per row over all columns."""
+    """Return the numbers with their comparison, and a caption line per row over all like columns."""
     lines = [
         f"Δ: mean paired difference to row {against!r}, pairs of equal data set, split and seed; "
         "p: Wilcoxon signed-rank, two-sided, from 6 pairs on"
@@ -218,17 +222,21 @@ def _compared(
     for row in dict.fromkeys(r for r, _ in numbers):
         if row == against:
             continue
-        mine: list[CellValue] = []
-        theirs: list[CellValue] = []
+        # columns of one quantity are pooled
+        alike: dict[tuple[str, float], list[str]] = {}
         for column in dict.fromkeys(c for _, c in numbers):
-            a, b = cells.get((row, column), []), cells.get((against, column), [])
-            found = compare(a, b, protocol)
+            number = numbers[row, column]
+            shown = number.quantity, number.scale
+            alike.setdefault(shown, []).append(column)
+            found = compare(cells.get((row, column), []), cells.get((against, column), []), protocol, *shown)
             if found is not None:
-                out[row, column] = dataclasses.replace(out[row, column], paired=found)
-            mine, theirs = mine + a, theirs + b
-        pooled = compare(mine, theirs, protocol)
-        if pooled is not None:
-            lines.append(f"{row} against {against}, all columns: {pooled}")
+                out[row, column] = dataclasses.replace(number, paired=found)
+        for shown, columns in alike.items():
+            mine, theirs = ([v for c in columns for v in cells.get((r, c), [])] for r in (row, against))
+            pooled = compare(mine, theirs, protocol, *shown)
+            if pooled is not None:
+                where = "all columns" if len(alike) == 1 else ", ".join(columns)
+                lines.append(f"{row} against {against}, {where}: {pooled}")
     return out, lines
 
 

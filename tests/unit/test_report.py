@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import SettingsError
 from orchestrator.report.compare import compare
-from orchestrator.report.explain import choose
+from orchestrator.report.explain import choose, explain
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.table import build_table, pivot
 from orchestrator.store import CellValue
@@ -16,14 +16,14 @@ from orchestrator.tables import TABLES, layout
 from orchestrator.trial import State
 
 
-def value(row, column, seed, final, split="55/5", source="real", missing=None, **config):
+def value(row, column, seed, final, split="55/5", source="real", missing=None, results=None, **config):
     key = None if missing else f"{row}{column}{seed}{split}{sorted(config.items())}"
     flat = {"dataset": "ntu60", "split": split, "method": "dvta", "source": source, **config}
     state = None if final is None else State.DONE
     best = None if final is None else final + 0.1
     return CellValue(
         "t", row, column, missing, key, seed, "digest", flat, state, 1, final, best, 1.0, None,
-        json.dumps({"parameters": 4_888_193.0}),
+        json.dumps(results or {"parameters": 4_888_193.0}),
     )  # fmt: skip
 
 
@@ -127,6 +127,35 @@ def test_a_comparison_pairs_equal_places_and_gives_p_only_from_six_pairs():
     assert table.numbers["a", "x"].paired == found
     assert table.numbers["b", "x"].paired is None
     assert any("a against b, all columns: Δ +12.50 (6 pairs, p = 0.0312)" in x for x in table.caption)
+
+
+def generalised(row, column, seed, harmonic):
+    results = {"gzsl_seen": 0.9, "gzsl_unseen": 0.1, "gzsl_harmonic": harmonic}
+    return value(row, column, seed, 0.7, results=results, evaluate_on="gzsl")
+
+
+class NoAttempts:
+    def attempts(self, keys):
+        return []
+
+
+def test_what_is_compared_and_explained_is_what_the_cell_shows():
+    values = [
+        generalised(row, f"NTU-60 55/5 {what}", s, harmonic)
+        for row, harmonic in (("SMIE", 0.6), ("DVTA", 0.5))
+        for what in ("seen", "harmonic mean")
+        for s in range(2)
+    ]
+    table = build_table(values, protocol="final", study="s", layout=layout("gzsl"), against="DVTA")
+    column = "NTU-60 55/5 harmonic mean"
+    assert table.numbers["SMIE", column].paired.differences == pytest.approx((10, 10))
+    assert table.numbers["SMIE", "NTU-60 55/5 seen"].paired.differences == (0, 0)
+    assert f"SMIE against DVTA, {column}: Δ +10.00 (2 pairs: +10.00, +10.00)" in table.caption
+    lines = explain(NoAttempts(), values, table, "SMIE", column, "final")
+    assert [": 60.0000 %; data real" in line for line in lines if line.startswith("trial ")] == [True, True]
+    costs = [value("DVTA", "Params (M)", 0, None, source="random")]
+    table = build_table(costs, protocol="final", study="s", layout=layout(9))
+    assert "seed 0: 4.8882; data" in explain(NoAttempts(), costs, table, "DVTA", "Params (M)", "final")[-1]
 
 
 def test_table_9_shows_costs_in_their_units():
