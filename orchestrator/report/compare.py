@@ -41,7 +41,8 @@ def compare(
     """Return the paired comparison of two lists of trials, or None without a pair.
 
     Trials are paired by data set, split, seed and source (Wilcoxon 1945 for the p-value); pairs of
-    several sources, real and simulated, are never pooled: None. ``scale`` turns stored values of
+    several sources, real and simulated, are never pooled: None. Trials that share a place, as in a
+    pivot that averages, count as their mean. ``scale`` turns stored values of
     ``quantity`` into shown ones; by default accuracies into percentages.
     """
     left, right = (_by_place(values, protocol, quantity) for values in (ours, theirs))
@@ -59,8 +60,14 @@ def compare(
 
 
 def _by_place(values: Sequence[CellValue], protocol: str, quantity: str) -> dict[tuple[object, ...], float]:
+    """Return place -> the mean over its trials; only of places where all are measured."""
+    found: dict[tuple[object, ...], list[float | None]] = {}
+    for v in values:
+        if v.key:
+            place = (v.config["dataset"], v.config["split"], v.seed, v.source)
+            found.setdefault(place, []).append(v.value(protocol, quantity))
     return {
-        (v.config["dataset"], v.config["split"], v.seed, v.source): measured
-        for v in values
-        if v.key and (measured := v.value(protocol, quantity)) is not None
+        place: statistics.fmean(measured)
+        for place, trials in found.items()
+        if len(measured := [x for x in trials if x is not None]) == len(trials)
     }
