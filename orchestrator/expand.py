@@ -15,6 +15,7 @@ from dvta.methods import METHODS, Method
 from dvta.skeleton.zsl import SkeletonSplit
 from dvta.training import TrainingConfig
 from orchestrator.encoding import TrainedVisual, described, labels
+from orchestrator.errors import SpecError
 from orchestrator.spec import DEFAULTS, Spec
 from orchestrator.tables import GENERALISED, Layout, layout
 from orchestrator.tables import METHODS as LABELS
@@ -193,6 +194,7 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
 
     Raises:
         DataError: visual features are missing and the source is ``real``.
+        SpecError: ``--set`` names what a table fixes.
     """
     for number in spec.tables:
         yield from _table(spec, layout(number), resolver)
@@ -254,11 +256,23 @@ def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
             yield Slot(table.name, cell.row, cell.column, None, reason)
             continue
         for config in chosen:
+            _refuse_forced(spec, table, config)
             if config["method"] not in (*METHODS.names(), *spec.methods):
                 missing = f"method {config['method']!r} is not available"
                 yield Slot(table.name, cell.row, cell.column, None, missing)
                 continue
             yield from _slots(spec, table.name, cell.row, cell.column, spec.settle(config), resolver)
+
+
+def _refuse_forced(spec: Spec, table: Layout, config: Mapping[str, Any]) -> None:
+    """Refuse ``--set`` on what a table fixes: its rows would hold other trials than they name."""
+    fixed = [n for n, value in spec.forced.items() if n in config and config[n] != value]
+    if fixed:
+        given = ", ".join(f"--set {n}={text(spec.forced[n])}" for n in fixed)
+        raise SpecError(
+            f"{given}: {table.name} fixes {', '.join(fixed)} in its rows and columns; allowed: choose among "
+            f"them with where, or vary {', '.join(fixed)} in a grid"
+        )
 
 
 def _slots(

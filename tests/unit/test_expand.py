@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvta import data_import, features
+from orchestrator.errors import SpecError
 from orchestrator.expand import Resolver, expand, grid_points
 from orchestrator.plan import make_plan
 from orchestrator.spec_load import load_spec
@@ -90,6 +91,25 @@ def test_an_own_method_never_has_a_row_of_the_paper_or_of_another():
     columns = {c.column for c in shape.cells()}
     assert all(shape.cell(row, column).paper is None for row, _ in rows for column in columns)
     assert layout(3).rows_of(methods) == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"), [(7, "visual", "st_gcn"), (3, "sde", "true"), (8, "tau", "0.3")]
+)
+def test_what_a_table_fixes_cannot_be_set(tmp_path, table, name, value):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"study: s\ntables: [{table}]\n")
+    message = rf"--set {name}={value}: table{table} fixes {name} .* where, or vary {name} in a grid"
+    with pytest.raises(SpecError, match=message):
+        list(expand(load_spec(path, overrides={name: value}), resolver()))
+
+
+def test_what_a_table_does_not_fix_can_be_set(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("study: s\ntables: [7]\nwhere: {visual: st_gcn, text: sbert}\n")
+    spec = load_spec(path, overrides={"lr": "0.5", "visual": "st_gcn", "gamma": "0.2"})
+    trials = [s.trial for s in expand(spec, resolver())]
+    assert {(t.training["lr"], t.visual, t.options["gamma"]) for t in trials} == {(0.5, "st_gcn", 0.2)}
 
 
 @given(st.permutations(["method", "dataset", "split", "lr", "gamma", "sde", "tau"]), st.booleans())
