@@ -13,12 +13,13 @@ from typing import Any
 from rich.console import Console
 
 from dvta import datasets, features
-from dvta.methods import METHODS
+from dvta.methods import METHODS, Method
 from dvta.skeleton import zsl
 from orchestrator import encoding, provenance
 from orchestrator.driver import Driver, SweepOptions
+from orchestrator.errors import SettingsError
 from orchestrator.execute.messages import Executor
-from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
+from orchestrator.expand import PUBLISHED, STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
@@ -73,15 +74,24 @@ def make_resolver(settings: Settings, source: str) -> Resolver:
 
 
 def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> Study:
-    """Return the study that measures the cost of methods: Table 9 without its accuracies."""
+    """Return the study that measures the cost of methods: Table 9 without its accuracies.
+
+    Raises:
+        UnknownNameError: a method is unknown. SettingsError: what has its name is no method.
+    """
+    methods = list(dict.fromkeys(methods or METHODS.names()))
+    for name in methods:
+        found = METHODS.get(name)
+        if not (isinstance(found, type) and issubclass(found, Method)):
+            raise SettingsError(f"method {name!r} is none; allowed: a subclass of dvta.methods.Method")
     resolver = make_resolver(settings, "auto")
     spec = Spec(study="profile", tables=[9], text="# dvta-orch profile\n")
-    available = methods or METHODS.names()
+    table = layout(9)
     slots = [
-        Slot("table9", cell.row, cell.column, resolver.profile(config))
-        for cell in layout(9).cells()
+        Slot(table.name, cell.row, cell.column, resolver.profile(config))
+        for cell in (*table.cells(), *table.rows_of([m for m in methods if m not in PUBLISHED]))
         for config in cell.configs
-        if config.get("kind") == "profile" and config["method"] in available
+        if config.get("kind") == "profile" and config["method"] in methods
     ]
     return Study(spec, tuple(slots), resolver)
 

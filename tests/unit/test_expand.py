@@ -6,13 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from dvta import data_import, features
+from dvta.methods import METHODS
+from orchestrator.cli import app
 from orchestrator.errors import SpecError
 from orchestrator.expand import Resolver, expand, grid_points
 from orchestrator.plan import make_plan
+from orchestrator.settings import Settings
 from orchestrator.spec_load import load_spec
 from orchestrator.store.records import TrialStatus
+from orchestrator.sweep import profile_study
 from orchestrator.tables import TABLES, layout
 from orchestrator.trial import State, Trial, names_beside
 from tests.conftest import ROOT
@@ -91,6 +96,27 @@ def test_an_own_method_never_has_a_row_of_the_paper_or_of_another():
     columns = {c.column for c in shape.cells()}
     assert all(shape.cell(row, column).paper is None for row, _ in rows for column in columns)
     assert layout(3).rows_of(methods) == ()
+
+
+class Own(METHODS.get("smie")):
+    """A method of one's own."""
+
+
+def test_the_cost_of_an_own_method_is_measured(tmp_path):
+    own = f"{__name__}:Own"
+    study = profile_study(Settings.load(runs=str(tmp_path)), [own, "smie"])
+    assert {(s.row, s.trial.method) for s in study.slots} == {("Own", own), ("SMIE", "smie")}
+    assert len(study.slots) == 2 * 6
+    assert {s.trial.kind for s in study.slots} == {"profile"}
+
+
+@pytest.mark.parametrize("name", ["os.path:join", "collections.abc:Mapping"])
+def test_what_is_no_method_has_no_cost(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("DVTA_RUNS", str(tmp_path))
+    monkeypatch.delenv("DVTA_STORE", raising=False)
+    done = CliRunner().invoke(app, ["profile", "smie", name])
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert f"error: method {name!r} is none" in done.output
 
 
 @pytest.mark.parametrize(
