@@ -109,7 +109,7 @@ def figure(
         found = store.trial(find_trial(store, trial).key)
         return Predictor(found, load_settings(), lambda line: typer.echo(line, err=True))
 
-    draw(number, output, store=store, cells=cells, predictor=predictor)
+    emit(draw(number, output.suffix[1:], store=store, cells=cells, predictor=predictor), output)
     typer.echo(str(output))
 
 

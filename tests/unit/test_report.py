@@ -9,14 +9,15 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from orchestrator.errors import SettingsError
+from orchestrator.execute.messages import Outcome
 from orchestrator.expand import Slot
 from orchestrator.report.compare import compare
 from orchestrator.report.explain import explain
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.table import build_table, choose, pivot
-from orchestrator.store import CellValue, Store
+from orchestrator.store import CellValue, EpochRow, Store
 from orchestrator.tables import TABLES, layout
-from orchestrator.trial import State
+from orchestrator.trial import State, Trial
 
 
 def value(row, column, seed, final, split="55/5", source="real", missing=None, results=None, **config):
@@ -238,6 +239,28 @@ def test_a_study_without_a_grid_says_which_tables_it_has(tmp_path, monkeypatch):
     candidates = [Slot("search", "row", "validation accuracy", None, "no text")]
     code, output = invoke(tmp_path, monkeypatch, candidates, "report")
     assert (code, output) == (2, "error: study 's' has no grid yet\n")
+
+
+def done_trial(store, trial, losses):
+    claim = store.claim(trial, "me", 60, {})
+    rows = [EpochRow(n, 0.0, {"loss": loss}) for n, loss in enumerate(losses, 1)]
+    store.record(claim.attempt_id, "me", rows, outcome=Outcome({"final_accuracy": 0.5}, {}, 1.0))
+
+
+def test_a_figure_needs_something_to_draw_and_a_place_to_go(tmp_path, monkeypatch):
+    trial = Trial("dvta", 1, "ntu60", "55/5", "v", "t", 0, "real", "d", {}, {"epochs": 2})
+    slots = [Slot("table5", "None", "NTU-60 55/5", trial)]
+    figure = tmp_path / "figures" / "five.png"
+    code, output = invoke(tmp_path, monkeypatch, slots, "figure", "5", "--output", str(figure))
+    assert (code, output) == (2, "error: figure 5: Table 5 has no done trials in NTU-60 55/5\n")
+    assert not figure.parent.exists()
+    done_trial(Store.open(f"sqlite:///{tmp_path}/dvta.db"), trial, [2.0, 1.0])
+    assert invoke(tmp_path, monkeypatch, slots, "figure", "5", "--output", str(figure))[0] == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "file").touch()
+    code, output = invoke(tmp_path, monkeypatch, slots, "figure", "5", "--output", f"{tmp_path}/file/x.png")
+    assert code == 2
+    assert "x.png: cannot be written (" in output
 
 
 def test_a_row_is_chosen_by_a_part_that_only_one_has():
