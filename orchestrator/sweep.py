@@ -158,7 +158,8 @@ def run_study(
     trials: TrialSource
     planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:
-        trials, total = planned, len(plan.to_run)
+        # a leased trial ends elsewhere, or here when its lease runs out
+        trials, total = planned, len(plan.to_run) + len(plan.leased)
     else:
         searched = _search(study, store, settings, study_id)
         encoders, fresh = _encoders_to_run(study, store)

@@ -202,6 +202,13 @@ def test_a_plan_is_desired_minus_done(tmp_path, flags):
     assert len(plan.to_run) + len(plan.done) + len(plan.failed) + len(plan.leased) == plan.distinct == 5
 
 
+def test_costs_and_accuracies_are_counted_for_one_seed(tmp_path):
+    for seeds in (1, 3):
+        slots = slots_of(tmp_path, f"study: s\ntables: [9]\nwhere: {{method: smie}}\nseeds: {seeds}\n")
+        plan = make_plan(slots, {})
+        assert (plan.cells, plan.distinct) == (2, 1 + seeds)
+
+
 def test_the_preset_brings_its_learning_rate_and_warm_up():
     path = ROOT / "experiments/table3.yaml"
     cell = {"method": "dvta", "dataset": "ntu60"}
