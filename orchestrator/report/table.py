@@ -291,9 +291,9 @@ def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: floa
 def _mixed(cell: Sequence[CellValue]) -> str | None:
     """Return why the trials of a cell have no mean, or None."""
     for name in UNMIXED:
-        found = sorted({text(v.config.get(name)) for v in cell if v.key})
+        found = {v.config.get(name) for v in cell if v.key}
         if len(found) > 1:
-            return f"trials of {name} {' and '.join(found)}, which are never averaged"
+            return f"trials of {name} {' and '.join(sorted(map(text, found)))}, which are never averaged"
     return None
 
 
@@ -324,6 +324,8 @@ def _compared(
             if pooled is not None:
                 where = "all columns" if len(alike) == 1 else ", ".join(columns)
                 lines.append(f"{row} against {against}, {where}: {pooled}")
+    if all(n.paired is None for n in out.values()):
+        lines.append(f"no trial pairs with one of row {against!r}")
     return out, lines
 
 

@@ -171,6 +171,8 @@ def test_a_pivot_compares_its_rows_and_knows_the_trials_behind_a_number():
     assert table.numbers["false", "ntu60"].paired is None
     lines = explain(NoAttempts(), table, "true", "ntu60", "final")
     assert len([line for line in lines if line.startswith("trial ")]) == 4
+    alone = pivot(values, "seed", [], protocol="final", study="s", against="0")
+    assert "no trial pairs with one of row '0'" in alone.caption
     with pytest.raises(SettingsError, match="--compare ROW: 'maybe' names 0"):
         pivot(values, "sde", [], protocol="final", study="s", against="maybe")
 
