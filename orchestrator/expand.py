@@ -200,7 +200,8 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
 
     Raises:
         DataError: visual features are missing and the source is ``real``.
-        SpecError: configurations are impossible, or ``where`` names what no table has; all of them at once.
+        SpecError: configurations are impossible (all of them at once), ``where`` names what no table has, or
+            ``--set`` what a table fixes.
     """
     _check_where(spec)
     for number in spec.tables:
@@ -277,15 +278,31 @@ def _coupled(names: str, value: Any) -> dict[str, Any]:
 
 def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
     own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in PUBLISHED]
-    for cell in itertools.chain(table.cells(), *map(table.row_of, own)):
-        for config in cell.configs:
-            if not all(config.get(k) in v for k, v in spec.where.items() if k in config):
-                continue
+    for cell in (*table.cells(), *table.rows_of(own)):
+        chosen = [c for c in cell.configs if all(c[k] in v for k, v in spec.where.items() if k in c)]
+        if chosen and len(chosen) < len(cell.configs):
+            absent = ", ".join(c["split"] for c in cell.configs if c not in chosen)
+            reason = f"an average over splits of which where leaves out {absent}"
+            yield Slot(table.name, cell.row, cell.column, None, reason)
+            continue
+        for config in chosen:
+            _refuse_forced(spec, table, config)
             if config["method"] not in (*METHODS.names(), *spec.methods):
                 missing = f"method {config['method']!r} is not available"
                 yield Slot(table.name, cell.row, cell.column, None, missing)
                 continue
             yield from _slots(spec, table.name, cell.row, cell.column, spec.settle(config), resolver)
+
+
+def _refuse_forced(spec: Spec, table: Layout, config: Mapping[str, Any]) -> None:
+    """Refuse ``--set`` on what a table fixes: its rows would hold other trials than they name."""
+    fixed = [n for n, value in spec.forced.items() if n in config and config[n] != value]
+    if fixed:
+        given = ", ".join(f"--set {n}={text(spec.forced[n])}" for n in fixed)
+        raise SpecError(
+            f"{given}: {table.name} fixes {', '.join(fixed)} in its rows and columns; allowed: choose among "
+            f"them with where, or vary {', '.join(fixed)} in a grid"
+        )
 
 
 def _slots(

@@ -19,7 +19,7 @@ from orchestrator import encoding, provenance
 from orchestrator.driver import Driver, SweepOptions
 from orchestrator.errors import SpecError
 from orchestrator.execute.messages import Executor
-from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
+from orchestrator.expand import PUBLISHED, STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
@@ -81,15 +81,22 @@ def make_resolver(settings: Settings, source: str) -> Resolver:
 
 
 def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> Study:
-    """Return the study that measures the cost of methods: Table 9 without its accuracies."""
+    """Return the study that measures the cost of methods: Table 9 without its accuracies.
+
+    Raises:
+        UnknownNameError: a method is unknown, or what has its name is none.
+    """
+    methods = list(dict.fromkeys(methods or METHODS.names()))
+    for name in methods:
+        METHODS.get(name)
     resolver = make_resolver(settings, "auto")
     spec = Spec(study="profile", tables=[9], text="# dvta-orch profile\n")
-    available = methods or METHODS.names()
+    table = layout(9)
     slots = [
-        Slot("table9", cell.row, cell.column, resolver.profile(config))
-        for cell in layout(9).cells()
+        Slot(table.name, cell.row, cell.column, resolver.profile(config))
+        for cell in (*table.cells(), *table.rows_of([m for m in methods if m not in PUBLISHED]))
         for config in cell.configs
-        if config.get("kind") == "profile" and config["method"] in available
+        if config.get("kind") == "profile" and config["method"] in methods
     ]
     return Study(spec, tuple(slots), resolver)
 
@@ -156,7 +163,8 @@ def run_study(
     trials: TrialSource
     planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:
-        trials, total = planned, len(plan.to_run)
+        # a leased trial ends elsewhere, or here when its lease runs out
+        trials, total = planned, len(plan.to_run) + len(plan.leased)
     else:
         searched = _search(study, store, settings, study_id)
         encoders, fresh = _encoders_to_run(study, store)
