@@ -182,7 +182,7 @@ def _print_plan(study: Study, plan: Plan) -> None:
         lines = [
             f"{plan.cells} cells, {plan.distinct} distinct trials ({plan.seeds} seeds): {len(plan.to_run)} to run, "
             f"{len(plan.done)} done, {len(plan.failed)} failed, {len(plan.leased)} leased{estimate}",
-            *([f"{plan.encoders} of the trials train visual encoders"] if plan.encoders else []),
+            *([f"{plan.encoders} of those to run train visual encoders"] if plan.encoders else []),
         ]
     if plan.simulated:
         lines.append("visual features: simulated (no real ones in the data root; --source real forbids this)")

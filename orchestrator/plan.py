@@ -17,8 +17,8 @@ class Plan:
 
     Attributes:
         cells: trial slots of the tables and grids, for one seed; an average counts its splits.
-        distinct: distinct trials, all seeds; ``encoders`` of them train visual encoders.
-        to_run: trials this sweep runs, in order; ``fresh`` are those of them that start over.
+        distinct: distinct trials, all seeds.
+        to_run: trials this sweep runs, in order; ``encoders`` of them train visual encoders; ``fresh`` are those of them that start over.
         done, failed, leased: trials it leaves alone; leased ones are another sweep's.
         missing: reason -> slots that cannot be filled.
         seconds: estimated training time of ``to_run`` on one worker, None without like trials.
@@ -87,7 +87,7 @@ def make_plan(
         # a profile has one seed only
         cells=kinds["alignment"] // seeds + kinds["profile"],
         distinct=len(trials),
-        encoders=sum(t.kind == "encoder" for t in trials),
+        encoders=sum(t.kind == "encoder" for t in groups["run"]),
         seeds=seeds,
         to_run=tuple(groups["run"]),
         fresh=frozenset(fresh),
