@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import decimal
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,7 +65,7 @@ class Dimension:
         return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
 
     def grid(self) -> list[Scalar]:
-        """Return the values a grid sampler tries."""
+        """Return the values a grid sampler tries, none outside the range."""
         if self.kind == "categorical":
             return list(self.choices)
         low, high = float(self.low or 0), float(self.high or 0)
@@ -72,9 +73,12 @@ class Dimension:
         if step is None:
             points = 5
             ratio = [i / (points - 1) for i in range(points)]
-            return [low * (high / low) ** r if self.log else low + (high - low) * r for r in ratio]
-        values = [low + step * i for i in range(math.floor((high - low) / step + 1e-9) + 1)]
-        return [int(v) for v in values] if self.kind == "int" else list(values)
+            spread = [low * (high / low) ** r if self.log else low + (high - low) * r for r in ratio]
+            return [min(max(v, low), high) for v in spread]
+        # in decimals, as a person counts: 0.1 and two steps of 0.1 are 0.3
+        first, last, pace = (decimal.Decimal(str(x)) for x in (low, high, step))
+        values = [first + pace * i for i in range(int((last - first) / pace) + 1)]
+        return [int(v) for v in values] if self.kind == "int" else [float(v) for v in values]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,12 +210,13 @@ class SearchTrials:
             pruner=_pruner(settings.pruner),
         )
         asked = len(study.get_trials(deepcopy=False))
-        if asked:
-            # a sampler started again with the same seed would repeat its first suggestions
-            study.sampler = _sampler(settings, settings.seed + asked)
-        else:
+        if not asked:
             for values in settings.enqueue:
                 study.enqueue_trial(dict(values), skip_if_exists=True)
+        elif settings.sampler != "grid":
+            # a sampler started again with the same seed would repeat its first suggestions; a grid
+            # must keep its order
+            study.sampler = _sampler(settings, settings.seed + asked)
         target = settings.trials
         if settings.sampler == "grid":
             target = min(target, math.prod(len(d.grid()) for d in settings.dimensions))
@@ -290,6 +295,15 @@ class SearchTrials:
             )
 
 
+class _Grid(optuna.samplers.GridSampler):
+    """Leaves the end to the target: Optuna's own stops ``Study.optimize``, which is not used here."""
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        pass
+
+
 def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Open Optuna's database, creating its tables (in their own schema on PostgreSQL)."""
     engine: dict[str, Any] = {"pool_pre_ping": True}
@@ -321,7 +335,7 @@ def _sampler(settings: SearchSettings, seed: int) -> optuna.samplers.BaseSampler
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
         "gp": lambda: optuna.samplers.GPSampler(seed=seed),
         "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=seed),
-        "grid": lambda: optuna.samplers.GridSampler(grid, seed=seed),
+        "grid": lambda: _Grid(grid, seed=seed),
     }
     return samplers[settings.sampler]()
 

@@ -12,6 +12,7 @@ from orchestrator import sweep
 from orchestrator.errors import SpecError
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.report.table import build_table
+from orchestrator.search import Dimension
 from orchestrator.settings import Settings
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
@@ -27,10 +28,11 @@ search:
   trials: %d
   objective: %s
   space:
-    tau: {type: float, low: 0.05, high: 1.0, log: true}
-    lr: {type: float, low: 1e-4, high: 1e-2, log: true}
+%s
 %s
 """
+SPACE = """    tau: {type: float, low: 0.05, high: 1.0, log: true}
+    lr: {type: float, low: 1e-4, high: 1e-2, log: true}"""
 
 
 @pytest.fixture
@@ -45,8 +47,8 @@ def place(tmp_path):
     return tmp_path
 
 
-def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", more=""):
-    (place / "spec.yaml").write_text(SPEC % (sampler, trials, objective, more))
+def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", space=SPACE, more=""):
+    (place / "spec.yaml").write_text(SPEC % (sampler, trials, objective, space, more))
     runs = place / name
     settings = Settings(place / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
     study = sweep.read_study(place / "spec.yaml", settings)
@@ -115,6 +117,31 @@ def test_every_sampler_reaches_its_target(place, sampler):
     assert [len(v) for v in found.values()] == [3, 3]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_grid_is_tried_to_its_end_also_in_two_sweeps(place):
+    space = "    tau: {type: float, low: 0.1, high: 0.3, step: 0.1}"
+    code, store, found = run(place, "a", sampler="grid", trials=30, space=space)
+    assert code == 0
+    tried = {name: sorted(p["tau"] for _, p, _ in trials) for name, trials in found.items()}
+    assert tried == {"found:aa=true": [0.1, 0.2, 0.3], "found:aa=false": [0.1, 0.2, 0.3]}
+    assert {v.row for v in store.cells(1, "grid")} == {"aa=true tuned", "aa=false tuned"}
+    run(place, "b", sampler="grid", trials=2, space=space)
+    _, _, found = run(place, "b", sampler="grid", trials=3, space=space)
+    assert {name: sorted(p["tau"] for _, p, _ in trials) for name, trials in found.items()} == tried
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_a_grid_stays_in_its_range(log):
+    for low, high in ((1e-5, 0.01), (0.05, 0.7), (0.003, 0.11)):
+        values = Dimension("lr", "float", low, high, log).grid()
+        assert values[0] == low
+        assert values[-1] == high
+        assert values == sorted(values)
+        assert len(values) == 5
+    assert Dimension("lr", "float", 0.1, 0.35, step=0.1).grid() == [0.1, 0.2, 0.3]
+    assert Dimension("epochs", "int", 1, 6, step=2).grid() == [1, 3, 5]
+
+
 def test_a_search_on_test_classes_says_so(place):
     _, store, _ = run(place, "a", trials=1, objective="test")
     cells = store.cells(store.find_study("found")[0], "grid")
@@ -149,7 +176,7 @@ def test_conditional_options_are_searched_only_where_they_apply(place):
     ],
 )
 def test_a_wrong_space_is_refused_with_its_place(tmp_path, axis, message):
-    (tmp_path / "s.yaml").write_text(SPEC % ("tpe", 3, "val_acc", f"    {axis}\n"))
+    (tmp_path / "s.yaml").write_text(SPEC % ("tpe", 3, "val_acc", SPACE, f"    {axis}\n"))
     with pytest.raises(SpecError) as caught:
         load_spec(tmp_path / "s.yaml")
     assert message in str(caught.value)
@@ -159,7 +186,7 @@ def test_a_wrong_space_is_refused_with_its_place(tmp_path, axis, message):
 def test_on_postgresql_the_searches_have_a_schema_of_their_own(place, postgres):
     url = postgres()
     settings = Settings(place / "data", str(place / "runs"), url, f"sqlite:///{place}/mlflow.db")
-    (place / "spec.yaml").write_text(SPEC % ("tpe", 2, "val_acc", ""))
+    (place / "spec.yaml").write_text(SPEC % ("tpe", 2, "val_acc", SPACE, ""))
     study = sweep.read_study(place / "spec.yaml", settings)
     store = Store.open(url)
     plan = sweep.plan_study(study, store)
