@@ -16,8 +16,17 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    check_distribution_compatibility,
+)
 from optuna.trial import FrozenTrial, TrialState
 
+from dvta.errors import DvtaError
+from orchestrator.errors import SpecError
 from orchestrator.execute.messages import Wait
 from orchestrator.owner import is_dead
 from orchestrator.settings import OPTUNA_SCHEMA as SCHEMA
@@ -51,18 +60,20 @@ class Dimension:
     choices: tuple[Scalar, ...] = ()
     when: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
 
-    def suggest(self, trial: optuna.Trial) -> Scalar:
-        """Return the sampler's value."""
+    def distribution(self) -> BaseDistribution:
+        """Return the range as Optuna keeps it."""
         if self.kind == "categorical":
-            return trial.suggest_categorical(self.name, list(self.choices))
-        if self.kind == "int":
-            step = int(self.step or 1)
-            return trial.suggest_int(
-                self.name, int(self.low or 0), int(self.high or 0), step=step, log=self.log
-            )
+            return CategoricalDistribution(self.choices)
         assert self.low is not None
         assert self.high is not None
-        return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
+        if self.kind == "int":
+            return IntDistribution(int(self.low), int(self.high), self.log, int(self.step or 1))
+        return FloatDistribution(self.low, self.high, self.log, self.step)
+
+    def suggest(self, trial: optuna.Trial) -> Scalar:
+        """Return the sampler's value."""
+        value: Scalar = trial._suggest(self.name, self.distribution())
+        return value
 
     def grid(self) -> list[Scalar]:
         """Return the values a grid sampler tries, none outside the range."""
@@ -154,8 +165,8 @@ class SearchTrials:
         self._by_key: dict[str, _Search] = {}
         for search in self._searches:
             asked = search.study.get_trials(deepcopy=False, states=_ASKED)
-            known = [search.cell.candidate(_values(t, settings.dimensions)) for t in asked]
-            on_candidates(search.cell, known)
+            known = (self._candidate(search, t._trial_id, _values(t, settings.dimensions)) for t in asked)
+            on_candidates(search.cell, [trial for trial in known if trial is not None])
             self._resume(search)
 
     def total(self) -> int:
@@ -209,32 +220,55 @@ class SearchTrials:
             sampler=_sampler(settings, settings.seed),
             pruner=_pruner(settings.pruner),
         )
-        asked = len(study.get_trials(deepcopy=False))
+        asked = study.get_trials(deepcopy=False)
+        self._check_ranges(study.study_name, asked)
         if not asked:
             for values in settings.enqueue:
                 study.enqueue_trial(dict(values), skip_if_exists=True)
         elif settings.sampler != "grid":
             # a sampler started again with the same seed would repeat its first suggestions; a grid
             # must keep its order
-            study.sampler = _sampler(settings, settings.seed + asked)
+            study.sampler = _sampler(settings, settings.seed + len(asked))
         target = settings.trials
         if settings.sampler == "grid":
             target = min(target, math.prod(len(d.grid()) for d in settings.dimensions))
         return _Search(cell, study, target)
+
+    def _check_ranges(self, name: str, asked: list[FrozenTrial]) -> None:
+        for dimension in self._settings.dimensions:
+            new = dimension.distribution()
+            for old in (t.distributions[dimension.name] for t in asked if dimension.name in t.distributions):
+                try:
+                    check_distribution_compatibility(old, new)
+                except ValueError as error:
+                    raise SpecError(
+                        f"search.space.{dimension.name}: {new} cannot continue the search {name!r}, which has "
+                        f"{old}; allowed: other low and high, or another name of the study"
+                    ) from error
 
     def _resume(self, search: _Search) -> None:
         """Take over the candidates that a dead driver had asked for; leave a living one's alone."""
         running = [t for t in search.study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
         if not running:
             return
-        trials = {t.number: search.cell.candidate(_values(t, self._settings.dimensions)) for t in running}
-        statuses = self._store.statuses([t.key for t in trials.values()])
-        for frozen in running:
-            trial = trials[frozen.number]
+        dimensions = self._settings.dimensions
+        found = [(t._trial_id, self._candidate(search, t._trial_id, _values(t, dimensions))) for t in running]
+        trials = [(trial_id, trial) for trial_id, trial in found if trial is not None]
+        statuses = self._store.statuses([trial.key for _, trial in trials])
+        for trial_id, trial in trials:
             status = statuses.get(trial.key)
             if status and status.state is State.RUNNING and not is_dead(status.owner or ""):
                 continue
-            self._take(search, frozen._trial_id, trial, again=True)
+            self._take(search, trial_id, trial, again=True)
+
+    def _candidate(self, search: _Search, trial_id: int, values: Mapping[str, Scalar]) -> Trial | None:
+        """Return the trial of some values, or None where they are impossible together: it has failed."""
+        try:
+            return search.cell.candidate(values)
+        except DvtaError as error:
+            log.info("search %s: a candidate is impossible: %s", search.cell.name, error)
+            self._tell(search, trial_id, State.FAILED, {})
+            return None
 
     def _suggest(self, search: _Search) -> Trial | None:
         while search.asked() < search.target:
@@ -243,7 +277,9 @@ class SearchTrials:
             for dimension in self._settings.dimensions:
                 if all(values.get(name) == value for name, value in dimension.when.items()):
                     values[dimension.name] = dimension.suggest(live)
-            trial = search.cell.candidate(values)
+            trial = self._candidate(search, live._trial_id, values)
+            if trial is None:
+                continue
             live.set_user_attr(KEY, trial.key)
             self._on_candidates(search.cell, [trial])
             if self._take(search, live._trial_id, trial):

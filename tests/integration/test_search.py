@@ -173,6 +173,14 @@ def test_conditional_options_are_searched_only_where_they_apply(place):
         ("target: {type: categorical, choices: [softmax11]}", "did you mean 'softmax10'"),
         ("gamma: {type: float, low: 0, high: 1, when: {loss: kld}}", "is not searched before gamma"),
         ("gamma: {type: float, low: 0, high: 1, logg: true}", "did you mean 'log'"),
+        ("gamma: {type: float, low: -1, high: 1}", "gamma.low (line 14): gamma: -1.0 is impossible"),
+        ("gamma: {type: categorical, choices: [0.1, -1]}", "gamma.choices[1] (line 14): gamma: -1.0 is"),
+        ("gamma: {type: float, low: 1, high: .inf}", "allowed: two numbers"),
+        ("epochs: {type: float, low: 1, high: 4}", "epochs is a whole number; allowed: int, categorical"),
+        ("sde: {type: int, low: 0, high: 1}", "sde is true or false; allowed: categorical"),
+        ("epochs: {type: int, low: 1.5, high: 3}", "low (line 14): 1.5 is not allowed here: a whole number"),
+        ("epochs: {type: int, low: 1, high: 3, step: 0.5}", "step (line 14): 0.5 is not allowed here"),
+        ("warmup_epochs: {type: int, low: 0, high: 1}", "warmup_epochs.high (line 14): warmup_epochs: 1 is"),
     ],
 )
 def test_a_wrong_space_is_refused_with_its_place(tmp_path, axis, message):
@@ -181,6 +189,67 @@ def test_a_wrong_space_is_refused_with_its_place(tmp_path, axis, message):
         load_spec(tmp_path / "s.yaml")
     assert message in str(caught.value)
     assert "search.space." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("enqueued", "message"),
+    [
+        ("[{tau: 2.0}]", "enqueue[0].tau (line 16): 2.0 is not searched; allowed: 0.05 to 1"),
+        ("[{lr: 1e-3}, {gamma: 0.1}]", "enqueue[1].gamma (line 16): is not searched"),
+        ("[{epochs: 2}]", "2 is not searched; allowed: 1 to 5 in steps of 2"),
+        ("[{loss: mse}]", "loss (line 16): 'mse' is"),
+    ],
+)
+def test_what_is_enqueued_must_be_searched(tmp_path, enqueued, message):
+    more = (
+        "    epochs: {type: int, low: 1, high: 5, step: 2}\n    loss: {type: categorical, choices: [kld]}\n"
+        f"  enqueue: {enqueued}\n"
+    )
+    (tmp_path / "s.yaml").write_text(SPEC % ("tpe", 3, "val_acc", SPACE, more))
+    with pytest.raises(SpecError) as caught:
+        load_spec(tmp_path / "s.yaml")
+    assert message in str(caught.value)
+
+
+def test_all_mistakes_of_a_search_come_at_once_and_possible_values_pass(tmp_path):
+    space = (
+        "    epochs: {type: int, low: 1, high: 4}\n    warmup_epochs: {type: int, low: 0, high: 3}\n"
+        "    lr: {type: categorical, choices: [1e-5, 1e-3]}\n"
+    )
+    path = tmp_path / "s.yaml"
+    path.write_text(SPEC % ("tpe", 3, "val_acc", space, "  enqueue: [{lr: 1e-5}]\n"))
+    search = load_spec(path).search
+    assert search.space["lr"].choices == [1e-5, 1e-3]
+    assert search.enqueue == [{"lr": 1e-5}]
+    path.write_text(
+        SPEC % ("tpe", 3, "val_acc", space + "    tau: {type: float, low: -2, high: -1}\n", "nonsense: 1\n")
+    )
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    for place in ("tau.low", "tau.high", "nonsense"):
+        assert place in str(caught.value)
+
+
+def test_values_that_are_impossible_together_fail_and_a_corrected_search_goes_on(place):
+    space = (
+        "    epochs: {type: int, low: 1, high: 2}\n    warmup_epochs: {type: categorical, choices: [0, 1]}\n"
+    )
+    code, store, found = run(place, "a", sampler="random", trials=6, space=space)
+    assert code == 0
+    trials = [t for trials in found.values() for t in trials]
+    assert {state for state, _, _ in trials} == {"FAIL", "COMPLETE"}
+    assert all((state == "FAIL") == (p["warmup_epochs"] >= p["epochs"]) for state, p, _ in trials)
+    assert len({v.row for v in store.cells(1, "grid")}) == 2
+    # values of an earlier form of the spec do not stop it, also where a driver was killed over them
+    storage = optuna.storages.RDBStorage(f"sqlite:///{place}/a/optuna.db")
+    study = optuna.load_study(study_name="found:aa=true", storage=storage)
+    study.ask().suggest_float("gamma", -2.0, -1.0)
+    space = "    gamma: {type: float, low: 0.1, high: 0.5}"
+    code, _, found = run(place, "a", trials=8, space=space)
+    assert code == 0
+    assert [state for state, _, _ in found["found:aa=true"][6:]] == ["FAIL", "COMPLETE"]
+    with pytest.raises(SpecError, match=r"search.space.gamma: .* cannot continue the search 'found:aa=true'"):
+        run(place, "a", space=space.replace("}", ", log: true}"))
 
 
 def test_on_postgresql_the_searches_have_a_schema_of_their_own(place, postgres):
