@@ -55,7 +55,6 @@ class Resolver:
     Attributes:
         refs: data digest -> the features a trial reads.
         encoders: key -> the encoder trial others need, with its skeletons.
-        visuals: key of a trial that needs one -> how the spec describes the encoder.
     """
 
     def __init__(
@@ -67,7 +66,6 @@ class Resolver:
     ) -> None:
         self._locate, self._source = locate, source
         self._skeletons, self.encoded = skeletons, encoded
-        self.visuals: dict[str, TrainedVisual] = {}
         self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
         self._data: dict[Any, DataRef | DataError] = {}
         self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
@@ -93,7 +91,7 @@ class Resolver:
             needs |= {"generalised"}
         encoder = self._encoder(full, seed) if isinstance(full["visual"], TrainedVisual) else None
         ref = self._find(full, stand_in, needs, encoder)
-        trial = Trial(
+        return Trial(
             method=full["method"],
             revision=method.revision,
             dataset=full["dataset"],
@@ -109,9 +107,6 @@ class Resolver:
             evaluate_on=full["evaluate_on"],
             needs=encoder.key if encoder else None,
         )
-        if encoder:
-            self.visuals[trial.key] = full["visual"]
-        return trial
 
     def profile(self, config: Mapping[str, Any]) -> Trial:
         """Return the trial that measures a method's cost; it reads no data and has no seed."""

@@ -75,6 +75,11 @@ class Checker:
         out["where"] = self._axes("where", raw.get("where"))
         self._splits(raw, out)
         self._methods(out)
+        if raw.get("search") and raw.get("tables"):
+            self._add(
+                ("search",),
+                "a search goes through the cells of a grid; allowed: grid and search, without tables",
+            )
         if isinstance(raw.get("search"), dict):
             out["search"] = SearchChecker(self._add, self._types, self._value).check(raw["search"])
         return out

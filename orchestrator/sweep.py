@@ -18,7 +18,7 @@ from dvta.skeleton import zsl
 from orchestrator import encoding, provenance
 from orchestrator.driver import Driver, SweepOptions
 from orchestrator.execute.messages import Executor
-from orchestrator.expand import STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
+from orchestrator.expand import Resolver, Slot, encoder_slots, expand, grid_cells
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
@@ -29,7 +29,7 @@ from orchestrator.sources import Chained, PlannedTrials, TrialSource
 from orchestrator.spec import Spec
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
-from orchestrator.tables import layout
+from orchestrator.tables import GENERALISED, layout
 from orchestrator.trial import Scalar, State, Trial, names_beside
 
 
@@ -231,26 +231,18 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
     assert spec.search is not None
     search = spec.search
     evaluate_on = "validation" if search.objective == "val_acc" else "unseen"
-    points = {s.row: s.trial for s in study.slots if s.trial and s.trial.kind == "alignment"}
+    filled = {s.row for s in study.slots if s.trial and s.table == "grid"}
+    points = {row: config for row, config in grid_cells(spec) if row in filled}
 
-    def config(base: Trial, values: Mapping[str, Scalar]) -> dict[str, Any]:
-        flat = {k: v for k, v in base.config().items() if v is not None}
-        kept = {k: v for k, v in flat.items() if k in TRAINING | STAND_IN or k in base.options}
-        place = {k: flat[k] for k in ("dataset", "split", "text", "method")}
-        return {**kept, **place, "visual": study.resolver.visuals.get(base.key, base.visual), **values}
+    def candidate(config: Mapping[str, Any], values: Mapping[str, Scalar]) -> Trial:
+        return study.resolver.trial({**config, **values, "evaluate_on": evaluate_on}, search.seed)
 
-    for base in points.values():
+    def tuned(config: Mapping[str, Any], values: Mapping[str, Scalar], seed: int) -> Trial:
+        return study.resolver.trial({**config, **values}, seed)
+
+    for config in points.values():
         # encoders without the validation classes become known before the search begins
-        study.resolver.trial({**config(base, {}), "evaluate_on": evaluate_on}, search.seed)
-
-    def cell(row: str, base: Trial) -> SearchCell:
-        return SearchCell(
-            name=row,
-            candidate=lambda values: study.resolver.trial(
-                {**config(base, values), "evaluate_on": evaluate_on}, search.seed
-            ),
-            tuned=lambda values, seed: study.resolver.trial(config(base, values), seed),
-        )
+        candidate(config, {})
 
     def on_candidates(cell: SearchCell, trials: list[Trial]) -> None:
         column = "validation accuracy" if search.objective == "val_acc" else "test accuracy"
@@ -258,7 +250,8 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
 
     def on_tuned(cell: SearchCell, trials: list[Trial]) -> None:
         label = f"{cell.name} tuned" + (" on the test classes" if search.objective == "test" else "")
-        store.add_slots(study_id, [Slot("grid", label, "accuracy", trial) for trial in trials])
+        columns = GENERALISED if spec.protocol == "gzsl" else ("accuracy",)
+        store.add_slots(study_id, [Slot("grid", label, c, trial) for c in columns for trial in trials])
 
     dimensions = tuple(
         Dimension(n, a.type, a.low, a.high, a.log, a.step, tuple(a.choices), a.when)
@@ -266,7 +259,10 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
     )
     return SearchTrials(
         store,
-        [cell(row, base) for row, base in points.items()],
+        [
+            SearchCell(row, functools.partial(candidate, config), functools.partial(tuned, config))
+            for row, config in points.items()
+        ],
         SearchSettings(
             study=spec.study,
             url=settings.optuna,

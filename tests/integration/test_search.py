@@ -151,6 +151,33 @@ def test_a_search_on_test_classes_says_so(place):
     }
 
 
+def test_a_generalised_search_tunes_for_the_generalised_columns(place):
+    code, store, _ = run(place, "a", trials=1, more="protocol: gzsl\n")
+    assert code == 0
+    study_id, _ = store.find_study("found")
+    table = build_table(store.cells(study_id, "grid"), protocol="final", study="found")
+    assert table.rows == ("aa=true tuned", "aa=false tuned")
+    assert table.columns == ("seen", "unseen", "harmonic mean")
+    assert [n.n for n in table.numbers.values()] == [2] * 6
+    assert {v.config["evaluate_on"] for v in store.cells(study_id, "grid")} == {"gzsl"}
+    assert {v.config["evaluate_on"] for v in store.cells(study_id, "search")} == {"validation"}
+
+
+def test_a_warm_up_that_nobody_set_yields_to_the_searched_epochs(place):
+    space = "    epochs: {type: int, low: 1, high: 4}"
+    more = "overrides: [{when: {dataset: cmu}, set: {method: smie, epochs: 4}}]\n"
+    _, store, found = run(place, "a", sampler="grid", space=space, more=more)
+    assert [state for state, _, _ in found["found:aa=true"]] == ["COMPLETE"] * 4
+    settings = {(v.config["epochs"], v.config["warmup_epochs"]) for v in store.cells(1, "search")}
+    assert settings == {(1, 0), (2, 1), (3, 2), (4, 3)}
+
+
+def test_a_search_of_tables_is_refused(tmp_path):
+    (tmp_path / "s.yaml").write_text(SPEC % ("tpe", 3, "val_acc", SPACE, "tables: [1]\n"))
+    with pytest.raises(SpecError, match=r"search \(line 7\): a search goes through the cells of a grid"):
+        load_spec(tmp_path / "s.yaml")
+
+
 def test_conditional_options_are_searched_only_where_they_apply(place):
     more = (
         "    loss: {type: categorical, choices: [kld, infonce]}\n"
