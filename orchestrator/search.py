@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import decimal
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,19 +15,14 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-    check_distribution_compatibility,
-)
+from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
 from dvta.errors import DvtaError
 from orchestrator.errors import SpecError
 from orchestrator.execute.messages import Wait
 from orchestrator.owner import is_dead
+from orchestrator.search_space import Dimension, make_pruner, make_sampler
 from orchestrator.settings import OPTUNA_SCHEMA as SCHEMA
 from orchestrator.store import Store
 from orchestrator.trial import Scalar, State, Trial
@@ -38,58 +32,6 @@ log = logging.getLogger(__name__)
 _ASKED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 KEY = "dvta:trial"  # user attribute of an Optuna trial: the key of our trial
 VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
-
-
-@dataclasses.dataclass(frozen=True)
-class Dimension:
-    """One searched option.
-
-    Attributes:
-        kind: ``float``, ``int`` or ``categorical``.
-        low, high, log, step: the range of a number.
-        choices: the values of a categorical.
-        when: values other searched options must have for this one to be searched.
-    """
-
-    name: str
-    kind: str
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    step: float | None = None
-    choices: tuple[Scalar, ...] = ()
-    when: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
-
-    def distribution(self) -> BaseDistribution:
-        """Return the range as Optuna keeps it."""
-        if self.kind == "categorical":
-            return CategoricalDistribution(self.choices)
-        assert self.low is not None
-        assert self.high is not None
-        if self.kind == "int":
-            return IntDistribution(int(self.low), int(self.high), self.log, int(self.step or 1))
-        return FloatDistribution(self.low, self.high, self.log, self.step)
-
-    def suggest(self, trial: optuna.Trial) -> Scalar:
-        """Return the sampler's value."""
-        value: Scalar = trial._suggest(self.name, self.distribution())
-        return value
-
-    def grid(self) -> list[Scalar]:
-        """Return the values a grid sampler tries, none outside the range."""
-        if self.kind == "categorical":
-            return list(self.choices)
-        low, high = float(self.low or 0), float(self.high or 0)
-        step = self.step or (1.0 if self.kind == "int" else None)
-        if step is None:
-            points = 5
-            ratio = [i / (points - 1) for i in range(points)]
-            spread = [low * (high / low) ** r if self.log else low + (high - low) * r for r in ratio]
-            return [min(max(v, low), high) for v in spread]
-        # in decimals, as a person counts: 0.1 and two steps of 0.1 are 0.3
-        first, last, pace = (decimal.Decimal(str(x)) for x in (low, high, step))
-        values = [first + pace * i for i in range(int((last - first) / pace) + 1)]
-        return [int(v) for v in values] if self.kind == "int" else [float(v) for v in values]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,8 +159,8 @@ class SearchTrials:
             storage=storage,
             load_if_exists=True,
             direction="maximize",
-            sampler=_sampler(settings, settings.seed),
-            pruner=_pruner(settings.pruner),
+            sampler=make_sampler(settings.sampler, settings.dimensions, settings.seed),
+            pruner=make_pruner(settings.pruner),
         )
         asked = study.get_trials(deepcopy=False)
         self._check_ranges(study.study_name, asked)
@@ -228,7 +170,8 @@ class SearchTrials:
         elif settings.sampler != "grid":
             # a sampler started again with the same seed would repeat its first suggestions; a grid
             # must keep its order
-            study.sampler = _sampler(settings, settings.seed + len(asked))
+            seed = settings.seed + len(asked)
+            study.sampler = make_sampler(settings.sampler, settings.dimensions, seed)
         target = settings.trials
         if settings.sampler == "grid":
             target = min(target, math.prod(len(d.grid()) for d in settings.dimensions))
@@ -331,15 +274,6 @@ class SearchTrials:
             )
 
 
-class _Grid(optuna.samplers.GridSampler):
-    """Leaves the end to the target: Optuna's own stops ``Study.optimize``, which is not used here."""
-
-    def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        pass
-
-
 def open_storage(url: str) -> optuna.storages.RDBStorage:
     """Open Optuna's database, creating its tables (in their own schema on PostgreSQL)."""
     engine: dict[str, Any] = {"pool_pre_ping": True}
@@ -362,26 +296,3 @@ def best_values(study: optuna.Study, dimensions: Iterable[Dimension]) -> dict[st
 
 def _values(frozen: FrozenTrial, dimensions: Iterable[Dimension]) -> dict[str, Scalar]:
     return {d.name: frozen.params[d.name] for d in dimensions if d.name in frozen.params}
-
-
-def _sampler(settings: SearchSettings, seed: int) -> optuna.samplers.BaseSampler:
-    grid: dict[str, Sequence[Any]] = {d.name: d.grid() for d in settings.dimensions}
-    samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-        "gp": lambda: optuna.samplers.GPSampler(seed=seed),
-        "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=seed),
-        "grid": lambda: _Grid(grid, seed=seed),
-    }
-    return samplers[settings.sampler]()
-
-
-def _pruner(name: str) -> optuna.pruners.BasePruner:
-    pruners: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
-        "none": optuna.pruners.NopPruner,
-        "median": optuna.pruners.MedianPruner,
-        "percentile": lambda: optuna.pruners.PercentilePruner(50.0),
-        "hyperband": optuna.pruners.HyperbandPruner,
-        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
-    }
-    return pruners[name]()

@@ -23,7 +23,8 @@ from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import SweepProgress
-from orchestrator.search import Dimension, SearchCell, SearchSettings, SearchTrials
+from orchestrator.search import SearchCell, SearchSettings, SearchTrials
+from orchestrator.search_space import Dimension
 from orchestrator.settings import Settings
 from orchestrator.sources import Chained, PlannedTrials, TrialSource
 from orchestrator.spec import Spec

@@ -12,7 +12,7 @@ from orchestrator import sweep
 from orchestrator.errors import SpecError
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.report.table import build_table
-from orchestrator.search import Dimension
+from orchestrator.search_space import Dimension
 from orchestrator.settings import Settings
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
