@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from types import FrameType
 from typing import Any, Protocol
 
@@ -54,7 +54,7 @@ class SweepOptions:
     precision: str = "fp32"
     fail_fast: bool = False
     restarts: int = 3
-    fresh: frozenset[str] = frozenset()
+    fresh: Set[str] = frozenset()
 
 
 @dataclasses.dataclass
@@ -254,6 +254,7 @@ class Driver:
             if status.state in (State.DONE, State.PRUNED, State.FAILED):
                 del self._elsewhere[key]
                 self.done_elsewhere += status.state is State.DONE
+                self.failed += status.state is State.FAILED
                 self._listener.ended(trial, status.state, "by another sweep")
                 results = self._store.results([key]).get(key, {}) if status.state is State.DONE else {}
                 self._source.on_end(trial, status.state, results)

@@ -18,6 +18,7 @@ class Plan:
         cells: trial slots of the tables and grids, for one seed; an average counts its splits.
         distinct: distinct trials, all seeds; ``encoders`` of them train visual encoders.
         to_run: trials this sweep runs, in order; ``fresh`` are those of them that start over.
+        again: the states in which trials of earlier sweeps start over.
         done, failed, leased: trials it leaves alone; leased ones are another sweep's.
         missing: reason -> slots that cannot be filled.
         seconds: estimated training time of ``to_run`` on one worker, None without like trials.
@@ -29,6 +30,7 @@ class Plan:
     seeds: int
     to_run: tuple[Trial, ...]
     fresh: frozenset[str]
+    again: frozenset[State]
     done: tuple[Trial, ...]
     failed: tuple[Trial, ...]
     leased: tuple[Trial, ...]
@@ -61,12 +63,11 @@ def make_plan(
     trials.sort(key=lambda t: t.kind != "encoder")
     groups: dict[str, list[Trial]] = {"run": [], "done": [], "failed": [], "leased": []}
     fresh: set[str] = set()
+    repeated = frozenset([State.FAILED] * retry + [State.DONE, State.PRUNED] * redo)
     for trial in trials:
         status = statuses.get(trial.key)
         state = status.state if status else None
-        again = (state is State.FAILED and retry) or (
-            state in (State.DONE, State.PRUNED) and (redo or trial.key in lost)
-        )
+        again = state in repeated or (state is State.DONE and trial.key in lost)
         if state in (None, State.INTERRUPTED) or again:
             groups["run"].append(trial)
             fresh |= {trial.key} if again else set()
@@ -88,6 +89,7 @@ def make_plan(
         seeds=seeds,
         to_run=tuple(groups["run"]),
         fresh=frozenset(fresh),
+        again=repeated,
         done=tuple(groups["done"]),
         failed=tuple(groups["failed"]),
         leased=tuple(groups["leased"]),

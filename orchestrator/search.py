@@ -1,7 +1,8 @@
 """Optuna searches: one study per cell, asked and told by the driver while its trials run.
 
 The study is continued by name. A suggestion whose trial the store already has is told the stored
-value and not trained again; one that is being trained is told when that ends.
+value and not trained again; one that is being trained is told when that ends. What Optuna was told
+stays: a candidate that is run again is a new one with the same values, which takes the place of the old.
 """
 
 from __future__ import annotations
@@ -29,8 +30,13 @@ from orchestrator.trial import Scalar, State, Trial
 
 log = logging.getLogger(__name__)
 
-_ASKED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-KEY = "dvta:trial"  # user attribute of an Optuna trial: the key of our trial
+TOLD = {
+    State.DONE: TrialState.COMPLETE,
+    State.PRUNED: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+}
+# user attributes of an Optuna trial: the key of our trial; the number of the one it takes the place of
+KEY, REPLACES = "dvta:trial", "dvta:replaces"
 VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
 
 
@@ -51,7 +57,10 @@ class SearchCell:
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How every cell is searched: ``trials`` is a target for the study, not an increment."""
+    """How every cell is searched: ``trials`` is a target for the study, not an increment.
+
+    ``again`` are the states in which candidates and tuned trials of earlier sweeps are run again.
+    """
 
     study: str
     url: str
@@ -62,6 +71,7 @@ class SearchSettings:
     seed: int = 0
     enqueue: tuple[Mapping[str, Scalar], ...] = ()
     seeds: tuple[int, ...] = (0,)
+    again: frozenset[State] = frozenset()
 
 
 @dataclasses.dataclass
@@ -73,11 +83,14 @@ class _Search:
     resumed: collections.deque[Trial] = dataclasses.field(default_factory=collections.deque)
     tuned: bool = False
 
-    def told(self) -> int:
-        return sum(t.state.is_finished() for t in self.study.get_trials(deepcopy=False))
+    def candidates(self) -> list[FrozenTrial]:
+        """Return what was asked for, less what another took the place of."""
+        trials = self.study.get_trials(deepcopy=False)
+        replaced = {t.user_attrs.get(REPLACES) for t in trials}
+        return [t for t in trials if t.state is not TrialState.WAITING and t.number not in replaced]
 
-    def asked(self) -> int:
-        return len(self.study.get_trials(deepcopy=False, states=_ASKED))
+    def told(self) -> int:
+        return sum(t.state.is_finished() for t in self.candidates())
 
 
 class SearchTrials:
@@ -87,6 +100,10 @@ class SearchTrials:
         store: asked for values of trials that ended before.
         on_candidates: is called with a cell and candidates of its study, old and new.
         on_tuned: is called with a cell and its tuned trials once its search has ended.
+        fresh: gets the keys of trials that have ended before and start over.
+
+    Attributes:
+        failed: candidates and tuned trials that were found failed, and cells where none succeeded.
     """
 
     def __init__(
@@ -96,19 +113,20 @@ class SearchTrials:
         settings: SearchSettings,
         on_candidates: Callable[[SearchCell, list[Trial]], None],
         on_tuned: Callable[[SearchCell, list[Trial]], None],
+        fresh: set[str],
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._store, self._settings = store, settings
         self._on_candidates, self._on_tuned = on_candidates, on_tuned
+        self._fresh = fresh
+        self._begun: set[str] = set()
+        self.failed = 0
         storage = open_storage(settings.url)
         self._searches = [self._open(cell, storage) for cell in cells]
         self._order = collections.deque(self._searches)
         self._final: collections.deque[Trial] = collections.deque()
-        self._by_key: dict[str, _Search] = {}
         for search in self._searches:
-            asked = search.study.get_trials(deepcopy=False, states=_ASKED)
-            known = (self._candidate(search, t._trial_id, _values(t, settings.dimensions)) for t in asked)
-            on_candidates(search.cell, [trial for trial in known if trial is not None])
+            self._ask_again(search)
             self._resume(search)
 
     def total(self) -> int:
@@ -133,7 +151,7 @@ class SearchTrials:
 
     def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Tell the study an epoch's accuracy; return its pruner's decision."""
-        search = self._by_key.get(trial.key)
+        search = next((s for s in self._searches if trial.key in s.waiting), None)
         if search is None or self._settings.pruner == "none":
             return False
         live = optuna.Trial(search.study, search.waiting[trial.key][0])
@@ -144,11 +162,9 @@ class SearchTrials:
 
     def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
         """Tell the study how a candidate ended."""
-        search = self._by_key.pop(trial.key, None)
-        if search is None:
-            return
-        for trial_id in search.waiting.pop(trial.key, []):
-            self._tell(search, trial_id, state, results)
+        for search in self._searches:
+            for trial_id in search.waiting.pop(trial.key, []):
+                self._tell(search, trial_id, state, results)
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -189,6 +205,22 @@ class SearchTrials:
                         f"{old}; allowed: other low and high, or another name of the study"
                     ) from error
 
+    def _ask_again(self, search: _Search) -> None:
+        """List the candidates of earlier sweeps; enqueue the values of those that are run again."""
+        repeated = {TOLD[state] for state in self._settings.again}
+        known = []
+        for frozen in search.candidates():
+            if KEY not in frozen.user_attrs:
+                continue  # impossible values, or a driver that is naming them just now
+            values = _values(frozen, self._settings.dimensions)
+            trial = self._candidate(search, frozen._trial_id, values)
+            if trial is None:
+                continue
+            known.append(trial)
+            if frozen.state in repeated:
+                search.study.enqueue_trial(values, {REPLACES: frozen.number})
+        self._on_candidates(search.cell, known)
+
     def _resume(self, search: _Search) -> None:
         """Take over the candidates that a dead driver had asked for; leave a living one's alone."""
         running = [t for t in search.study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
@@ -214,7 +246,7 @@ class SearchTrials:
             return None
 
     def _suggest(self, search: _Search) -> Trial | None:
-        while search.asked() < search.target:
+        while len(search.candidates()) < search.target:
             live = search.study.ask()
             values: dict[str, Scalar] = {}
             for dimension in self._settings.dimensions:
@@ -231,18 +263,25 @@ class SearchTrials:
 
     def _take(self, search: _Search, trial_id: int, trial: Trial, again: bool = False) -> bool:
         """Return whether the trial must run; tell its value now where it has run before."""
-        if trial.key in search.waiting:
-            search.waiting[trial.key].append(trial_id)
+        if any(trial.key in s.waiting for s in self._searches):
+            search.waiting.setdefault(trial.key, []).append(trial_id)
             return False
         status = self._store.statuses([trial.key]).get(trial.key)
-        if status and status.state in (State.DONE, State.FAILED, State.PRUNED):
+        if status and status.state.is_finished and not self._starts_over(trial, status.state):
             results = self._store.results([trial.key]).get(trial.key, {})
             self._tell(search, trial_id, status.state, results)
             return False
         search.waiting[trial.key] = [trial_id]
-        self._by_key[trial.key] = search
+        self._begun.add(trial.key)
         if again:
             search.resumed.append(trial)
+        return True
+
+    def _starts_over(self, trial: Trial, state: State) -> bool:
+        """Return whether a finished trial is run again: once in a sweep, and not if it ended in this one."""
+        if state not in self._settings.again or trial.key in self._begun:
+            return False
+        self._fresh.add(trial.key)
         return True
 
     @staticmethod
@@ -253,8 +292,7 @@ class SearchTrials:
         if state is State.DONE:
             search.study.tell(live, results[VALUE])
         else:
-            ended = TrialState.PRUNED if state is State.PRUNED else TrialState.FAIL
-            search.study.tell(live, state=ended)
+            search.study.tell(live, state=TOLD[state])
 
     def _close(self) -> None:
         """Queue the tuned trials of every search whose target is told."""
@@ -262,16 +300,24 @@ class SearchTrials:
             if search.tuned or search.told() < search.target:
                 continue
             search.tuned = True
-            best = best_values(search.study, self._settings.dimensions)
+            candidates = search.candidates()
+            # without a key the values were impossible and nothing was run
+            self.failed += sum(t.state is TrialState.FAIL and KEY in t.user_attrs for t in candidates)
+            best = best_values(candidates, self._settings.dimensions)
             if best is None:
+                self.failed += 1
                 log.warning("search %s: no candidate succeeded, nothing is tuned", search.cell.name)
                 continue
             trials = [search.cell.tuned(best, seed) for seed in self._settings.seeds]
             self._on_tuned(search.cell, trials)
-            done = self._store.statuses([t.key for t in trials])
-            self._final.extend(
-                t for t in trials if done.get(t.key) is None or done[t.key].state is not State.DONE
-            )
+            statuses = self._store.statuses([t.key for t in trials])
+            for trial in trials:
+                status = statuses.get(trial.key)
+                if status is None or not status.state.is_finished or self._starts_over(trial, status.state):
+                    self._begun.add(trial.key)
+                    self._final.append(trial)
+                else:
+                    self.failed += status.state is State.FAILED
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
@@ -285,9 +331,11 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     return optuna.storages.RDBStorage(url, engine_kwargs=engine)
 
 
-def best_values(study: optuna.Study, dimensions: Iterable[Dimension]) -> dict[str, Scalar] | None:
+def best_values(
+    candidates: Iterable[FrozenTrial], dimensions: Iterable[Dimension]
+) -> dict[str, Scalar] | None:
     """Return the values of the best told candidate, the earliest among equals, or None."""
-    complete = [t for t in study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE]
+    complete = [t for t in candidates if t.state is TrialState.COMPLETE]
     if not complete:
         return None
     best = max(complete, key=lambda t: (t.value or 0.0, -t.number))

@@ -121,13 +121,6 @@ def save_study(study: Study, store: Store) -> int:
     return store.save_study(spec.study, spec.text, study.slots if spec.search is None else [], arguments)
 
 
-def _encoders_to_run(study: Study, store: Store) -> tuple[list[Trial], frozenset[str]]:
-    """Return the encoder trials of a search that have no features yet, and which of them are repeated."""
-    trials = [t for t, _ in study.resolver.encoders.values() if not _has_features(study, t)]
-    statuses = store.statuses([t.key for t in trials])
-    return trials, frozenset(k for k, s in statuses.items() if s.state is State.DONE)
-
-
 def _has_features(study: Study, trial: Trial) -> bool:
     return encoding.is_there(study.resolver.encoded(trial.key))
 
@@ -147,16 +140,24 @@ def run_study(
     spec = study.spec
     study_id = save_study(study, store)
     trials: TrialSource
+    fresh = set(plan.fresh)
     planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:
         trials, total = planned, len(plan.to_run)
     else:
-        searched = _search(study, store, settings, study_id)
-        encoders, fresh = _encoders_to_run(study, store)
-        store.add_slots(study_id, list(encoder_slots([t for t, _ in study.resolver.encoders.values()])))
-        plan = dataclasses.replace(plan, fresh=plan.fresh | fresh)
-        trials = Chained(PlannedTrials(encoders, wait=True), searched)
-        total = searched.total() + len(encoders)
+        searched = _search(study, store, settings, study_id, plan.again, fresh)
+        slots = list(encoder_slots([t for t, _ in study.resolver.encoders.values()]))
+        store.add_slots(study_id, slots)
+        encoders = plan_study(
+            dataclasses.replace(study, slots=tuple(slots)),
+            store,
+            retry=State.FAILED in plan.again,
+            redo=State.DONE in plan.again,
+        )
+        fresh |= encoders.fresh
+        first = PlannedTrials((*encoders.to_run, *encoders.leased), wait=True)
+        trials = Chained(first, searched, blocked=bool(encoders.failed))
+        total = searched.total() + len(encoders.to_run)
     options = SweepOptions(
         checkpoints=f"{settings.runs}/checkpoints",
         models=f"{settings.runs}/models",
@@ -171,7 +172,7 @@ def run_study(
         precision=spec.precision,
         fail_fast=fail_fast,
         restarts=spec.resources.restarts,
-        fresh=plan.fresh,
+        fresh=fresh,
     )
     progress = SweepProgress(console, total, _names(plan), source="simulated" if plan.simulated else "real")
     driver = Driver(
@@ -189,10 +190,12 @@ def run_study(
         driver.run(executor)
     if planned.unmet:
         console.print(f"{len(planned.unmet)} trials were left out: the encoder they need failed", style="red")
+    if isinstance(trials, Chained) and trials.blocked:
+        console.print("the search was left out: an encoder it needs failed", style="red")
     if driver.interrupted and not (fail_fast and driver.failed):
         console.print("interrupted; run the same command again to go on", style="yellow")
         return 130
-    return 1 if driver.failed else 0
+    return 1 if driver.failed or trials.failed else 0
 
 
 def _held_out(trial: Trial) -> tuple[int, ...]:
@@ -226,8 +229,19 @@ def _names(plan: Plan) -> Callable[[Trial], str]:
     return lambda trial: known.get(trial.key) or trial.name()
 
 
-def _search(study: Study, store: Store, settings: Settings, study_id: int) -> SearchTrials:
-    """Build the searches of a spec: one cell a point of its grid."""
+def _search(
+    study: Study,
+    store: Store,
+    settings: Settings,
+    study_id: int,
+    again: frozenset[State],
+    fresh: set[str],
+) -> SearchTrials:
+    """Build the searches of a spec: one cell a point of its grid.
+
+    Args:
+        again: states in which trials of earlier sweeps start over; their keys are put into ``fresh``.
+    """
     spec = study.spec
     assert spec.search is not None
     search = spec.search
@@ -274,9 +288,11 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
             seed=search.seed,
             enqueue=tuple(search.enqueue),
             seeds=tuple(spec.seeds),
+            again=again,
         ),
         on_candidates,
         on_tuned,
+        fresh,
     )
 
 

@@ -41,12 +41,12 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def sweep(place, text):
+def sweep(place, text, **flags):
     (place / "spec.yaml").write_text(text)
     settings = Settings.load()
     study = read_study(place / "spec.yaml", settings)
     store = Store.open(settings.store)
-    plan = plan_study(study, store)
+    plan = plan_study(study, store, **flags)
     code = run_study(study, plan, store, settings, InlineExecutor(0.01), console(), mirror=False)
     return plan, code, store
 
@@ -136,6 +136,20 @@ def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place)
     aligned = [v for v in store.trials() if v.config["kind"] == "alignment"]
     assert len(aligned) == 4
     assert all(by_key[v.config["needs"]] == v.config["evaluate_on"] for v in aligned)
+
+
+def test_a_search_waits_for_its_encoders_and_is_not_begun_when_one_fails(place):
+    text = SPEC.replace("grid: {gamma: [GAMMAS]}", "grid: {sde: [true]}").replace("lr: 1e-3", "lr: 1e31") + (
+        "search: {trials: 2, sampler: random, space: {tau: {type: float, low: 0.05, high: 1.0}}}\n"
+    )
+    for flags, attempts in (({}, 1), ({}, 1), ({"retry": True}, 2)):
+        _, code, store = sweep(place, text, **flags)
+        assert code == 1
+        encoders = [t for t in store.trials() if t.config["kind"] == "encoder"]
+        assert sorted(t.config["evaluate_on"] for t in encoders) == ["unseen", "validation"]
+        statuses = store.statuses([t.key for t in encoders])
+        assert [(s.state.value, s.attempts) for s in statuses.values()] == [("failed", attempts)] * 2
+        assert not [t for t in store.trials() if t.config["kind"] == "alignment"]
 
 
 def test_steps_are_read_as_people_write_them():

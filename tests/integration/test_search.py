@@ -1,5 +1,8 @@
 """Searches with real Optuna and a real store, trained inline on features written to disk."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import numpy as np
 import optuna
 import pytest
@@ -9,13 +12,18 @@ from rich.console import Console
 from dvta import datasets
 from dvta.datasets.stand_in import StandIn
 from orchestrator import sweep
+from orchestrator.driver import Driver, SweepOptions
 from orchestrator.errors import SpecError
+from orchestrator.execute import inline, worker
 from orchestrator.execute.inline import InlineExecutor
+from orchestrator.execute.messages import Failure, Report, Wait
 from orchestrator.report.table import build_table
 from orchestrator.search_space import Dimension
 from orchestrator.settings import Settings
+from orchestrator.sources import PlannedTrials
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
+from orchestrator.store.schema import AttemptRow, TrialRow
 
 SPEC = """
 study: found
@@ -47,13 +55,13 @@ def place(tmp_path):
     return tmp_path
 
 
-def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", space=SPACE, more=""):
+def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", space=SPACE, more="", **flags):
     (place / "spec.yaml").write_text(SPEC % (sampler, trials, objective, space, more))
     runs = place / name
     settings = Settings(place / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
     study = sweep.read_study(place / "spec.yaml", settings)
     store = Store.open(settings.store)
-    plan = sweep.plan_study(study, store)
+    plan = sweep.plan_study(study, store, **flags)
     console = Console(quiet=True)
     code = sweep.run_study(study, plan, store, settings, InlineExecutor(0.01), console, mirror=False)
     storage = optuna.storages.RDBStorage(settings.optuna)
@@ -277,6 +285,94 @@ def test_values_that_are_impossible_together_fail_and_a_corrected_search_goes_on
     assert [state for state, _, _ in found["found:aa=true"][6:]] == ["FAIL", "COMPLETE"]
     with pytest.raises(SpecError, match=r"search.space.gamma: .* cannot continue the search 'found:aa=true'"):
         run(place, "a", space=space.replace("}", ", log: true}"))
+
+
+def attempts(store):
+    """Return what was evaluated and the end of every attempt, in order."""
+    query = sa.select(TrialRow.evaluate_on, AttemptRow.state).join(TrialRow).order_by(AttemptRow.id)
+    with store.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def test_failed_candidates_stay_failed_until_retry(place):
+    space = "    lr: {type: categorical, choices: [0.001, 1e31]}"
+    arguments = {"sampler": "grid", "space": space}
+    code, store, found = run(place, "a", **arguments)
+    assert code == 1
+    states = [sorted(state for state, _, _ in trials) for trials in found.values()]
+    assert states == [["COMPLETE", "FAIL"]] * 2
+    first = attempts(store)
+    assert (len(first), first.count(("validation", "failed"))) == (8, 2)
+    code, store, _ = run(place, "a", **arguments)
+    assert (code, attempts(store)) == (1, first)
+    code, store, found = run(place, "a", **arguments, retry=True)
+    assert (code, attempts(store)) == (1, [*first, *[("validation", "failed")] * 2])
+    assert [len(trials) for trials in found.values()] == [3, 3]
+    code, store, found = run(place, "a", **arguments)
+    assert (code, len(attempts(store))) == (1, 10)
+    assert [len(trials) for trials in found.values()] == [3, 3]
+
+
+def test_a_search_without_any_success_fails_every_time(place):
+    space = "    lr: {type: categorical, choices: [1e31]}"
+    codes = [run(place, "a", trials=1, space=space, retry=retry)[0] for retry in (False, False, True)]
+    assert codes == [1, 1, 1]
+
+
+def test_candidates_and_tuned_trials_are_run_again_on_redo(place):
+    _, store, first = run(place, "a", trials=2)
+    before = attempts(store)
+    assert len(before) == 8
+    code, store, found = run(place, "a", trials=2, redo=True)
+    assert (code, len(attempts(store))) == (0, 16)
+    for name, trials in found.items():
+        assert trials[:2] == first[name]
+        assert trials[2:] == trials[:2]
+    code, store, again = run(place, "a", trials=2)
+    assert (code, len(attempts(store)), again) == (0, 16, found)
+
+
+def test_failed_tuned_trials_stay_failed_until_retry(place, monkeypatch):
+    def start(job, load):
+        if job.trial["evaluate_on"] == "validation":
+            return worker.start(job, load)
+        return SimpleNamespace(step=lambda: Report(job.attempt_id, failure=Failure("error", "a failure")))
+
+    monkeypatch.setattr(inline, "start", start)
+    code, store, _ = run(place, "a", trials=1)
+    assert (code, len(attempts(store))) == (1, 6)
+    code, store, _ = run(place, "a", trials=1)
+    assert (code, len(attempts(store))) == (1, 6)
+    monkeypatch.undo()
+    code, store, _ = run(place, "a", trials=1, retry=True)
+    assert code == 0
+    assert attempts(store)[6:] == [("unseen", "done")] * 4
+    assert run(place, "a", trials=1)[0] == 0
+
+
+def test_a_failure_in_another_sweep_counts_as_one(place):
+    (place / "spec.yaml").write_text(SPEC % ("tpe", 1, "val_acc", SPACE, ""))
+    settings = Settings(place / "data", str(place), f"sqlite:///{place}/dvta.db", "")
+    study = sweep.read_study(place / "spec.yaml", settings)
+    store = Store.open(settings.store)
+    trial = study.slots[0].trial
+    claim = store.claim(trial, "another", 60.0, {})
+    driver = Driver(store, PlannedTrials([trial]), None, SweepOptions(str(place)), Mock(), {})
+    assert isinstance(driver.next_job(), Wait)
+    store.record(claim.attempt_id, "another", [], failure=Failure("error", "a failure"))
+    driver._polled = 0.0
+    driver.next_job()
+    assert driver.next_job() is None
+    assert driver.failed == 1
+
+
+def test_cells_with_the_same_candidate_train_it_once_and_are_all_told(place):
+    more = "overrides: [{when: {dataset: cmu}, set: {method: smie}}]\n"
+    code, store, found = run(
+        place, "a", sampler="grid", space="    batch_size: {type: int, low: 31, high: 33}", more=more
+    )
+    assert (code, len(attempts(store))) == (0, 5)
+    assert [[state for state, _, _ in trials] for trials in found.values()] == [["COMPLETE"] * 3] * 2
 
 
 def test_on_postgresql_the_searches_have_a_schema_of_their_own(place, postgres):
