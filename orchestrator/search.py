@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ TOLD = {
 }
 # user attributes of an Optuna trial: the key of our trial; the number of the one it takes the place of
 KEY, REPLACES = "dvta:trial", "dvta:replaces"
+RESUME_SECONDS = 2.0  # between two looks for candidates of dead drivers
+NAMING_SECONDS = 20.0  # longer than a driver takes to name the values of a candidate
 VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
 
 
@@ -120,6 +123,7 @@ class SearchTrials:
         self._on_candidates, self._on_tuned = on_candidates, on_tuned
         self._fresh = fresh
         self._begun: set[str] = set()
+        self._unnamed: dict[int, float] = {}  # Optuna id -> when it was first seen so
         self.failed = 0
         storage = open_storage(settings.url)
         self._searches = [self._open(cell, storage) for cell in cells]
@@ -127,7 +131,7 @@ class SearchTrials:
         self._final: collections.deque[Trial] = collections.deque()
         for search in self._searches:
             self._ask_again(search)
-            self._resume(search)
+        self._resume()
 
     def total(self) -> int:
         """Return how many trials the searches and their tuned runs come to."""
@@ -142,12 +146,14 @@ class SearchTrials:
             trial = search.resumed.popleft() if search.resumed else self._suggest(search)
             if trial is not None:
                 return trial
-        if self._final:
-            return self._final.popleft()
         self._close()
         if self._final:
             return self._final.popleft()
-        return None if all(s.tuned for s in self._searches) else Wait()
+        if all(s.tuned for s in self._searches):
+            return None
+        if time.monotonic() - self._resumed > RESUME_SECONDS:
+            self._resume()
+        return Wait()
 
     def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Tell the study an epoch's accuracy; return its pruner's decision."""
@@ -221,20 +227,41 @@ class SearchTrials:
                 search.study.enqueue_trial(values, {REPLACES: frozen.number})
         self._on_candidates(search.cell, known)
 
-    def _resume(self, search: _Search) -> None:
+    def _resume(self) -> None:
         """Take over the candidates that a dead driver had asked for; leave a living one's alone."""
-        running = [t for t in search.study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
-        if not running:
-            return
-        dimensions = self._settings.dimensions
-        found = [(t._trial_id, self._candidate(search, t._trial_id, _values(t, dimensions))) for t in running]
-        trials = [(trial_id, trial) for trial_id, trial in found if trial is not None]
-        statuses = self._store.statuses([trial.key for _, trial in trials])
-        for trial_id, trial in trials:
-            status = statuses.get(trial.key)
-            if status and status.state is State.RUNNING and not is_dead(status.owner or ""):
-                continue
-            self._take(search, trial_id, trial, again=True)
+        self._resumed = time.monotonic()
+        for search in self._searches:
+            own = {trial_id for ids in search.waiting.values() for trial_id in ids}
+            running = [t for t in search.candidates() if t.state is TrialState.RUNNING]
+            asked = [(t._trial_id, self._asked(search, t)) for t in running if t._trial_id not in own]
+            trials = [(trial_id, trial) for trial_id, trial in asked if trial is not None]
+            statuses = self._store.statuses([trial.key for _, trial in trials])
+            for trial_id, trial in trials:
+                status = statuses.get(trial.key)
+                if status and status.state is State.RUNNING and not is_dead(status.owner):
+                    continue
+                self._take(search, trial_id, trial, again=True)
+
+    def _asked(self, search: _Search, frozen: FrozenTrial) -> Trial | None:
+        """Return the trial of a candidate, None while another driver may be naming its values."""
+        if KEY in frozen.user_attrs:
+            return self._candidate(search, frozen._trial_id, _values(frozen, self._settings.dimensions))
+        seen = self._unnamed.setdefault(frozen._trial_id, self._resumed)
+        if self._resumed - seen < NAMING_SECONDS:
+            return None
+        return self._name(search, optuna.Trial(search.study, frozen._trial_id))
+
+    def _name(self, search: _Search, live: optuna.Trial) -> Trial | None:
+        """Return the trial of the values suggested for a candidate, None where they are impossible."""
+        values: dict[str, Scalar] = {}
+        for dimension in self._settings.dimensions:
+            if all(values.get(name) == value for name, value in dimension.when.items()):
+                values[dimension.name] = dimension.suggest(live)
+        trial = self._candidate(search, live._trial_id, values)
+        if trial is not None:
+            live.set_user_attr(KEY, trial.key)
+            self._on_candidates(search.cell, [trial])
+        return trial
 
     def _candidate(self, search: _Search, trial_id: int, values: Mapping[str, Scalar]) -> Trial | None:
         """Return the trial of some values, or None where they are impossible together: it has failed."""
@@ -248,16 +275,8 @@ class SearchTrials:
     def _suggest(self, search: _Search) -> Trial | None:
         while len(search.candidates()) < search.target:
             live = search.study.ask()
-            values: dict[str, Scalar] = {}
-            for dimension in self._settings.dimensions:
-                if all(values.get(name) == value for name, value in dimension.when.items()):
-                    values[dimension.name] = dimension.suggest(live)
-            trial = self._candidate(search, live._trial_id, values)
-            if trial is None:
-                continue
-            live.set_user_attr(KEY, trial.key)
-            self._on_candidates(search.cell, [trial])
-            if self._take(search, live._trial_id, trial):
+            trial = self._name(search, live)
+            if trial is not None and self._take(search, live._trial_id, trial):
                 return trial
         return None
 

@@ -1,5 +1,6 @@
 """Searches with real Optuna and a real store, trained inline on features written to disk."""
 
+import time
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from dvta import datasets
 from dvta.datasets.stand_in import StandIn
-from orchestrator import sweep
+from orchestrator import search, sweep
 from orchestrator.driver import Driver, SweepOptions
 from orchestrator.errors import SpecError
 from orchestrator.execute import inline, worker
@@ -253,9 +254,9 @@ def test_all_mistakes_of_a_search_come_at_once_and_possible_values_pass(tmp_path
     )
     path = tmp_path / "s.yaml"
     path.write_text(SPEC % ("tpe", 3, "val_acc", space, "  enqueue: [{lr: 1e-5}]\n"))
-    search = load_spec(path).search
-    assert search.space["lr"].choices == [1e-5, 1e-3]
-    assert search.enqueue == [{"lr": 1e-5}]
+    found = load_spec(path).search
+    assert found.space["lr"].choices == [1e-5, 1e-3]
+    assert found.enqueue == [{"lr": 1e-5}]
     path.write_text(
         SPEC % ("tpe", 3, "val_acc", space + "    tau: {type: float, low: -2, high: -1}\n", "nonsense: 1\n")
     )
@@ -265,7 +266,7 @@ def test_all_mistakes_of_a_search_come_at_once_and_possible_values_pass(tmp_path
         assert place in str(caught.value)
 
 
-def test_values_that_are_impossible_together_fail_and_a_corrected_search_goes_on(place):
+def test_values_that_are_impossible_together_fail_and_a_corrected_search_goes_on(place, monkeypatch):
     space = (
         "    epochs: {type: int, low: 1, high: 2}\n    warmup_epochs: {type: categorical, choices: [0, 1]}\n"
     )
@@ -279,6 +280,7 @@ def test_values_that_are_impossible_together_fail_and_a_corrected_search_goes_on
     storage = optuna.storages.RDBStorage(f"sqlite:///{place}/a/optuna.db")
     study = optuna.load_study(study_name="found:aa=true", storage=storage)
     study.ask().suggest_float("gamma", -2.0, -1.0)
+    monkeypatch.setattr(search, "NAMING_SECONDS", 0.0)
     space = "    gamma: {type: float, low: 0.1, high: 0.5}"
     code, _, found = run(place, "a", trials=8, space=space)
     assert code == 0
@@ -373,6 +375,48 @@ def test_cells_with_the_same_candidate_train_it_once_and_are_all_told(place):
     )
     assert (code, len(attempts(store))) == (0, 5)
     assert [[state for state, _, _ in trials] for trials in found.values()] == [["COMPLETE"] * 3] * 2
+
+
+def test_candidates_of_a_driver_that_dies_are_taken_over_while_waiting(place, monkeypatch):
+    monkeypatch.setattr(search, "RESUME_SECONDS", 0.0)
+    (place / "spec.yaml").write_text(SPEC % ("random", 1, "val_acc", SPACE, ""))
+    settings = Settings(place / "data", str(place), f"sqlite:///{place}/dvta.db", "")
+    study = sweep.read_study(place / "spec.yaml", settings)
+    store = Store.open(settings.store)
+    study_id = sweep.save_study(study, store)
+
+    def driver():
+        return sweep._search(study, store, settings, study_id, frozenset(), set())
+
+    first = driver()
+    claimed, handed = first.next(), first.next()
+    store.claim(claimed, "elsewhere", 0.5, {})
+    second = driver()
+    # asked for by the first, which has not claimed it
+    assert second.next().key == handed.key
+    store.claim(handed, "here", 60.0, {})
+    found = []
+    for _ in range(100):
+        found.append(second.next())
+        if not isinstance(found[-1], Wait):
+            break
+        time.sleep(0.02)
+    assert len(found) > 2
+    assert found[-1].key == claimed.key
+
+
+def test_a_candidate_without_values_is_named_by_another_driver_only_later(place, monkeypatch):
+    _, _, found = run(place, "a", trials=1)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{place}/a/optuna.db")
+    study = optuna.load_study(study_name="found:aa=true", storage=storage)
+    study.ask().suggest_float("tau", 0.05, 1.0, log=True)
+    monkeypatch.setattr(search, "RESUME_SECONDS", 0.0)
+    monkeypatch.setattr(search, "NAMING_SECONDS", 1.0)
+    began = time.monotonic()
+    code, _, found = run(place, "a", trials=2)
+    assert time.monotonic() - began > 1.0
+    assert code == 0
+    assert [(state, sorted(p)) for state, p, _ in found["found:aa=true"]] == [("COMPLETE", ["lr", "tau"])] * 2
 
 
 def test_on_postgresql_the_searches_have_a_schema_of_their_own(place, postgres):
