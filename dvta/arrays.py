@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from pathlib import Path
@@ -36,6 +37,25 @@ def header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
             f"{path}: its header promises shape {shape} ({promised} bytes), the file has {size} bytes"
         )
     return shape, dtype
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 hex of a file; an unchanged file is read once a process.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        known = path.stat()
+        return _file_digest(path, known.st_size, known.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stream_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:

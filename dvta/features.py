@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ import torch
 from torch import Tensor
 
 from dvta import datasets
-from dvta.arrays import digest, read
+from dvta.arrays import digest, file_digest, read
 from dvta.datasets import Dataset, Split
 from dvta.datasets.stand_in import VERSION, StandIn
-from dvta.errors import DataError
+from dvta.errors import DataError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +109,8 @@ SAME_WORD = 1 - 1e-4  # least cosine between the features of one word
 FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
 RENAMED = {"ztest": "test", "z_label": "test_label"}  # DVTA's own file names
 OPTIONAL = {"gtest", "g_label"}
+#: visual encoders whose features the stand-in imitates
+SIMULATED = ("st_gcn", "shift_gcn", "ctr_gcn", "kinematic", "st_gcn_classical")
 SAMPLES = {"train", "ztest", "gtest"}
 VISUAL_NEEDS = frozenset({"unpooled", "masked", "generalised"})
 
@@ -220,6 +220,12 @@ def locate(
     if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
         files = ", ".join(f"{name}.npy" for name in missing)
         raise DataError(f"{folder}: missing {files}; to get {dataset}: {known.where}")
+    if visual not in SIMULATED:
+        found = {p.name for p in folder.parent.parent.glob("*") if p.is_dir()}
+        raise DataError(
+            f"{folder}: no such features{did_you_mean(visual, [*SIMULATED, *found])}; simulated ones stand in for "
+            f"{', '.join(SIMULATED)}"
+        )
     chosen = stand_in or StandIn()
     # pooled stand-ins have test samples of all classes anyway
     inert = frozenset() if "unpooled" in needs else frozenset({"generalised"})
@@ -299,18 +305,9 @@ def _read(path: Path) -> np.ndarray:
     return read(path, "float", 3 if path.stem == "train_masked" else (2, 4))
 
 
-@functools.lru_cache(maxsize=256)
-def _file_digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _stamped(present: dict[str, Path]) -> list[str]:
     """Return name and content hash of every file; unchanged files are hashed once a process."""
-    return [
-        f"{name} {_file_digest(path, path.stat().st_size, path.stat().st_mtime_ns)}"
-        for name, path in sorted(present.items())
-    ]
+    return [f"{name} {file_digest(path)}" for name, path in sorted(present.items())]
 
 
 def _check(arrays: dict[str, np.ndarray], folder: Path, dataset: Dataset, split: Split) -> None:
@@ -358,8 +355,14 @@ def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
     if not paths["labels"].is_file():
         packaged = datasets.packaged_text(dataset) if text == "sbert" else None
         if packaged is None:
+            known = {
+                "sbert",
+                "clip",
+                "clip_b32",
+                *(p.name.removesuffix("_labels.npy") for p in folder.glob("*_labels.npy")),
+            }
             raise DataError(
-                f"{paths['labels']}: no such file; make it with: "
+                f"{paths['labels']}: no such file{did_you_mean(text, known - {text})}; make it with: "
                 f"dvta-orch encode text --dataset {dataset.name} --encoder {text}"
             )
         return packaged

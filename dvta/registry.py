@@ -18,12 +18,14 @@ class Registry(Generic[T]):
     """Objects of one kind by public name.
 
     A name is looked up among the decorated objects, then in the entry-point ``group``, then as a
-    dotted path (``package.module:Object`` or ``package.module.Object``).
+    dotted path (``package.module:Object`` or ``package.module.Object``). With ``of``, what somebody
+    else wrote must be a subclass or an instance of it.
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, of: type | None = None) -> None:
         self.kind = kind
         self.group = group
+        self._of = of
         self._objects: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -51,7 +53,7 @@ class Registry(Generic[T]):
             return self._objects[name]
         for entry in entry_points(group=self.group):
             if entry.name == name:
-                self._objects[name] = entry.load()
+                self._objects[name] = self._checked(name, self._load(name, entry.load))
                 return self._objects[name]
         if _DOTTED.match(name):
             return self._import(name)
@@ -63,7 +65,22 @@ class Registry(Generic[T]):
 
     def _import(self, path: str) -> T:
         module_name, _, attribute = path.replace(":", ".").rpartition(".")
+        found = self._load(path, lambda: getattr(importlib.import_module(module_name), attribute))
+        return self._checked(path, found)
+
+    def _load(self, name: str, load: Callable[[], T]) -> T:
         try:
-            return getattr(importlib.import_module(module_name), attribute)  # type: ignore[no-any-return]
-        except (ImportError, AttributeError) as error:
-            raise UnknownNameError(f"{self.kind} {path!r} cannot be imported: {error}") from error
+            return load()
+        except Exception as error:  # somebody else's module may raise anything
+            raise UnknownNameError(
+                f"{self.kind} {name!r} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+
+    def _checked(self, name: str, found: T) -> T:
+        fits = self._of is None or isinstance(found, self._of)
+        if not fits and not (isinstance(found, type) and issubclass(found, self._of or object)):
+            assert self._of is not None
+            raise UnknownNameError(
+                f"{self.kind} {name!r} is no {self._of.__module__}.{self._of.__qualname__}"
+            )
+        return found

@@ -95,13 +95,10 @@ def profile(
     ] = None,
 ) -> None:
     """Measure parameters, multiply-accumulates and samples per second of the methods, here and now."""
-    from dvta.methods import METHODS
     from orchestrator import sweep as sweeps
     from orchestrator.store import Store
 
     settings = load_settings()
-    for name in methods or []:
-        METHODS.get(name)
     study = sweeps.profile_study(settings, methods)
     store = Store.open(settings.store)
     plan = sweeps.plan_study(study, store, redo=True, retry=True)

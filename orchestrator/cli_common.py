@@ -87,8 +87,8 @@ def pairs(values: Iterable[str] | None) -> dict[str, str]:
     return found
 
 
-def emit(written: str, output: Path | None) -> None:
-    """Print a text, or write it to a file.
+def emit(written: str | bytes, output: Path | None) -> None:
+    """Print a text, or write it or a picture to a file.
 
     Raises:
         SettingsError: the file cannot be written.
@@ -100,6 +100,6 @@ def emit(written: str, output: Path | None) -> None:
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(written, encoding="utf-8")
+        output.write_bytes(written if isinstance(written, bytes) else written.encode())
     except OSError as error:
         raise SettingsError(f"--output {output}: cannot be written ({error.strerror})") from error

@@ -176,13 +176,12 @@ def encode_skeleton(
     name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
 ) -> None:
     """Train an encoder on a split's seen classes and write features of all its samples to the data root."""
-    import yaml
-
     from orchestrator.encode import encode_skeletons
     from orchestrator.encoding import TrainedVisual
+    from orchestrator.spec_yaml import flag_value
     from orchestrator.sweep import console
 
-    read = {k: yaml.safe_load(v) for k, v in pairs(overrides).items()}
+    read = {k: flag_value(f"--set {k}", v) for k, v in pairs(overrides).items()}
     given = {"epochs": epochs, "batch_size": batch_size, **read}
     folder, accuracy = encode_skeletons(
         load_settings().data,
@@ -214,9 +213,12 @@ def predict(
     from rich.console import Console
     from rich.table import Table
 
+    from dvta.errors import DataError
     from orchestrator.cli_results import find_trial
     from orchestrator.predict import Predictor
 
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
     store = open_store()
     found = store.trial(find_trial(store, trial).key)
     encoder = store.trial(found.needs) if found.needs else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from orchestrator.cli_common import (
     open_store,
     pairs,
 )
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
 
 app = typer.Typer()
 db = typer.Typer(no_args_is_help=True, help="Look after the result store.")
@@ -51,9 +54,9 @@ def report(
     """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
     from rich.console import Console
 
+    from orchestrator.errors import SettingsError
     from orchestrator.report import render
     from orchestrator.report import table as tables
-    from orchestrator.report.explain import choose
     from orchestrator.report.explain import explain as explained
     from orchestrator.tables import layout
 
@@ -61,19 +64,18 @@ def report(
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
     if rows or cols:
-        everything = store.cells(study_id, shape.name if shape else None)
-        values = [v for v in everything if v.table not in ("search", "encoders")]
+        values = store.cells(study_id, shape.name if shape else None)
         columns = [c.strip() for c in (cols or "").split(",") if c.strip()]
-        _check_names([rows or "method", *columns], values)
-        built = tables.pivot(values, rows or "method", columns, protocol=protocol, study=name)
+        built = tables.pivot(
+            values, rows or "method", columns, protocol=protocol, study=name, against=compare
+        )
     else:
         values = store.cells(study_id, shape.name if shape else "grid")
-        against = None
-        if compare is not None:
-            against = choose("--compare ROW", compare, tuple(dict.fromkeys(v.row for v in values)))
-        built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=against)
+        if not values:
+            raise SettingsError(f"study {name!r} has no grid{_tables_to_give(store, study_id)}")
+        built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=compare)
     if explain is not None:
-        emit("\n".join([*explained(store, values, built, *explain, protocol), ""]), output)
+        emit("\n".join([*explained(store, built, *explain, protocol), ""]), output)
     elif format_ is Format.rich and output is None:
         render.print_rich(built, Console(highlight=False))
     else:
@@ -107,7 +109,7 @@ def figure(
         found = store.trial(find_trial(store, trial).key)
         return Predictor(found, load_settings(), lambda line: typer.echo(line, err=True))
 
-    draw(number, output, store=store, cells=cells, predictor=predictor)
+    emit(draw(number, output.suffix[1:], store=store, cells=cells, predictor=predictor), output)
     typer.echo(str(output))
 
 
@@ -181,15 +183,13 @@ def trials(
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
 ) -> None:
     """List stored trials."""
-    import yaml
     from rich.console import Console
     from rich.table import Column, Table
 
     from orchestrator.trial import names_beside
 
-    where = {k: yaml.safe_load(v) for k, v in pairs(filter_).items()}
     shown = Table("key", Column("trial", overflow="fold"), "state", "final", "best")
-    found = open_store().trials(where, limit)
+    found = find_trials(open_store(), pairs(filter_), limit)
     names = names_beside([{**value.config, "seed": value.seed} for value in found])
     for value, name in zip(found, names, strict=True):
         numbers = [f"{100 * x:.2f}" if x is not None else "" for x in (value.final, value.best)]
@@ -226,21 +226,46 @@ def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a prin
             out.print(f"{name:22} {content}", markup=False, soft_wrap=True)
 
 
+def find_trials(store: Any, where: dict[str, str], limit: int | None = None) -> Any:
+    """Return stored trials by names and the texts their values are printed as.
+
+    Raises:
+        StoreError: no trial has a name of ``where``, or there is no such state.
+    """
+    from dvta.errors import did_you_mean
+    from orchestrator.errors import StoreError
+    from orchestrator.trial import State
+
+    found = store.trials(where, limit)
+    if found or not where:
+        return found
+    known = {"key", "state", "seed", *(name for value in store.trials() for name in value.config)}
+    for name, value in where.items():
+        if name not in known:
+            raise StoreError(
+                f"{name}: no trial has it{did_you_mean(name, known)}; allowed: {', '.join(sorted(known))}"
+            )
+        states = [*map(str, State), "not run"]
+        if name == "state" and value not in states:
+            raise StoreError(
+                f"state: {value!r} is unknown{did_you_mean(value, states)}; allowed: {', '.join(states)}"
+            )
+    return found
+
+
 def find_trial(store: Any, name: str) -> Any:
     """Return the one stored trial of a key's beginning or a printed name.
 
     Raises:
         StoreError: none or several fit.
     """
-    import yaml
-
     from orchestrator.errors import StoreError
 
-    where: dict[str, Any] = {"key": name}
+    where = {"key": name}
     if "[" in name:
         method, _, inside = name.rstrip("]").partition("[")
-        where = {"method": method, **{k: yaml.safe_load(v) for k, v in pairs(inside.split(",")).items()}}
-    found = store.trials(where)
+        where = {"method": method, **(pairs(inside.split(",")) if inside else {})}
+    found = find_trials(store, where)
     if len(found) != 1:
         names = ", ".join((v.key or "")[:10] for v in found[:8])
         raise StoreError(
@@ -283,13 +308,10 @@ def db_export(
         typer.echo(f"{folder / name}.csv: {count} rows")
 
 
-def _check_names(names: list[str], values: Any) -> None:
-    from dvta.errors import did_you_mean
-    from orchestrator.errors import SettingsError
+def _tables_to_give(store: Store, study_id: int) -> str:
+    """Return the flags that report the tables a study has."""
+    from orchestrator.tables import EXTRA, TABLES
 
-    known = sorted({k for v in values for k in v.config} | {"seed"})
-    for name in names:
-        if name not in known:
-            raise SettingsError(
-                f"{name!r} is unknown{did_you_mean(name, known)}; allowed: {', '.join(known)}"
-            )
+    stored = {value.table for value in store.cells(study_id)}
+    have = [table.removeprefix("table") for table in (*TABLES, *EXTRA) if table in stored]
+    return f"; give --table {' or '.join(have)}" if have else " yet"

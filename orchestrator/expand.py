@@ -9,12 +9,13 @@ from typing import Any
 
 from dvta.arrays import digest
 from dvta.datasets.stand_in import StandIn
-from dvta.errors import DataError
+from dvta.errors import DataError, DvtaError, OptionError, did_you_mean
 from dvta.features import DataRef
 from dvta.methods import METHODS, Method
 from dvta.skeleton.zsl import SkeletonSplit
 from dvta.training import TrainingConfig
 from orchestrator.encoding import TrainedVisual, described, labels
+from orchestrator.errors import SpecError
 from orchestrator.spec import DEFAULTS, Spec
 from orchestrator.tables import GENERALISED, Layout, layout
 from orchestrator.tables import METHODS as LABELS
@@ -55,6 +56,7 @@ class Resolver:
     Attributes:
         refs: data digest -> the features a trial reads.
         encoders: key -> the encoder trial others need, with its skeletons.
+        mistakes: what is wrong with configurations, by message, with the first row that has it.
     """
 
     def __init__(
@@ -71,14 +73,19 @@ class Resolver:
         self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
         self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
+        self.mistakes: dict[str, str] = {}
 
     def trial(self, config: Mapping[str, Any], seed: int) -> Trial:
         """Return the trial of a flat configuration.
 
         Raises:
             DataError: its features or texts are missing.
+            OptionError, UnknownNameError: a value is impossible, or a name is unknown.
         """
         full = {**DEFAULTS, **config}
+        for name in ("dataset", "split"):
+            if name not in full:
+                raise OptionError(f"no {name}; name one under defaults, grid or include")
         method = METHODS.get(full["method"])
         stand_in = {k: v for k, v in full.items() if k in STAND_IN}
         given = _options_given(method, full)
@@ -205,7 +212,10 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
 
     Raises:
         DataError: visual features are missing and the source is ``real``.
+        SpecError: configurations are impossible (all of them at once), ``where`` names what no table has, or
+            ``--set`` what a table fixes.
     """
+    _check_where(spec)
     for number in spec.tables:
         yield from _table(spec, layout(number), resolver)
     for row, config in grid_cells(spec):
@@ -213,6 +223,24 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
         for column in GENERALISED if generalised else ("accuracy",):
             yield from _slots(spec, "grid", row, column, config, resolver)
     yield from encoder_slots([trial for trial, _ in resolver.encoders.values()])
+    if resolver.mistakes:
+        lines = [f"  {row}: {message}" for message, row in resolver.mistakes.items()]
+        raise SpecError("\n".join([f"{len(lines)} mistakes" if len(lines) > 1 else "1 mistake", *lines]))
+
+
+def _check_where(spec: Spec) -> None:
+    """Refuse a value of ``where`` that no cell of the tables has."""
+    configs = [c for number in spec.tables for cell in layout(number).cells() for c in cell.configs]
+    for name, values in spec.where.items():
+        known = dict.fromkeys(str(c[name]) for c in configs if name in c)
+        if name == "method":
+            known |= dict.fromkeys([*METHODS.names(), *spec.methods])
+        for value in values:
+            if configs and known and str(value) not in known:
+                raise SpecError(
+                    f"where.{name}: {value!r} is in no cell of the tables{did_you_mean(value, known)}; "
+                    f"allowed: {', '.join(known)}"
+                )
 
 
 def encoder_slots(trials: Sequence[Trial]) -> Iterator[Slot]:
@@ -229,7 +257,7 @@ def encoder_slots(trials: Sequence[Trial]) -> Iterator[Slot]:
 
 def grid_cells(spec: Spec) -> list[tuple[str, dict[str, Any]]]:
     """Return the row and the configuration of every point of the grid."""
-    points = list(grid_points(spec.grid, spec.include, spec.exclude))
+    points = list(grid_points(spec.grid, spec.include, spec.exclude, spec.settle))
     settled = [spec.settle(point) for point in points]
     known = labels(c["visual"] for c in settled)
     # an included point may name what the grid does not vary
@@ -243,9 +271,12 @@ def grid_cells(spec: Spec) -> list[tuple[str, dict[str, Any]]]:
 
 
 def grid_points(
-    grid: Mapping[str, list[Any]], include: list[dict[str, Any]], exclude: list[dict[str, Any]]
+    grid: Mapping[str, list[Any]],
+    include: list[dict[str, Any]],
+    exclude: list[dict[str, Any]],
+    settle: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda point: point,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the product of the axes, less what matches an exclude, plus the includes.
+    """Yield the product of the axes, less what matches an exclude once settled, plus the includes.
 
     An axis ``"a, b"`` varies both names together.
     """
@@ -253,7 +284,8 @@ def grid_points(
         axes = [[_coupled(names, value) for value in values] for names, values in grid.items()]
         for parts in itertools.product(*axes):
             point = {k: v for part in parts for k, v in part.items()}
-            if not any(all(point.get(k) == v for k, v in rule.items()) for rule in exclude):
+            full = settle(point) if exclude else point
+            if not any(all(full.get(k) == v for k, v in rule.items()) for rule in exclude):
                 yield point
     yield from include
 
@@ -265,15 +297,31 @@ def _coupled(names: str, value: Any) -> dict[str, Any]:
 
 def _table(spec: Spec, table: Layout, resolver: Resolver) -> Iterator[Slot]:
     own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in PUBLISHED]
-    for cell in itertools.chain(table.cells(), *map(table.row_of, own)):
-        for config in cell.configs:
-            if not all(config.get(k) in v for k, v in spec.where.items() if k in config):
-                continue
+    for cell in (*table.cells(), *table.rows_of(own)):
+        chosen = [c for c in cell.configs if all(c[k] in v for k, v in spec.where.items() if k in c)]
+        if chosen and len(chosen) < len(cell.configs):
+            absent = ", ".join(c["split"] for c in cell.configs if c not in chosen)
+            reason = f"an average over splits of which where leaves out {absent}"
+            yield Slot(table.name, cell.row, cell.column, None, reason)
+            continue
+        for config in chosen:
+            _refuse_forced(spec, table, config)
             if config["method"] not in (*METHODS.names(), *spec.methods):
                 missing = f"method {config['method']!r} is not available"
                 yield Slot(table.name, cell.row, cell.column, None, missing)
                 continue
             yield from _slots(spec, table.name, cell.row, cell.column, spec.settle(config), resolver)
+
+
+def _refuse_forced(spec: Spec, table: Layout, config: Mapping[str, Any]) -> None:
+    """Refuse ``--set`` on what a table fixes: its rows would hold other trials than they name."""
+    fixed = [n for n, value in spec.forced.items() if n in config and config[n] != value]
+    if fixed:
+        given = ", ".join(f"--set {n}={text(spec.forced[n])}" for n in fixed)
+        raise SpecError(
+            f"{given}: {table.name} fixes {', '.join(fixed)} in its rows and columns; allowed: choose among "
+            f"them with where, or vary {', '.join(fixed)} in a grid"
+        )
 
 
 def _slots(
@@ -289,3 +337,5 @@ def _slots(
             if spec.source == "real":
                 raise
             yield Slot(table, row, column, None, str(error))
+        except DvtaError as error:
+            resolver.mistakes.setdefault(str(error), f"{table} {row}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -80,10 +81,12 @@ def make_plan(
         if slot.missing:
             missing[slot.missing] = missing.get(slot.missing, 0) + 1
     seeds = len({t.seed for t in trials if t.kind == "alignment"}) or 1
+    # an average over splits repeats trials of its own row
+    placed = {(s.table, s.row, s.trial.key): s.trial.kind for s in slots if s.trial}
+    kinds = collections.Counter(placed.values())
     return Plan(
-        # an average over splits repeats trials of its own row
-        cells=len({(s.table, s.row, s.trial.key) for s in slots if s.trial and s.trial.kind != "encoder"})
-        // seeds,
+        # a profile has one seed only
+        cells=kinds["alignment"] // seeds + kinds["profile"],
         distinct=len(trials),
         encoders=sum(t.kind == "encoder" for t in trials),
         seeds=seeds,

@@ -81,7 +81,7 @@ class Spec(_Strict):
     exclude: list[Point] = []
     defaults: Point = {}
     overrides: list[When] = []
-    seeds: list[int] = [0]
+    seeds: Annotated[list[int], Field(min_length=1)] = [0]
     profiles: dict[str, Point] = {}
     profile: str | None = None
     protocol: Literal["zsl", "gzsl"] = "zsl"

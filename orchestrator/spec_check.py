@@ -39,7 +39,7 @@ class Checker:
         profiles = raw.get("profiles") if isinstance(raw.get("profiles"), dict) else {}
         out["profiles"] = {n: self._point(("profiles", n), p or {}) for n, p in (profiles or {}).items()}
         chosen = raw.get("profile")
-        if chosen is not None and chosen not in out["profiles"]:
+        if isinstance(chosen, str) and chosen not in out["profiles"]:
             known = ", ".join(out["profiles"]) or "none"
             self._add(
                 ("profile",),
@@ -58,6 +58,8 @@ class Checker:
             if isinstance(rule, dict)
         ]
         for i, number in enumerate(raw.get("tables") or [] if isinstance(raw.get("tables"), list) else []):
+            if not isinstance(number, int | str):
+                continue  # reported as a value of the wrong type
             try:
                 if layout(number).name != "gzsl" and raw.get("protocol") == "gzsl":
                     self._add(
@@ -114,7 +116,7 @@ class Checker:
         if not isinstance(point, dict) or "profile" not in point:
             return self._point(where, point)
         name = point["profile"]
-        if name not in profiles:
+        if not isinstance(name, str) or name not in profiles:
             known = ", ".join(map(str, profiles)) or "none"
             self._add(
                 (*where, "profile"), f"{name!r} is unknown{did_you_mean(name, profiles)}; allowed: {known}"
@@ -129,6 +131,8 @@ class Checker:
             parts = [n.strip() for n in str(names).split(",")]
             listed = values if isinstance(values, list) else [values]
             out[names] = []
+            if not listed:
+                self._add((key, names), "is empty; give at least one value")
             for i, value in enumerate(listed):
                 place = (key, names, i)
                 if len(parts) == 1:

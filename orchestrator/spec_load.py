@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from dvta.errors import did_you_mean
 from orchestrator.errors import SpecError
-from orchestrator.spec import Axis, Checkpoint, Resources, Search, Spec
+from orchestrator.spec import Axis, Checkpoint, Resources, Search, Spec, When
 from orchestrator.spec_check import Checker
 from orchestrator.spec_search import check_candidates
-from orchestrator.spec_yaml import Document, read_yaml
+from orchestrator.spec_yaml import Document, flag_value, read_yaml
 
 
 def load_spec(path: Path, *, profile: str | None = None, overrides: Mapping[str, str] | None = None) -> Spec:
@@ -30,25 +29,30 @@ def load_spec(path: Path, *, profile: str | None = None, overrides: Mapping[str,
     """
     document = read_yaml(path)
     raw = dict(document.values)
+    problems = Problems(document)
+    for name in ("text", "forced"):
+        if name in raw:
+            problems.add((name,), f"unknown key; {name} as an axis stands under defaults or grid")
     # a profile may set the number of seeds, the stand-in's size …, under the names of the file
     raw["text"] = path.read_text(encoding="utf-8")
     if profile is not None:
         raw["profile"] = profile
-    forced = {k: yaml.safe_load(v) for k, v in (overrides or {}).items()}
+    forced = {k: flag_value(f"--set {k}", v) for k, v in (overrides or {}).items()}
     chosen = (
         (raw.get("profiles") or {}).get(raw.get("profile"), {})
-        if isinstance(raw.get("profiles"), dict)
+        if isinstance(raw.get("profiles"), dict) and isinstance(raw.get("profile"), str | None)
         else {}
     )
-    if "seeds" in forced or (isinstance(chosen, dict) and "seeds" in chosen):
-        raw["seeds"] = forced.pop("seeds", None) or chosen.get("seeds")
+    if "seeds" in forced:
+        raw["seeds"] = forced.pop("seeds")
+    elif isinstance(chosen, dict) and "seeds" in chosen:
+        raw["seeds"] = chosen["seeds"]
     if isinstance(raw.get("profiles"), dict):
         raw["profiles"] = {
             name: {k: v for k, v in values.items() if k != "seeds"} if isinstance(values, dict) else values
             for name, values in raw["profiles"].items()
         }
     raw["forced"] = forced
-    problems = Problems(document)
     try:
         Spec.model_validate(raw)
     except ValidationError as error:
@@ -87,6 +91,7 @@ class Problems:
                 "search": Search,
             }
             model = Axis if where[:2] == ("search", "space") else models.get(str(where[0]), Spec)
+            model = When if where[0] == "overrides" else model
             allowed = [n for n in model.model_fields if n not in ("forced", "text")]
             message = f"unknown key{did_you_mean(where[-1], allowed)}; allowed: {', '.join(allowed)}"
         else:

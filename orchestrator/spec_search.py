@@ -152,7 +152,7 @@ def check_candidates(spec: Spec, add: Callable[[Place, str], None]) -> None:
         for key, value in _ends(axis):
             tried.append((("search", "space", name, *key), {**_conditions(space, name), name: value}))
     tried += [(("search", "enqueue", i), point) for i, point in enumerate(spec.search.enqueue)]
-    for cell in grid_points(spec.grid, spec.include, spec.exclude):
+    for cell in grid_points(spec.grid, spec.include, spec.exclude, spec.settle):
         config = spec.settle(cell)
         if _impossible(config):
             continue  # whatever is searched; it is not the search's mistake

@@ -12,6 +12,7 @@ import yaml
 from orchestrator.errors import SpecError
 
 Path_ = tuple[Any, ...]
+_EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 _SEXAGESIMAL = re.compile(r"^[-+]?\d+(:[0-5]?\d)+(\.\d*)?$")
 
 
@@ -21,16 +22,20 @@ class Document:
 
     path: Path
     values: dict[str, Any]
-    lines: dict[Path_, int]
+    lines: dict[Path_, tuple[Path, int]]
     problems: list[tuple[Path_, str]]
 
     def where(self, place: Path_) -> str:
-        """Return a place as ``grid.gamma[2] (line 7)``."""
+        """Return a place as ``grid.gamma[2] (line 7)``, with the file's name where it is the parent's."""
         shown = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
         known = next(
             (self.lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.lines), None
         )
-        return f"{shown or 'the file'} (line {known})" if known else shown or "the file"
+        if known is None:
+            return shown or "the file"
+        file, line = known
+        inside = f"line {line}" if file == self.path else f"{file}, line {line}"
+        return f"{shown or 'the file'} ({inside})"
 
 
 def read_yaml(path: Path, _seen: tuple[Path, ...] = ()) -> Document:
@@ -51,22 +56,45 @@ def read_yaml(path: Path, _seen: tuple[Path, ...] = ()) -> Document:
     if not isinstance(node, yaml.MappingNode):
         raise SpecError(f"{path}: a spec is a mapping with at least the key study")
     _walk(node, (), document)
-    document.values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        document.values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     parent = document.values.get("extends")
     if isinstance(parent, str):
         base = read_yaml(path.parent / parent, (*_seen, path.resolve()))
         document.problems += base.problems
+        document.lines = {**base.lines, **document.lines}
         document.values = _merged(base.values, document.values)
     return document
 
 
+def flag_value(name: str, written: str) -> Any:
+    """Return the value of a flag ``NAME=VALUE``: YAML, but 1e-5 is a number and nothing an empty text.
+
+    Raises:
+        SpecError: it is not YAML.
+    """
+    if _EXPONENT.match(written):
+        return float(written)
+    try:
+        return yaml.safe_load(written) if written else ""
+    except (yaml.YAMLError, ValueError) as error:
+        raise SpecError(f"{name}={written}: not YAML: {' '.join(str(error).split())}") from error
+
+
 def _walk(node: yaml.Node, place: Path_, document: Document) -> None:
-    document.lines.setdefault(place, node.start_mark.line + 1)
+    document.lines.setdefault(place, (document.path, node.start_mark.line + 1))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            name = key.value
-            document.lines[(*place, name)] = key.start_mark.line + 1
+            name, line = key.value, key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise SpecError(
+                    f"{document.path}, line {line}: a key must be a text; names that vary together are "
+                    'written "dataset, split"'
+                )
+            document.lines[(*place, name)] = document.path, line
             if name in seen:
                 document.problems.append(((*place, name), "the key stands here twice"))
             seen.add(name)

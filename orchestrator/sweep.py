@@ -17,8 +17,9 @@ from dvta.methods import METHODS
 from dvta.skeleton import zsl
 from orchestrator import encoding, provenance
 from orchestrator.driver import Driver, SweepOptions
+from orchestrator.errors import SpecError
 from orchestrator.execute.messages import Executor
-from orchestrator.expand import Resolver, Slot, encoder_slots, expand, grid_cells
+from orchestrator.expand import PUBLISHED, Resolver, Slot, encoder_slots, expand, grid_cells
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
@@ -60,7 +61,14 @@ def read_study(
     if source is not None:
         spec = spec.model_copy(update={"source": source})
     resolver = make_resolver(settings, spec.source)
-    return Study(spec, tuple(expand(spec, resolver)), resolver)
+    try:
+        slots = tuple(expand(spec, resolver))
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    if not any(slot.trial for slot in slots):
+        reason = next((slot.missing for slot in slots if slot.missing), "it names no table and no grid")
+        raise SpecError(f"{path}: nothing to run: {reason}")
+    return Study(spec, slots, resolver)
 
 
 def make_resolver(settings: Settings, source: str) -> Resolver:
@@ -74,15 +82,22 @@ def make_resolver(settings: Settings, source: str) -> Resolver:
 
 
 def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> Study:
-    """Return the study that measures the cost of methods: Table 9 without its accuracies."""
+    """Return the study that measures the cost of methods: Table 9 without its accuracies.
+
+    Raises:
+        UnknownNameError: a method is unknown, or what has its name is none.
+    """
+    methods = list(dict.fromkeys(methods or METHODS.names()))
+    for name in methods:
+        METHODS.get(name)
     resolver = make_resolver(settings, "auto")
     spec = Spec(study="profile", tables=[9], text="# dvta-orch profile\n")
-    available = methods or METHODS.names()
+    table = layout(9)
     slots = [
-        Slot("table9", cell.row, cell.column, resolver.profile(config))
-        for cell in layout(9).cells()
+        Slot(table.name, cell.row, cell.column, resolver.profile(config))
+        for cell in (*table.cells(), *table.rows_of([m for m in methods if m not in PUBLISHED]))
         for config in cell.configs
-        if config.get("kind") == "profile" and config["method"] in available
+        if config.get("kind") == "profile" and config["method"] in methods
     ]
     return Study(spec, tuple(slots), resolver)
 
@@ -143,7 +158,8 @@ def run_study(
     fresh = set(plan.fresh)
     planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:
-        trials, total = planned, len(plan.to_run)
+        # a leased trial ends elsewhere, or here when its lease runs out
+        trials, total = planned, len(plan.to_run) + len(plan.leased)
     else:
         searched = _search(study, store, settings, study_id, plan.again, fresh)
         slots = list(encoder_slots([t for t, _ in study.resolver.encoders.values()]))
@@ -157,7 +173,7 @@ def run_study(
         fresh |= encoders.fresh
         first = PlannedTrials((*encoders.to_run, *encoders.leased), wait=True)
         trials = Chained(first, searched, blocked=bool(encoders.failed))
-        total = searched.total() + len(encoders.to_run)
+        total = searched.total() + len(encoders.to_run) + len(encoders.leased)
     options = SweepOptions(
         checkpoints=f"{settings.runs}/checkpoints",
         models=f"{settings.runs}/models",

@@ -97,7 +97,7 @@ class Dataset:
         return cls(name=name, where=values.get("where", ""), parts=parts, **lists, **splits)
 
 
-DATASETS: Registry[Dataset] = Registry("dataset", "dvta.datasets")
+DATASETS: Registry[Dataset] = Registry("dataset", "dvta.datasets", of=Dataset)
 
 
 @functools.lru_cache

@@ -50,7 +50,7 @@ class SkeletonEncoder(nn.Module):
 
 
 #: name -> encoder class; ``kinematic`` is no network and stands apart
-ENCODERS: Registry[type[SkeletonEncoder]] = Registry("encoder", "dvta.encoders")
+ENCODERS: Registry[type[SkeletonEncoder]] = Registry("encoder", "dvta.encoders", of=SkeletonEncoder)
 
 
 def build_encoder(name: str, options: Mapping[str, Any] | None = None) -> SkeletonEncoder:

@@ -85,7 +85,7 @@ class Method(nn.Module):
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
 
 
-METHODS: Registry[type[Method]] = Registry("method", "dvta.methods")
+METHODS: Registry[type[Method]] = Registry("method", "dvta.methods", of=Method)
 
 
 def build(name: str, *, visual_dim: int, text_dim: int, **options: Any) -> Method:

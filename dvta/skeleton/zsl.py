@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dvta import datasets
+from dvta.arrays import file_digest
 from dvta.errors import DataError
 from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
 from dvta.skeleton.clips import part_by_clip
@@ -129,7 +129,7 @@ def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -
     content = hashlib.sha256(repr((dataset, folder.name, seen, unseen)).encode())
     for file in files:
         for each in (file, _label_path(folder, file.name.split("_")[0])):
-            content.update(_file_digest(each, each.stat().st_size, each.stat().st_mtime_ns).encode())
+            content.update(file_digest(each).encode())
     if folder.name == CLIPS:
         content.update("\n".join(clips.tolist()).encode())
     unseen_of = (*test_of[:3], test_of[3] & np.isin(test_of[2], unseen))
@@ -245,9 +245,3 @@ def _open(folder: Path, part: str, classes: int) -> tuple[Path, np.ndarray, np.n
 def _samples(path: Path, positions: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> Samples:
     rows = np.flatnonzero(mask)
     return Samples(positions, rows, labels[rows], path)
-
-
-@functools.lru_cache(maxsize=64)
-def _file_digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 
-from dvta.errors import did_you_mean
-from orchestrator.errors import SettingsError
-from orchestrator.report.table import Table, group
-from orchestrator.store import AttemptInfo, CellValue, Store
+from orchestrator.report.table import Table, choose
+from orchestrator.store import AttemptInfo, Store
 
 
-def explain(
-    store: Store, values: Sequence[CellValue], table: Table, row: str, column: str, protocol: str
-) -> list[str]:
+def explain(store: Store, table: Table, row: str, column: str, protocol: str) -> list[str]:
     """Return the lines that trace one cell.
 
     Raises:
@@ -21,7 +16,7 @@ def explain(
     """
     row, column = choose("ROW", row, table.rows), choose("COL", column, table.columns)
     number = table.numbers[row, column]
-    cell = group(values).get((row, column), [])
+    cell = table.cells.get((row, column), [])
     lines = [f"{table.title}: {row}, {column}"]
     if number.mean is None:
         lines.append(f"no number: {number.missing}")
@@ -38,31 +33,15 @@ def explain(
     for value in cell:
         if value.key is None:
             continue
-        measured = value.value(protocol)
-        shown = value.state or "not run" if measured is None else f"{100 * measured:.4f} %"
+        measured = value.value(protocol, number.quantity)
+        unit = " %" if number.scale == 100 else ""
+        shown = value.state or "not run" if measured is None else f"{number.scale * measured:.4f}{unit}"
         where = f"{value.config['dataset']} {value.config['split']} seed {value.seed}"
         lines.append(
             f"trial {value.key[:16]}  {where}: {shown}; data {value.source}, digest {value.data_digest}"
         )
         lines += [_attempt(a, counts=a.attempt_id == value.attempt_id) for a in attempts.get(value.key, [])]
     return lines
-
-
-def choose(kind: str, given: str, names: Sequence[str]) -> str:
-    """Return the name a person means: the whole of it, or a part that only one has.
-
-    Raises:
-        SettingsError: none or several fit.
-    """
-    if given in names:
-        return given
-    near = [n for n in names if given.casefold() in n.casefold()]
-    if len(near) == 1:
-        return near[0]
-    raise SettingsError(
-        f"{kind}: {given!r} names {len(near)} of the table's{did_you_mean(given, names)}; "
-        f"allowed: {', '.join(map(repr, names))}"
-    )
 
 
 def _attempt(attempt: AttemptInfo, *, counts: bool) -> str:

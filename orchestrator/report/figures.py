@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,8 @@ def loss_curves(store: Store, cells: list[CellValue], axes: Any) -> None:
         length = min(map(len, runs))
         losses = np.array([[e.metrics["loss"] for e in run[:length]] for run in runs])
         axes.plot(np.arange(1, length + 1), losses.mean(0), label=row)
+    if not axes.has_data():
+        raise SettingsError(f"figure 5: Table 5 has no done trials in {column}")
     axes.set(xlabel="epoch", ylabel="training loss", title=f"Training loss, {column}")
     axes.legend(title="activation")
 
@@ -94,19 +96,20 @@ def similarities(predictor: Predictor, axes: Any) -> None:
 
 def draw(
     number: int,
-    output: Path,
+    style: str,
     *,
     store: Store,
     cells: Callable[[str], tuple[str, list[CellValue]]],
     predictor: Callable[[], Predictor],
-) -> None:
-    """Draw a figure of the paper to a file; its ending chooses the format.
+) -> bytes:
+    """Return a figure of the paper as a file of a style, such as ``png``, ``svg`` or ``pdf``.
 
     Args:
         cells: the study's name and values of a table. predictor: the trained trial to look into.
 
     Raises:
-        SettingsError: there is no such figure, or the trial's method has no such parts.
+        SettingsError: there is no such figure, nothing to draw in it, or the trial's method has no
+            such parts.
     """
     if number not in ALL:
         raise SettingsError(
@@ -131,9 +134,10 @@ def draw(
         simulated, of = trained.trial.source == "simulated", f"trial {trained.trial.key[:10]}"
     figure.suptitle(f"{'SIMULATED data, ' if simulated else ''}{of}", fontsize="small", color="gray")
     figure.tight_layout()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output, dpi=150)
+    file = io.BytesIO()
+    figure.savefig(file, format=style, dpi=150)
     pyplot.close(figure)
+    return file.getvalue()
 
 
 def _class_accuracies(store: Store, values: list[CellValue]) -> dict[int, float]:

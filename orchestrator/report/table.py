@@ -7,8 +7,10 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dvta.errors import did_you_mean
+from orchestrator.errors import SettingsError
 from orchestrator.report.compare import Comparison, compare
-from orchestrator.store.records import CellValue
+from orchestrator.store.records import ACCURACY, CellValue
 from orchestrator.tables import GENERALISED, Layout
 from orchestrator.trial import text, varying
 
@@ -16,22 +18,25 @@ PROTOCOLS = {
     "final": "protocol final: last epoch, true mean, nothing selected on test data",
     "best": "protocol best: best epoch on the unseen test classes, mean of batch accuracies, as the paper's code",
 }
-ACCURACY = "accuracy"
 HIDDEN = {"revision", "kind", "needs"}
+UNMIXED = ("source", "evaluate_on")  # trials that differ in it have no mean
+HARMONIC = GENERALISED["harmonic mean"]
 Place = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """One cell; accuracies are percentages.
+    """One cell, in the unit shown; accuracies are percentages.
 
     Attributes:
         mean, std, n: over seeds; None and 0 where nothing was measured. std is None for one seed.
         expected: how many seeds there will be.
         paper: the paper's value as printed, where it may be compared.
         difference: measured minus paper.
-        note: a contradiction in the paper. missing: what would fill the cell.
+        note: a contradiction in the paper. missing: why there is no number, or what would fill the cell.
         paired: against the chosen row: mean difference, pairs, and a p-value from 6 pairs.
+        quantity: what is shown of a trial, ``accuracy`` or the name of another result; ``scale``
+            turns the stored value into the shown one.
     """
 
     mean: float | None
@@ -43,11 +48,17 @@ class Number:
     note: str | None = None
     missing: str | None = None
     paired: Comparison | None = None
+    quantity: str = ACCURACY
+    scale: float = 100.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A report: rows and columns hold what varies, the caption what all trials share."""
+    """A report: rows and columns hold what varies, the caption what all trials share.
+
+    Attributes:
+        cells: the trials behind every number, in the order they were stored.
+    """
 
     title: str
     caption: tuple[str, ...]
@@ -55,6 +66,7 @@ class Table:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     numbers: dict[Place, Number]
+    cells: Mapping[Place, Sequence[CellValue]]
     simulated: bool
 
 
@@ -74,14 +86,18 @@ def build_table(
         by: row and column label of a value; without it, those of its cell.
         protocol: ``final`` or ``best``.
         layout: the paper's table; without it the paper is not mentioned.
-        against: a row every other row is compared with, trial by trial.
+        against: a row (or a part of its name) every other row is compared with, trial by trial.
+
+    Raises:
+        SettingsError: there is no row ``against``.
     """
     cells = group(values, by)
     rows = tuple(dict.fromkeys(r for r, _ in cells))
     columns = tuple(dict.fromkeys(c for _, c in cells))
     simulated = any(v.source == "simulated" for v in values)
+    quantity = _by_column if by is None else _by_trials
     numbers = {
-        (row, column): _placed(cells.get((row, column), []), (row, column), protocol, layout)
+        (row, column): _placed(cells.get((row, column), []), (row, column), protocol, layout, quantity)
         for row in rows
         for column in columns
     }
@@ -97,7 +113,7 @@ def build_table(
     if shared:
         caption.append("all trials: " + ", ".join(f"{k} {text(v)}" for k, v in shared.items()))
     if against is not None:
-        numbers, lines = _compared(cells, numbers, against, protocol)
+        numbers, lines = _compared(cells, numbers, choose("--compare ROW", against, rows), protocol)
         caption += lines
     if layout and layout.note:
         caption.append(layout.note)
@@ -108,14 +124,41 @@ def build_table(
         caption.append("generalised: a gate fitted on validation classes chooses between seen and unseen")
     title = f"{layout.name.replace('table', 'Table ')}: {layout.title}" if layout else f"Study {study}"
     return Table(
-        title + (" (simulated)" if simulated else ""), tuple(caption), "", rows, columns, numbers, simulated
+        title + (" (simulated)" if simulated else ""),
+        tuple(caption),
+        "",
+        rows,
+        columns,
+        numbers,
+        cells,
+        simulated,
     )
 
 
 def pivot(
-    values: Sequence[CellValue], rows: str, columns: Sequence[str], *, protocol: str, study: str
+    values: Sequence[CellValue],
+    rows: str,
+    columns: Sequence[str],
+    *,
+    protocol: str,
+    study: str,
+    against: str | None = None,
 ) -> Table:
-    """Pivot by configuration names: one row a value of ``rows``, one column a combination of ``columns``."""
+    """Pivot by configuration names: one row a value of ``rows``, one column a combination of ``columns``.
+
+    Counts the methods' trainings, not a search's candidates, encoders or measurements of cost;
+    shows the accuracy, of generalised trials the harmonic mean.
+
+    Raises:
+        SettingsError: there are no such trials, none has one of the names, or there is no row
+            ``against``.
+    """
+    unique = list(
+        {v.key: v for v in values if v.table != "search" and v.config.get("kind") == "alignment"}.values()
+    )
+    if not unique:
+        raise SettingsError(f"study {study!r} has no trained methods to pivot")
+    _check_names([rows, *columns], unique)
     labels: dict[tuple[int, int | None], Place] = {}
 
     def label(value: CellValue) -> Place:
@@ -129,11 +172,27 @@ def pivot(
             )
         return labels[known]
 
-    unique = list({v.key: v for v in values if v.key}.values())
-    table = build_table(unique, by=label, protocol=protocol, study=study)
+    table = build_table(unique, by=label, protocol=protocol, study=study, against=against)
+    caption = list(table.caption)
+    if any(n.quantity == HARMONIC for n in table.numbers.values()):
+        caption.append(
+            "of generalised trials: the harmonic mean of the accuracies on seen and unseen classes"
+        )
     averaged = _averaged(unique, label)
-    caption = (*table.caption, *([f"averaged over {', '.join(averaged)}"] if averaged else []))
-    return dataclasses.replace(table, row_name=rows, caption=caption)
+    if averaged:
+        caption.append(f"averaged over {', '.join(averaged)}")
+    return dataclasses.replace(table, row_name=rows, caption=tuple(caption))
+
+
+def _check_names(names: Sequence[str], values: Sequence[CellValue]) -> None:
+    # equal configurations are one object
+    configs = {id(v.config): v.config for v in values}.values()
+    known = sorted({n for config in configs for n in config} | {"seed"})
+    for name in names:
+        if name not in known:
+            raise SettingsError(
+                f"{name!r} is unknown{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+            )
 
 
 def _averaged(values: Sequence[CellValue], by: Callable[[CellValue], Place]) -> list[str]:
@@ -159,13 +218,45 @@ def group(
     return cells
 
 
-def _placed(cell: Sequence[CellValue], place: Place, protocol: str, layout: Layout | None) -> Number:
-    """Return the number of a cell with what the paper has there."""
+def choose(kind: str, given: str, names: Sequence[str]) -> str:
+    """Return the name a person means: the whole of it, or a part that only one has.
+
+    Raises:
+        SettingsError: none or several fit.
+    """
+    if given in names:
+        return given
+    near = [n for n in names if given.casefold() in n.casefold()]
+    if len(near) == 1:
+        return near[0]
+    raise SettingsError(
+        f"{kind}: {given!r} names {len(near)} of the table's{did_you_mean(given, names)}; "
+        f"allowed: {', '.join(map(repr, names))}"
+    )
+
+
+def _by_column(cell: Sequence[CellValue], column: str) -> str:
+    """Return the result a grid's column shows."""
+    return GENERALISED.get(column, ACCURACY)
+
+
+def _by_trials(cell: Sequence[CellValue], column: str) -> str:
+    """Return the result of its trials that a pivot shows."""
+    return HARMONIC if any(v.config.get("evaluate_on") == "gzsl" for v in cell) else ACCURACY
+
+
+def _placed(
+    cell: Sequence[CellValue],
+    place: Place,
+    protocol: str,
+    layout: Layout | None,
+    quantity: Callable[[Sequence[CellValue], str], str],
+) -> Number:
+    """Return the number of a cell with what the paper has there; without the paper, a ``quantity``."""
     printed = layout.cell(*place) if layout else None
-    quantity = printed.quantity if printed else GENERALISED.get(place[1], ACCURACY)
-    number = _number(cell, protocol, quantity, printed.scale if printed else 100.0)
     if printed is None:
-        return number
+        return _number(cell, protocol, quantity(cell, place[1]), 100.0)
+    number = _number(cell, protocol, printed.quantity, printed.scale)
     simulated = any(v.source == "simulated" for v in cell)
     value = None if simulated or printed.paper is None else printed.paper
     shown = None if value is None else printed.printed or f"{value:.2f}"
@@ -175,14 +266,14 @@ def _placed(cell: Sequence[CellValue], place: Place, protocol: str, layout: Layo
 
 
 def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: float) -> Number:
-    missing = next((v.missing for v in cell if v.missing), None)
+    reason = next((v.missing for v in cell if v.missing), None) or _mixed(cell)
     by_seed: dict[Any, list[CellValue]] = {}
     for value in cell:
         if value.key is not None:
             by_seed.setdefault(value.seed, []).append(value)
     means = []
-    for trials in by_seed.values():
-        found = (v.value(protocol) if quantity == ACCURACY else v.results.get(quantity) for v in trials)
+    for trials in by_seed.values() if reason is None else ():
+        found = (v.value(protocol, quantity) for v in trials)
         measured = [scale * x for x in found if x is not None]
         # an average over splits counts only when every split is there
         if len(measured) == len(trials):
@@ -190,16 +281,26 @@ def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: floa
     if not means:
         failed = next((v.error for v in cell if v.error), None)
         unfilled = "not run yet: dvta-orch sweep fills it" if cell else "not part of this study"
-        reason = missing or (f"failed: {failed}" if failed else unfilled)
-        return Number(None, None, 0, len(by_seed), missing=reason)
+        reason = reason or (f"failed: {failed}" if failed else unfilled)
+        return Number(None, None, 0, len(by_seed), missing=reason, quantity=quantity, scale=scale)
     std = statistics.stdev(means) if len(means) > 1 else None
-    return Number(statistics.fmean(means), std, len(means), len(by_seed))
+    mean = statistics.fmean(means)
+    return Number(mean, std, len(means), len(by_seed), quantity=quantity, scale=scale)
+
+
+def _mixed(cell: Sequence[CellValue]) -> str | None:
+    """Return why the trials of a cell have no mean, or None."""
+    for name in UNMIXED:
+        found = {v.config.get(name) for v in cell if v.key}
+        if len(found) > 1:
+            return f"trials of {name} {' and '.join(sorted(map(text, found)))}, which are never averaged"
+    return None
 
 
 def _compared(
     cells: Mapping[Place, list[CellValue]], numbers: Mapping[Place, Number], against: str, protocol: str
 ) -> tuple[dict[Place, Number], list[str]]:
-    """Return the numbers with their comparison, and a caption line per row over all columns."""
+    """Return the numbers with their comparison, and a caption line per row over all like columns."""
     lines = [
         f"Δ: mean paired difference to row {against!r}, pairs of equal data set, split and seed; "
         "p: Wilcoxon signed-rank, two-sided, from 6 pairs on"
@@ -208,17 +309,23 @@ def _compared(
     for row in dict.fromkeys(r for r, _ in numbers):
         if row == against:
             continue
-        mine: list[CellValue] = []
-        theirs: list[CellValue] = []
+        # columns of one quantity are pooled
+        alike: dict[tuple[str, float], list[str]] = {}
         for column in dict.fromkeys(c for _, c in numbers):
-            a, b = cells.get((row, column), []), cells.get((against, column), [])
-            found = compare(a, b, protocol)
+            number = numbers[row, column]
+            shown = number.quantity, number.scale
+            alike.setdefault(shown, []).append(column)
+            found = compare(cells.get((row, column), []), cells.get((against, column), []), protocol, *shown)
             if found is not None:
-                out[row, column] = dataclasses.replace(out[row, column], paired=found)
-            mine, theirs = mine + a, theirs + b
-        pooled = compare(mine, theirs, protocol)
-        if pooled is not None:
-            lines.append(f"{row} against {against}, all columns: {pooled}")
+                out[row, column] = dataclasses.replace(number, paired=found)
+        for shown, columns in alike.items():
+            mine, theirs = ([v for c in columns for v in cells.get((r, c), [])] for r in (row, against))
+            pooled = compare(mine, theirs, protocol, *shown)
+            if pooled is not None:
+                where = "all columns" if len(alike) == 1 else ", ".join(columns)
+                lines.append(f"{row} against {against}, {where}: {pooled}")
+    if all(n.paired is None for n in out.values()):
+        lines.append(f"no trial pairs with one of row {against!r}")
     return out, lines
 
 

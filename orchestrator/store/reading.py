@@ -15,7 +15,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store.database import Database
 from orchestrator.store.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
-from orchestrator.trial import State, Trial
+from orchestrator.trial import State, Trial, text
 
 CHUNK = 500
 COLUMNS = (
@@ -138,7 +138,12 @@ class Reading:
         return [_value(row, memo) for row in self._rows(query)]
 
     def trials(self, where: Mapping[str, Any] | None = None, limit: int | None = None) -> list[CellValue]:
-        """Return stored trials with their newest attempt; ``where`` filters by configuration."""
+        """Return stored trials with their newest attempt.
+
+        Args:
+            where: configuration name, ``key`` (its beginning) or ``state`` -> value, or the text a
+                value is printed as.
+        """
         query = (
             sa.select(sa.literal(""), sa.literal(""), sa.literal(""), sa.null(), *_VALUE)
             .select_from(TrialRow)
@@ -149,13 +154,15 @@ class Reading:
             if name == "key":
                 query = query.where(TrialRow.key.startswith(str(value)))
             elif name in COLUMNS:
-                query = query.where(getattr(TrialRow, name) == value)
-        rest = {n: v for n, v in (where or {}).items() if n not in COLUMNS}
+                query = query.where(sa.cast(getattr(TrialRow, name), sa.Text) == text(value))
+            elif name == "state":
+                query = query.where(AttemptRow.state == (None if value == "not run" else value))
+        rest = {n: v for n, v in (where or {}).items() if n not in (*COLUMNS, "state")}
         if limit is not None and not rest:
             query = query.limit(limit)
         memo: dict[Any, Any] = {}
         rows = (_value(row, memo) for row in self._rows(query))
-        return list(islice((r for r in rows if all(r.config.get(n) == v for n, v in rest.items())), limit))
+        return list(islice((r for r in rows if all(_is(r.config.get(n), v) for n, v in rest.items())), limit))
 
     def trial(self, key: str) -> Trial:
         """Return the stored trial of a key."""
@@ -278,3 +285,13 @@ def _config(identity: tuple[Any, ...]) -> dict[str, Any]:
     for encoded in identity[len(_SHARED) :]:
         flat |= json.loads(encoded)
     return flat
+
+
+def _is(stored: Any, wanted: Any) -> bool:
+    """Return whether a stored value is the wanted one, or is printed as it."""
+    if isinstance(stored, int | float) and not isinstance(stored, bool) and isinstance(wanted, str):
+        try:
+            return bool(float(wanted) == stored)
+        except ValueError:
+            return False
+    return text(stored) == text(wanted)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from orchestrator.trial import State
 
+ACCURACY = "accuracy"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
@@ -75,8 +77,10 @@ class CellValue(NamedTuple):
         """Everything measured; empty unless done."""
         return json.loads(self.encoded_results) if self.encoded_results else {}
 
-    def value(self, protocol: str) -> float | None:
-        """Return the accuracy under a protocol, ``final`` or ``best``."""
+    def value(self, protocol: str, quantity: str = ACCURACY) -> float | None:
+        """Return the accuracy under a protocol, ``final`` or ``best``, or another result by name."""
+        if quantity != ACCURACY:
+            return self.results.get(quantity)
         return self.final if protocol == "final" else self.best
 
 

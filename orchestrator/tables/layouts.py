@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -101,12 +102,15 @@ class Layout:
             found = like and dataclasses.replace(like, row=row, paper=None, printed=None, note=None)
         return found
 
-    def row_of(self, method: str) -> tuple[Cell, ...]:
-        """Return the cells of a method that the paper does not have; none where rows are no methods."""
+    def rows_of(self, methods: Sequence[str]) -> tuple[Cell, ...]:
+        """Return the cells of methods that the paper does not have; none where rows are no methods.
+
+        A row is called by the last part of its method's name; by the whole name where that part is
+        taken by the paper or by another of ``methods``.
+        """
         if self.name not in METHOD_TABLES:
             return ()
-        label = method.rpartition(":")[2].rpartition(".")[2]
-        like = (c for c in self._cells if c.row == "DVTA")
+        like = [c for c in self._cells if c.row == "DVTA"]
         return tuple(
             dataclasses.replace(
                 c,
@@ -119,8 +123,18 @@ class Layout:
                 printed=None,
                 note=None,
             )
+            for method, label in self._labels(methods).items()
             for c in like
         )
+
+    def _labels(self, methods: Sequence[str]) -> dict[str, str]:
+        """Return method -> row, different from every other's and from the paper's."""
+        rows = {c.row for c in self._cells}
+        short = {m: m.rpartition(":")[2].rpartition(".")[2] for m in methods}
+        times = collections.Counter(short.values())
+        labels = {m: s if times[s] == 1 and s not in rows else m for m, s in short.items()}
+        # a registered name may be one of the paper's
+        return {m: f"{label} (own)" if label in rows else label for m, label in labels.items()}
 
 
 @functools.lru_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from orchestrator.execute.inline import InlineExecutor
+from orchestrator.settings import Settings
+from orchestrator.store import Store
+from orchestrator.sweep import plan_study, read_study, run_study
 
 SPEC = """
 study: e2e
@@ -147,6 +154,19 @@ def test_a_trial_that_fails_is_named_and_stays_failed_until_retry(place):
     assert query("SELECT DISTINCT error_kind FROM attempt") == [("non_finite",)]
     run("sweep", str(spec), *flags, "--retry", "--fail-fast", code=1)
     assert query("SELECT count(*) FROM attempt")[0][0] == 5
+
+
+def test_a_trial_that_another_sweep_lets_go_is_among_those_that_end(place):
+    settings = Settings.load()
+    study = read_study(write_spec(epochs=1), settings)
+    store = Store.open(settings.store)
+    store.claim(study.slots[0].trial, "another-host/1/1/1/1/x", 3.0, {})
+    plan = plan_study(study, store)
+    assert (len(plan.to_run), len(plan.leased)) == (3, 1)
+    shown = Console(file=io.StringIO())
+    assert run_study(study, plan, store, settings, InlineExecutor(0.01), shown, mirror=False) == 0
+    assert shown.file.getvalue().endswith("4/4 trials ended\n")
+    assert_every_trial_once(1)
 
 
 @pytest.mark.slow

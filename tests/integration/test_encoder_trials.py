@@ -1,6 +1,7 @@
 """Encoders as trials of a sweep: trained once, shared, kept, and asked again by ``predict``."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -100,6 +101,27 @@ def test_an_included_point_never_joins_a_cell_of_the_grid(place):
     assert (code, plan.cells, plan.distinct) == (0, 2, 5)
     rows = [c.row for c in store.cells(store.find_study("graph")[0], "grid")]
     assert list(dict.fromkeys(rows)) == ["gamma=0.01", "gamma=0.01,visual=st_gcn(trained)"]
+
+
+def test_listed_names_are_accepted_back(place, capsys):
+    sweep(place, SPEC.replace("gamma: [GAMMAS]", "lr: [1e-5, 1e-3]"))
+    capsys.readouterr()
+    run("trials")
+    listed = re.findall(r"(\w+) │ (\w+\[.*\]) ", capsys.readouterr().out)
+    assert len(listed) == 4  # the name of the encoder is folded
+    for key, name in listed:
+        assert run("show", name) == 0
+        assert key in capsys.readouterr().out
+    run("trials", "lr=1e-05", "state=done")
+    assert len(re.findall("dvta", capsys.readouterr().out)) == 2
+    assert run("trials", "datset=cmu") == 2
+    assert "datset: no trial has it (did you mean 'dataset'?)" in capsys.readouterr().err
+    assert run("trials", "state=don") == 2
+    assert "did you mean 'done'" in capsys.readouterr().err
+    run("trials", "dataset=ntu60")
+    assert "cmu" not in capsys.readouterr().out
+    assert run("predict", "absent.npy", "walk", "--trial", listed[0][0]) == 2
+    assert "absent.npy: no such file" in capsys.readouterr().err
 
 
 def test_lost_features_are_made_again(place):

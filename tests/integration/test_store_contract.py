@@ -141,6 +141,11 @@ class StoreContract:
         )
         assert len(store.trials({"seed": 1, "gamma": 0.01})) == 1
         assert store.trials({"gamma": 0.5}) == []
+        # texts as they are printed
+        assert len(store.trials({"seed": "1", "gamma": "1e-2", "method": "dvta"})) == 1
+        assert store.trials({"seed": "one"}) == store.trials({"gamma": "low"}) == []
+        assert [v.key for v in store.trials({"state": "done"})] == [make(1).key]
+        assert store.trials({"state": "not run"}) == []
         assert store.find_study(table="table6") == (study, "s")
         assert store.seconds_per_epoch()["dvta", "ntu60"] == pytest.approx(3.5 / 3)
         with pytest.raises(StoreError, match="table9"):

@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from dvta import data_import, features
+from dvta.methods import METHODS
+from orchestrator.cli import app
+from orchestrator.errors import SpecError
 from orchestrator.expand import Resolver, expand, grid_points
 from orchestrator.plan import make_plan
+from orchestrator.settings import Settings
 from orchestrator.spec_load import load_spec
 from orchestrator.store.records import TrialStatus
+from orchestrator.sweep import profile_study
 from orchestrator.tables import TABLES, layout
 from orchestrator.trial import State, Trial, names_beside
 from tests.conftest import ROOT
@@ -62,6 +68,76 @@ def test_clip_cells_say_what_they_need(tmp_path):
     assert all("dvta-orch encode text" in s.missing for s in missing)
 
 
+def test_an_average_of_which_where_leaves_out_splits_is_missing(tmp_path):
+    slots = slots_of(tmp_path, "study: s\ntables: [3]\nwhere: {dataset: ntu60, split: [smie_1]}\nseeds: 2\n")
+    averages = [s for s in slots if s.column == "NTU-60 average"]
+    assert len(averages) == 5
+    assert {s.missing for s in averages} == {
+        "an average over splits of which where leaves out smie_2, smie_3"
+    }
+    assert {s.column for s in slots if s.trial} == {"NTU-60 split 1"}
+    assert len([s for s in slots if s.trial]) == 5 * 2
+    whole = slots_of(tmp_path, "study: s\ntables: [2]\nwhere: {method: dvta, dataset: pku}\n")
+    assert [s.missing for s in whole] == [None] * 3
+
+
+def test_an_own_method_never_has_a_row_of_the_paper_or_of_another():
+    shape = layout(1)
+    methods = ["pkg.mine:SMIE", "pkg.mine.Ridge", "other:Ridge", "Bridge", "pkg:Map", "PURLS"]
+    rows = dict.fromkeys((c.row, c.configs[0]["method"]) for c in shape.rows_of(methods))
+    assert list(rows) == [
+        ("pkg.mine:SMIE", "pkg.mine:SMIE"),
+        ("pkg.mine.Ridge", "pkg.mine.Ridge"),
+        ("other:Ridge", "other:Ridge"),
+        ("Bridge", "Bridge"),
+        ("Map", "pkg:Map"),
+        ("PURLS (own)", "PURLS"),
+    ]
+    columns = {c.column for c in shape.cells()}
+    assert all(shape.cell(row, column).paper is None for row, _ in rows for column in columns)
+    assert layout(3).rows_of(methods) == ()
+
+
+class Own(METHODS.get("smie")):
+    """A method of one's own."""
+
+
+def test_the_cost_of_an_own_method_is_measured(tmp_path):
+    own = f"{__name__}:Own"
+    study = profile_study(Settings.load(runs=str(tmp_path)), [own, "smie"])
+    assert {(s.row, s.trial.method) for s in study.slots} == {("Own", own), ("SMIE", "smie")}
+    assert len(study.slots) == 2 * 6
+    assert {s.trial.kind for s in study.slots} == {"profile"}
+
+
+@pytest.mark.parametrize("name", ["os.path:join", "collections.abc:Mapping"])
+def test_what_is_no_method_has_no_cost(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("DVTA_RUNS", str(tmp_path))
+    monkeypatch.delenv("DVTA_STORE", raising=False)
+    done = CliRunner().invoke(app, ["profile", "smie", name])
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert f"error: method {name!r} is no dvta.methods.base.Method" in done.output
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"), [(7, "visual", "st_gcn"), (3, "sde", "true"), (8, "tau", "0.3")]
+)
+def test_what_a_table_fixes_cannot_be_set(tmp_path, table, name, value):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"study: s\ntables: [{table}]\n")
+    message = rf"--set {name}={value}: table{table} fixes {name} .* where, or vary {name} in a grid"
+    with pytest.raises(SpecError, match=message):
+        list(expand(load_spec(path, overrides={name: value}), resolver()))
+
+
+def test_what_a_table_does_not_fix_can_be_set(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("study: s\ntables: [7]\nwhere: {visual: st_gcn, text: sbert}\n")
+    spec = load_spec(path, overrides={"lr": "0.5", "visual": "st_gcn", "gamma": "0.2"})
+    trials = [s.trial for s in expand(spec, resolver())]
+    assert {(t.training["lr"], t.visual, t.options["gamma"]) for t in trials} == {(0.5, "st_gcn", 0.2)}
+
+
 @given(st.permutations(["method", "dataset", "split", "lr", "gamma", "sde", "tau"]), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_identity_knows_no_order_and_no_defaults(order, written_out):
@@ -105,6 +181,8 @@ def test_coupled_axes_includes_and_excludes():
         {"d": "y", "s": 2, "g": 4},
         {"d": "z"},
     ]
+    # what the grid does not vary can be excluded too
+    assert not list(grid_points({"g": [1]}, [], [{"d": "x"}], lambda point: {"d": "x", **point}))
 
 
 @pytest.mark.parametrize("flags", [{}, {"retry": True}, {"redo": True}])
@@ -124,6 +202,13 @@ def test_a_plan_is_desired_minus_done(tmp_path, flags):
     assert set(plan.to_run) == run
     assert plan.leased == (trials[2],)
     assert len(plan.to_run) + len(plan.done) + len(plan.failed) + len(plan.leased) == plan.distinct == 5
+
+
+def test_costs_and_accuracies_are_counted_for_one_seed(tmp_path):
+    for seeds in (1, 3):
+        slots = slots_of(tmp_path, f"study: s\ntables: [9]\nwhere: {{method: smie}}\nseeds: {seeds}\n")
+        plan = make_plan(slots, {})
+        assert (plan.cells, plan.distinct) == (2, 1 + seeds)
 
 
 def test_the_preset_brings_its_learning_rate_and_warm_up():

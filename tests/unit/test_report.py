@@ -5,25 +5,36 @@ import shutil
 import subprocess
 
 import pytest
+from typer.testing import CliRunner
 
+from orchestrator.cli import app
 from orchestrator.errors import SettingsError
+from orchestrator.execute.messages import Outcome
+from orchestrator.expand import Slot
 from orchestrator.report.compare import compare
-from orchestrator.report.explain import choose
+from orchestrator.report.explain import explain
 from orchestrator.report.render import FORMATS, render
-from orchestrator.report.table import build_table, pivot
-from orchestrator.store import CellValue
+from orchestrator.report.table import build_table, choose, pivot
+from orchestrator.store import CellValue, EpochRow, Store
 from orchestrator.tables import TABLES, layout
-from orchestrator.trial import State
+from orchestrator.trial import State, Trial
 
 
-def value(row, column, seed, final, split="55/5", source="real", missing=None, **config):
+def value(row, column, seed, final, split="55/5", source="real", missing=None, results=None, **config):
     key = None if missing else f"{row}{column}{seed}{split}{sorted(config.items())}"
-    flat = {"dataset": "ntu60", "split": split, "method": "dvta", "source": source, **config}
+    flat = {
+        "kind": "alignment",
+        "dataset": "ntu60",
+        "split": split,
+        "method": "dvta",
+        "source": source,
+        **config,
+    }
     state = None if final is None else State.DONE
     best = None if final is None else final + 0.1
     return CellValue(
         "t", row, column, missing, key, seed, "digest", flat, state, 1, final, best, 1.0, None,
-        json.dumps({"parameters": 4_888_193.0}),
+        json.dumps(results or {"parameters": 4_888_193.0}),
     )  # fmt: skip
 
 
@@ -33,6 +44,16 @@ def table5(source="real"):
         for c in layout(5).cells()
         for seed in range(3)
     ]
+
+
+def generalised(row, column, seed, harmonic):
+    results = {"gzsl_seen": 0.9, "gzsl_unseen": 0.1, "gzsl_harmonic": harmonic}
+    return value(row, column, seed, 0.7, results=results, evaluate_on="gzsl")
+
+
+class NoAttempts:
+    def attempts(self, keys):
+        return []
 
 
 def test_a_cell_is_mean_and_std_over_seeds_beside_the_paper():
@@ -67,6 +88,21 @@ def test_an_average_needs_every_split_and_a_missing_cell_says_why():
     assert "dvta-orch sweep" in waiting.numbers["r", "c"].missing
 
 
+def test_an_average_with_a_missing_split_or_of_two_sources_is_no_number():
+    column = "NTU-60"
+    splits = [value("DVTA", column, s, 0.5, f"smie_{i}") for i in (1, 3) for s in range(2)]
+    lacking = [*splits, value("DVTA", column, None, None, missing="missing z_label.npy in smie_2")]
+    table = build_table(lacking, protocol="final", study="s", layout=layout(2))
+    number = table.numbers["DVTA", column]
+    assert (number.mean, number.difference) == (None, None)
+    assert "—: missing z_label.npy in smie_2" in table.caption
+    mixed = [*splits, *(value("DVTA", column, s, 0.9, "smie_2", "simulated") for s in range(2))]
+    table = build_table(mixed, protocol="final", study="s", layout=layout(2))
+    number = table.numbers["DVTA", column]
+    assert (number.mean, number.paper, number.difference) == (None, None, None)
+    assert "—: trials of source real and simulated, which are never averaged" in table.caption
+
+
 def test_the_caption_has_what_is_shared_and_a_pivot_what_varies():
     shared, other = {"gamma": 0.1, "tau": 0.5}, {"gamma": 0.2, "tau": 0.5}
     values = [value("a", "x", s, 0.5, **c) for s in range(2) for c in (shared, other)]
@@ -93,6 +129,54 @@ def test_a_pivot_says_what_it_averages_over():
     )
 
 
+def test_a_pivot_shows_what_its_trials_measured():
+    costs = [value("DVTA", "Params (M)", 0, None, source="random", kind="profile")]
+    encoders = [
+        value("st_gcn", "seen-class accuracy", s, 0.9, method="st_gcn", kind="encoder") for s in range(3)
+    ]
+    trained = [value("DVTA", "NTU-60", s, 0.5) for s in range(3)]
+    table = pivot([*costs, *encoders, *trained], "method", ["dataset"], protocol="final", study="s")
+    number = table.numbers["dvta", "ntu60"]
+    assert (table.rows, number.mean, number.n, number.expected) == (("dvta",), pytest.approx(50), 3, 3)
+    with pytest.raises(SettingsError, match="no trained methods"):
+        pivot(costs, "method", [], protocol="final", study="s")
+    with pytest.raises(SettingsError, match="'gama' is unknown"):
+        pivot(trained, "gama", [], protocol="final", study="s")
+
+
+def test_a_pivot_shows_the_harmonic_mean_of_generalised_trials_and_never_mixes_them_with_others():
+    values = [generalised("DVTA", "harmonic mean", s, 0.2) for s in range(2)]
+    values += [value("DVTA", "NTU-60 55/5", s, 0.7, evaluate_on="unseen") for s in range(2)]
+    table = pivot(values, "method", ["evaluate_on"], protocol="final", study="s")
+    assert table.numbers["dvta", "gzsl"].mean == pytest.approx(20)
+    assert table.numbers["dvta", "unseen"].mean == pytest.approx(70)
+    assert any("harmonic mean" in line for line in table.caption)
+    mixed = pivot(values, "method", ["dataset"], protocol="final", study="s").numbers["dvta", "ntu60"]
+    assert (mixed.mean, mixed.missing) == (
+        None,
+        "trials of evaluate_on gzsl and unseen, which are never averaged",
+    )
+
+
+def test_a_pivot_compares_its_rows_and_knows_the_trials_behind_a_number():
+    values = [
+        value("r", "c", s, 0.5 + 0.1 * sde + 0.01 * gamma, sde=sde, gamma=gamma)
+        for sde in (False, True)
+        for gamma in (1, 3)
+        for s in range(2)
+    ]
+    table = pivot(values, "sde", ["dataset"], protocol="final", study="s", against="fal")
+    paired = table.numbers["true", "ntu60"].paired
+    assert paired.differences == pytest.approx((10, 10))  # each the mean over gamma
+    assert table.numbers["false", "ntu60"].paired is None
+    lines = explain(NoAttempts(), table, "true", "ntu60", "final")
+    assert len([line for line in lines if line.startswith("trial ")]) == 4
+    alone = pivot(values, "seed", [], protocol="final", study="s", against="0")
+    assert "no trial pairs with one of row '0'" in alone.caption
+    with pytest.raises(SettingsError, match="--compare ROW: 'maybe' names 0"):
+        pivot(values, "sde", [], protocol="final", study="s", against="maybe")
+
+
 def test_a_comparison_pairs_equal_places_and_gives_p_only_from_six_pairs():
     ours = [value("a", "x", s, 0.5 + 0.01 * s) for s in range(6)]
     theirs = [value("b", "x", s, 0.4) for s in reversed(range(6))]
@@ -104,10 +188,33 @@ def test_a_comparison_pairs_equal_places_and_gives_p_only_from_six_pairs():
     assert "+10.00, +11.00" in str(few)
     assert compare(ours, [value("b", "x", 9, 0.4)], "final") is None
     assert compare(ours, ours, "final").p == 1.0
+    simulated = [value("b", "x", s, 0.4, source="simulated") for s in range(6)]
+    assert compare(ours, simulated, "final") is None
+    two = [value("c", "x", 0, 0.5, source=source) for source in ("real", "simulated")]
+    assert compare(two, [*theirs, *simulated], "final") is None
     table = build_table(ours + theirs, protocol="final", study="s", against="b")
     assert table.numbers["a", "x"].paired == found
     assert table.numbers["b", "x"].paired is None
     assert any("a against b, all columns: Δ +12.50 (6 pairs, p = 0.0312)" in x for x in table.caption)
+
+
+def test_what_is_compared_and_explained_is_what_the_cell_shows():
+    values = [
+        generalised(row, f"NTU-60 55/5 {what}", s, harmonic)
+        for row, harmonic in (("SMIE", 0.6), ("DVTA", 0.5))
+        for what in ("seen", "harmonic mean")
+        for s in range(2)
+    ]
+    table = build_table(values, protocol="final", study="s", layout=layout("gzsl"), against="DVTA")
+    column = "NTU-60 55/5 harmonic mean"
+    assert table.numbers["SMIE", column].paired.differences == pytest.approx((10, 10))
+    assert table.numbers["SMIE", "NTU-60 55/5 seen"].paired.differences == (0, 0)
+    assert f"SMIE against DVTA, {column}: Δ +10.00 (2 pairs: +10.00, +10.00)" in table.caption
+    lines = explain(NoAttempts(), table, "SMIE", column, "final")
+    assert [": 60.0000 %; data real" in line for line in lines if line.startswith("trial ")] == [True, True]
+    costs = [value("DVTA", "Params (M)", 0, None, source="random")]
+    table = build_table(costs, protocol="final", study="s", layout=layout(9))
+    assert "seed 0: 4.8882; data" in explain(NoAttempts(), table, "DVTA", "Params (M)", "final")[-1]
 
 
 def test_table_9_shows_costs_in_their_units():
@@ -115,6 +222,47 @@ def test_table_9_shows_costs_in_their_units():
     table = build_table(values, protocol="final", study="s", layout=layout(9))
     number = table.numbers["DVTA", "Params (M)"]
     assert (number.mean, number.paper) == (pytest.approx(4.888193), "4.88")
+
+
+def invoke(tmp_path, monkeypatch, slots, *arguments):
+    """Run a command on a store that holds one study of these slots; return exit code and output."""
+    url = f"sqlite:///{tmp_path}/dvta.db"
+    Store.open(url).save_study("s", "", slots)
+    monkeypatch.setenv("DVTA_STORE", url)
+    done = CliRunner().invoke(app, arguments)
+    return done.exit_code, done.output
+
+
+def test_a_study_without_a_grid_says_which_tables_it_has(tmp_path, monkeypatch):
+    slots = [Slot(f"table{n}", "row", "column", None, "no text") for n in (6, 5)]
+    code, output = invoke(tmp_path, monkeypatch, slots, "report")
+    assert (code, output) == (2, "error: study 's' has no grid; give --table 5 or 6\n")
+    assert invoke(tmp_path, monkeypatch, slots, "report", "--table", "5")[0] == 0
+    candidates = [Slot("search", "row", "validation accuracy", None, "no text")]
+    code, output = invoke(tmp_path, monkeypatch, candidates, "report")
+    assert (code, output) == (2, "error: study 's' has no grid yet\n")
+
+
+def done_trial(store, trial, losses):
+    claim = store.claim(trial, "me", 60, {})
+    rows = [EpochRow(n, 0.0, {"loss": loss}) for n, loss in enumerate(losses, 1)]
+    store.record(claim.attempt_id, "me", rows, outcome=Outcome({"final_accuracy": 0.5}, {}, 1.0))
+
+
+def test_a_figure_needs_something_to_draw_and_a_place_to_go(tmp_path, monkeypatch):
+    trial = Trial("dvta", 1, "ntu60", "55/5", "v", "t", 0, "real", "d", {}, {"epochs": 2})
+    slots = [Slot("table5", "None", "NTU-60 55/5", trial)]
+    figure = tmp_path / "figures" / "five.png"
+    code, output = invoke(tmp_path, monkeypatch, slots, "figure", "5", "--output", str(figure))
+    assert (code, output) == (2, "error: figure 5: Table 5 has no done trials in NTU-60 55/5\n")
+    assert not figure.parent.exists()
+    done_trial(Store.open(f"sqlite:///{tmp_path}/dvta.db"), trial, [2.0, 1.0])
+    assert invoke(tmp_path, monkeypatch, slots, "figure", "5", "--output", str(figure))[0] == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "file").touch()
+    code, output = invoke(tmp_path, monkeypatch, slots, "figure", "5", "--output", f"{tmp_path}/file/x.png")
+    assert code == 2
+    assert "x.png: cannot be written (" in output
 
 
 def test_a_row_is_chosen_by_a_part_that_only_one_has():
