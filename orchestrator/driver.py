@@ -120,11 +120,10 @@ class Driver:
         previous = self._catch_signals()
         try:
             executor.run(self)
-            while self._again and not self.stopping:
-                executor.run(self)
-            if self._alone and not self.stopping:
-                self._second_pass = True
-                executor.run(self, alone=True)
+            while (self._again or self._alone) and not self.stopping:
+                # once begun, the second pass takes back those whose workers die in it
+                self._second_pass = self._second_pass or not self._again
+                executor.run(self, alone=self._second_pass)
         finally:
             ended.set()
             renewing.join()
@@ -156,7 +155,10 @@ class Driver:
     def on_report(self, report: Report) -> bool:
         """Record a report; return whether its attempt should stop."""
         active = self._active.get(report.attempt_id)
-        if active is None or active.lost:
+        if active is None:
+            return True
+        if active.lost:
+            self._lose(report.attempt_id)
             return True
         rows = [EpochRow(e.epoch, e.time, e.metrics) for e in report.epochs]
         failure = report.failure
