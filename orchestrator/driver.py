@@ -42,7 +42,10 @@ class Listener(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class SweepOptions:
-    """How trials are run; nothing here is part of a trial's identity."""
+    """How trials are run; nothing here is part of a trial's identity.
+
+    ``fresh``: key -> the finished attempt that a new one replaces.
+    """
 
     checkpoints: str
     models: str = ""
@@ -54,7 +57,7 @@ class SweepOptions:
     precision: str = "fp32"
     fail_fast: bool = False
     restarts: int = 3
-    fresh: frozenset[str] = frozenset()
+    fresh: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -217,9 +220,11 @@ class Driver:
     # --- inside --------------------------------------------------------------------------------
 
     def _claim(self, trial: Trial) -> Job | None:
-        fresh = trial.key in self._options.fresh
         options = self._options
-        claim = self._store.claim(trial, self.owner, options.lease_seconds, self._provenance, fresh=fresh)
+        replaces = options.fresh.get(trial.key)
+        claim = self._store.claim(
+            trial, self.owner, options.lease_seconds, self._provenance, replaces=replaces
+        )
         if claim is None:
             self._elsewhere[trial.key] = trial
             return None

@@ -120,11 +120,11 @@ def save_study(study: Study, store: Store) -> int:
     return store.save_study(spec.study, spec.text, study.slots if spec.search is None else [], arguments)
 
 
-def _encoders_to_run(study: Study, store: Store) -> tuple[list[Trial], frozenset[str]]:
-    """Return the encoder trials of a search that have no features yet, and which of them are repeated."""
+def _encoders_to_run(study: Study, store: Store) -> tuple[list[Trial], dict[str, int]]:
+    """Return the encoder trials of a search that have no features yet, and the attempts to replace."""
     trials = [t for t, _ in study.resolver.encoders.values() if not _has_features(study, t)]
     statuses = store.statuses([t.key for t in trials])
-    return trials, frozenset(k for k, s in statuses.items() if s.state is State.DONE)
+    return trials, {k: s.attempt_id for k, s in statuses.items() if s.state is State.DONE}
 
 
 def _has_features(study: Study, trial: Trial) -> bool:
@@ -153,7 +153,7 @@ def run_study(
         searched = _search(study, store, settings, study_id)
         encoders, fresh = _encoders_to_run(study, store)
         store.add_slots(study_id, list(encoder_slots([t for t, _ in study.resolver.encoders.values()])))
-        plan = dataclasses.replace(plan, fresh=plan.fresh | fresh)
+        plan = dataclasses.replace(plan, fresh={**plan.fresh, **fresh})
         trials = Chained(PlannedTrials(encoders, wait=True), searched)
         total = searched.total() + len(encoders)
     options = SweepOptions(
