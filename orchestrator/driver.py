@@ -97,7 +97,7 @@ class Driver:
         self._by_features: dict[str, Trial] = {}
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self.done = self.failed = self.pruned = self.done_elsewhere = 0
+        self.done = self.failed = self.pruned = 0
 
     @property
     def stopping(self) -> bool:
@@ -260,7 +260,6 @@ class Driver:
             trial = self._elsewhere[key]
             if status.state in (State.DONE, State.PRUNED, State.FAILED):
                 del self._elsewhere[key]
-                self.done_elsewhere += status.state is State.DONE
                 self._listener.ended(trial, status.state, "by another sweep")
                 results = self._store.results([key]).get(key, {}) if status.state is State.DONE else {}
                 self._source.on_end(trial, status.state, results)

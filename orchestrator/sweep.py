@@ -142,7 +142,10 @@ def run_study(
     fail_fast: bool = False,
     mirror: bool = True,
 ) -> int:
-    """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted."""
+    """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted.
+
+    A trial of the study that failed before, or in another sweep, has failed too.
+    """
     spec = study.spec
     study_id = save_study(study, store)
     trials: TrialSource
@@ -191,7 +194,8 @@ def run_study(
     if driver.interrupted and not (fail_fast and driver.failed):
         console.print("interrupted; run the same command again to go on", style="yellow")
         return 130
-    return 1 if driver.failed else 0
+    failed = store.standing(study_id).counts.get(State.FAILED, 0)
+    return 1 if failed or planned.unmet else 0
 
 
 def _held_out(trial: Trial) -> tuple[int, ...]:

@@ -1,9 +1,13 @@
 """The driver on a real store, with executors that go wrong on purpose."""
 
 import sqlalchemy as sa
+from rich.console import Console
 
+from orchestrator import sweep
 from orchestrator.driver import Driver, SweepOptions
+from orchestrator.execute.inline import InlineExecutor
 from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report, Wait
+from orchestrator.settings import Settings
 from orchestrator.sources import PlannedTrials
 from orchestrator.store import Store
 from orchestrator.trial import State, Trial
@@ -80,7 +84,7 @@ def test_a_lease_lost_between_reports_leaves_the_trial_to_its_new_holder(tmp_pat
 
     driver, told = drive(store, [encoder, reader], Scripted(run), lease_seconds=0.2)
     assert told.lines == ["started 0", "restarted 0", "done 0", "started 1", "done 1"]
-    assert (driver.done, driver.done_elsewhere, driver.interrupted) == (1, 1, False)
+    assert (driver.done, driver.interrupted) == (1, False)
 
 
 def test_a_worker_that_dies_in_the_second_pass_is_started_again_alone(tmp_path):
@@ -110,3 +114,40 @@ def test_a_worker_that_dies_in_the_second_pass_is_started_again_alone(tmp_path):
     driver, _ = drive(store, [make(1)], Scripted(short_of_memory, *[dies] * 4))
     assert (driver.done, driver.failed, driver.interrupted) == (0, 1, False)
     assert store.statuses([make(1).key])[make(1).key].state is State.FAILED
+
+
+SPEC = """
+study: s
+source: simulated
+defaults: {dataset: pku, split: smie_7, visual: st_gcn, aa: false, sde: false, train_per_class: 1,
+           test_per_class: 1, visual_dim: 8, epochs: 1, batch_size: 32}
+grid: {lr: [LRS]}
+seeds: 1
+"""
+
+
+def test_what_failed_before_or_elsewhere_makes_the_exit_code_1(tmp_path):
+    runs = tmp_path / "runs"
+    settings = Settings(
+        tmp_path / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db"
+    )
+    store = Store.open(settings.store)
+
+    def planned(rates):
+        (tmp_path / "spec.yaml").write_text(SPEC.replace("LRS", rates))
+        study = sweep.read_study(tmp_path / "spec.yaml", settings)
+        return study, sweep.plan_study(study, store)
+
+    def run(study, plan):
+        executor, console = InlineExecutor(0.01), Console(quiet=True)
+        return sweep.run_study(study, plan, store, settings, executor, console, mirror=False)
+
+    assert run(*planned("0.001")) == 0
+    assert run(*planned("0.001, 1.0e+30")) == 1
+    study, plan = planned("0.001, 1.0e+30, 0.002")
+    assert (len(plan.to_run), len(plan.failed)) == (1, 1)
+    assert run(study, plan) == 1
+    study, plan = planned("0.003")
+    claim = store.claim(plan.to_run[0], "other", 60, {})
+    store.record(claim.attempt_id, "other", [], failure=Failure("error", "no"))
+    assert run(study, plan) == 1
