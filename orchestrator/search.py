@@ -26,7 +26,7 @@ from orchestrator.execute.messages import Wait
 from orchestrator.owner import is_dead
 from orchestrator.search_space import Dimension, make_pruner, make_sampler
 from orchestrator.settings import OPTUNA_SCHEMA as SCHEMA
-from orchestrator.store import Store
+from orchestrator.store import Store, TrialStatus
 from orchestrator.trial import Scalar, State, Trial
 
 log = logging.getLogger(__name__)
@@ -103,10 +103,10 @@ class SearchTrials:
         store: asked for values of trials that ended before.
         on_candidates: is called with a cell and candidates of its study, old and new.
         on_tuned: is called with a cell and its tuned trials once its search has ended.
-        fresh: gets the keys of trials that have ended before and start over.
+        fresh: gets the keys of trials that start over, with the attempts that are replaced.
 
     Attributes:
-        failed: candidates and tuned trials that were found failed, and cells where none succeeded.
+        failed: cells where no candidate succeeded.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class SearchTrials:
         settings: SearchSettings,
         on_candidates: Callable[[SearchCell, list[Trial]], None],
         on_tuned: Callable[[SearchCell, list[Trial]], None],
-        fresh: set[str],
+        fresh: dict[str, int],
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._store, self._settings = store, settings
@@ -286,7 +286,7 @@ class SearchTrials:
             search.waiting.setdefault(trial.key, []).append(trial_id)
             return False
         status = self._store.statuses([trial.key]).get(trial.key)
-        if status and status.state.is_finished and not self._starts_over(trial, status.state):
+        if status and status.state.is_finished and not self._starts_over(trial, status):
             results = self._store.results([trial.key]).get(trial.key, {})
             self._tell(search, trial_id, status.state, results)
             return False
@@ -296,11 +296,11 @@ class SearchTrials:
             search.resumed.append(trial)
         return True
 
-    def _starts_over(self, trial: Trial, state: State) -> bool:
+    def _starts_over(self, trial: Trial, status: TrialStatus) -> bool:
         """Return whether a finished trial is run again: once in a sweep, and not if it ended in this one."""
-        if state not in self._settings.again or trial.key in self._begun:
+        if status.state not in self._settings.again or trial.key in self._begun:
             return False
-        self._fresh.add(trial.key)
+        self._fresh[trial.key] = status.attempt_id
         return True
 
     @staticmethod
@@ -319,10 +319,7 @@ class SearchTrials:
             if search.tuned or search.told() < search.target:
                 continue
             search.tuned = True
-            candidates = search.candidates()
-            # without a key the values were impossible and nothing was run
-            self.failed += sum(t.state is TrialState.FAIL and KEY in t.user_attrs for t in candidates)
-            best = best_values(candidates, self._settings.dimensions)
+            best = best_values(search.candidates(), self._settings.dimensions)
             if best is None:
                 self.failed += 1
                 log.warning("search %s: no candidate succeeded, nothing is tuned", search.cell.name)
@@ -332,11 +329,9 @@ class SearchTrials:
             statuses = self._store.statuses([t.key for t in trials])
             for trial in trials:
                 status = statuses.get(trial.key)
-                if status is None or not status.state.is_finished or self._starts_over(trial, status.state):
+                if status is None or not status.state.is_finished or self._starts_over(trial, status):
                     self._begun.add(trial.key)
                     self._final.append(trial)
-                else:
-                    self.failed += status.state is State.FAILED
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:

@@ -151,11 +151,14 @@ def run_study(
     fail_fast: bool = False,
     mirror: bool = True,
 ) -> int:
-    """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted."""
+    """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted.
+
+    A trial of the study that failed before, or in another sweep, has failed too.
+    """
     spec = study.spec
     study_id = save_study(study, store)
     trials: TrialSource
-    fresh = set(plan.fresh)
+    fresh = dict(plan.fresh)
     planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:
         # a leased trial ends elsewhere, or here when its lease runs out
@@ -211,7 +214,8 @@ def run_study(
     if driver.interrupted and not (fail_fast and driver.failed):
         console.print("interrupted; run the same command again to go on", style="yellow")
         return 130
-    return 1 if driver.failed or trials.failed else 0
+    failed = store.standing(study_id).counts.get(State.FAILED, 0)
+    return 1 if failed or trials.failed else 0
 
 
 def _held_out(trial: Trial) -> tuple[int, ...]:
@@ -251,12 +255,12 @@ def _search(
     settings: Settings,
     study_id: int,
     again: frozenset[State],
-    fresh: set[str],
+    fresh: dict[str, int],
 ) -> SearchTrials:
     """Build the searches of a spec: one cell a point of its grid.
 
     Args:
-        again: states in which trials of earlier sweeps start over; their keys are put into ``fresh``.
+        again: states in which trials of earlier sweeps start over; their keys and attempts are put into ``fresh``.
     """
     spec = study.spec
     assert spec.search is not None

@@ -134,6 +134,14 @@ def test_lost_features_are_made_again(place):
     assert marker.exists()
 
 
+def test_an_encoder_that_failed_before_is_a_failure_again(place):
+    text = SPEC.replace("lr: 1e-3}", "lr: 1e31}")
+    plan, code, _ = sweep(place, text.replace("GAMMAS", "0.01"))
+    assert (code, len(plan.to_run)) == (1, 3)
+    plan, code, _ = sweep(place, text.replace("GAMMAS", "0.01"))
+    assert (code, len(plan.to_run), len(plan.failed)) == (1, 2, 1)
+
+
 def test_every_method_runs_on_trained_features_and_kinematic_needs_no_training(place):
     text = SPEC.replace("gamma: [GAMMAS]", "method: [purls, smie, dvta]").replace("seeds: 2", "seeds: 1")
     plan, code, _ = sweep(place, text + "include:\n  - {visual: {encoder: kinematic}, method: dvta}\n")

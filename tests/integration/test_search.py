@@ -2,7 +2,6 @@
 
 import time
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import numpy as np
 import optuna
@@ -13,7 +12,6 @@ from rich.console import Console
 from dvta import datasets
 from dvta.datasets.stand_in import StandIn
 from orchestrator import search, sweep
-from orchestrator.driver import Driver, SweepOptions
 from orchestrator.errors import SpecError
 from orchestrator.execute import inline, worker
 from orchestrator.execute.inline import InlineExecutor
@@ -21,7 +19,6 @@ from orchestrator.execute.messages import Failure, Report, Wait
 from orchestrator.report.table import build_table
 from orchestrator.search_space import Dimension
 from orchestrator.settings import Settings
-from orchestrator.sources import PlannedTrials
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
 from orchestrator.store.schema import AttemptRow, TrialRow
@@ -352,22 +349,6 @@ def test_failed_tuned_trials_stay_failed_until_retry(place, monkeypatch):
     assert run(place, "a", trials=1)[0] == 0
 
 
-def test_a_failure_in_another_sweep_counts_as_one(place):
-    (place / "spec.yaml").write_text(SPEC % ("tpe", 1, "val_acc", SPACE, ""))
-    settings = Settings(place / "data", str(place), f"sqlite:///{place}/dvta.db", "")
-    study = sweep.read_study(place / "spec.yaml", settings)
-    store = Store.open(settings.store)
-    trial = study.slots[0].trial
-    claim = store.claim(trial, "another", 60.0, {})
-    driver = Driver(store, PlannedTrials([trial]), None, SweepOptions(str(place)), Mock(), {})
-    assert isinstance(driver.next_job(), Wait)
-    store.record(claim.attempt_id, "another", [], failure=Failure("error", "a failure"))
-    driver._polled = 0.0
-    driver.next_job()
-    assert driver.next_job() is None
-    assert driver.failed == 1
-
-
 def test_cells_with_the_same_candidate_train_it_once_and_are_all_told(place):
     more = "overrides: [{when: {dataset: cmu}, set: {method: smie}}]\n"
     code, store, found = run(
@@ -386,7 +367,7 @@ def test_candidates_of_a_driver_that_dies_are_taken_over_while_waiting(place, mo
     study_id = sweep.save_study(study, store)
 
     def driver():
-        return sweep._search(study, store, settings, study_id, frozenset(), set())
+        return sweep._search(study, store, settings, study_id, frozenset(), {})
 
     first = driver()
     claimed, handed = first.next(), first.next()
