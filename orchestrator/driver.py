@@ -42,7 +42,10 @@ class Listener(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class SweepOptions:
-    """How trials are run; nothing here is part of a trial's identity."""
+    """How trials are run; nothing here is part of a trial's identity.
+
+    ``fresh``: key -> the finished attempt that a new one replaces.
+    """
 
     checkpoints: str
     models: str = ""
@@ -54,7 +57,7 @@ class SweepOptions:
     precision: str = "fp32"
     fail_fast: bool = False
     restarts: int = 3
-    fresh: frozenset[str] = frozenset()
+    fresh: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -94,7 +97,7 @@ class Driver:
         self._by_features: dict[str, Trial] = {}
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self.done = self.failed = self.pruned = self.done_elsewhere = 0
+        self.done = self.failed = self.pruned = 0
 
     @property
     def stopping(self) -> bool:
@@ -120,11 +123,10 @@ class Driver:
         previous = self._catch_signals()
         try:
             executor.run(self)
-            while self._again and not self.stopping:
-                executor.run(self)
-            if self._alone and not self.stopping:
-                self._second_pass = True
-                executor.run(self, alone=True)
+            while (self._again or self._alone) and not self.stopping:
+                # once begun, the second pass takes back those whose workers die in it
+                self._second_pass = self._second_pass or not self._again
+                executor.run(self, alone=self._second_pass)
         finally:
             ended.set()
             renewing.join()
@@ -156,7 +158,10 @@ class Driver:
     def on_report(self, report: Report) -> bool:
         """Record a report; return whether its attempt should stop."""
         active = self._active.get(report.attempt_id)
-        if active is None or active.lost:
+        if active is None:
+            return True
+        if active.lost:
+            self._lose(report.attempt_id)
             return True
         rows = [EpochRow(e.epoch, e.time, e.metrics) for e in report.epochs]
         failure = report.failure
@@ -215,9 +220,11 @@ class Driver:
     # --- inside --------------------------------------------------------------------------------
 
     def _claim(self, trial: Trial) -> Job | None:
-        fresh = trial.key in self._options.fresh
         options = self._options
-        claim = self._store.claim(trial, self.owner, options.lease_seconds, self._provenance, fresh=fresh)
+        replaces = options.fresh.get(trial.key)
+        claim = self._store.claim(
+            trial, self.owner, options.lease_seconds, self._provenance, replaces=replaces
+        )
         if claim is None:
             self._elsewhere[trial.key] = trial
             return None
@@ -253,7 +260,6 @@ class Driver:
             trial = self._elsewhere[key]
             if status.state in (State.DONE, State.PRUNED, State.FAILED):
                 del self._elsewhere[key]
-                self.done_elsewhere += status.state is State.DONE
                 self._listener.ended(trial, status.state, "by another sweep")
                 results = self._store.results([key]).get(key, {}) if status.state is State.DONE else {}
                 self._source.on_end(trial, status.state, results)

@@ -56,7 +56,6 @@ class Resolver:
     Attributes:
         refs: data digest -> the features a trial reads.
         encoders: key -> the encoder trial others need, with its skeletons.
-        visuals: key of a trial that needs one -> how the spec describes the encoder.
         mistakes: what is wrong with configurations, by message, with the first row that has it.
     """
 
@@ -69,7 +68,6 @@ class Resolver:
     ) -> None:
         self._locate, self._source = locate, source
         self._skeletons, self.encoded = skeletons, encoded
-        self.visuals: dict[str, TrainedVisual] = {}
         self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
         self._data: dict[Any, DataRef | DataError] = {}
         self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
@@ -90,8 +88,7 @@ class Resolver:
                 raise OptionError(f"no {name}; name one under defaults, grid or include")
         method = METHODS.get(full["method"])
         stand_in = {k: v for k, v in full.items() if k in STAND_IN}
-        known = {"preset", *(f.name for f in dataclasses.fields(method.options_class))}
-        given = {k: v for k, v in full.items() if k in known}
+        given = _options_given(method, full)
         memo = (full["method"], tuple(sorted(given.items(), key=lambda item: item[0])))
         if memo not in self._options:
             options = method.options_class.resolve(given)
@@ -101,8 +98,7 @@ class Resolver:
             needs |= {"generalised"}
         encoder = self._encoder(full, seed) if isinstance(full["visual"], TrainedVisual) else None
         ref = self._find(full, stand_in, needs, encoder)
-        training = {k: v for k, v in full.items() if k in TRAINING}
-        trial = Trial(
+        return Trial(
             method=full["method"],
             revision=method.revision,
             dataset=full["dataset"],
@@ -113,14 +109,11 @@ class Resolver:
             source=ref.source,
             data_digest=ref.digest,
             options=canonical,
-            training=_settings(method, training),
+            training=_settings(method, full),
             stand_in=dataclasses.asdict(ref.stand_in) if ref.source == "simulated" else {},
             evaluate_on=full["evaluate_on"],
             needs=encoder.key if encoder else None,
         )
-        if encoder:
-            self.visuals[trial.key] = full["visual"]
-        return trial
 
     def profile(self, config: Mapping[str, Any]) -> Trial:
         """Return the trial that measures a method's cost; it reads no data and has no seed."""
@@ -187,8 +180,27 @@ class Resolver:
         return found
 
 
-def _settings(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
+def check_settings(config: Mapping[str, Any]) -> None:
+    """Build the options and settings of a flat configuration, without looking for its data.
+
+    Raises:
+        OptionError: a value is impossible, alone or beside the others.
+    """
+    full = {**DEFAULTS, **config}
+    method = METHODS.get(full["method"])
+    method.options_class.resolve(_options_given(method, full))
+    _settings(method, full)
+    StandIn(**{k: v for k, v in full.items() if k in STAND_IN})
+
+
+def _options_given(method: type[Method], config: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"preset", *(f.name for f in dataclasses.fields(method.options_class))}
+    return {k: v for k, v in config.items() if k in known}
+
+
+def _settings(method: type[Method], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return all training settings; a method's own warm-up yields to fewer epochs."""
+    given = {k: v for k, v in config.items() if k in TRAINING}
     settings = {**method.training_defaults, **given}
     if "warmup_epochs" not in given and "epochs" in given:
         settings["warmup_epochs"] = min(settings.get("warmup_epochs", 0), max(given["epochs"] - 1, 0))
@@ -206,15 +218,7 @@ def expand(spec: Spec, resolver: Resolver) -> Iterator[Slot]:
     _check_where(spec)
     for number in spec.tables:
         yield from _table(spec, layout(number), resolver)
-    points = list(grid_points(spec.grid, spec.include, spec.exclude, spec.settle))
-    settled = [spec.settle(point) for point in points]
-    known = labels(c["visual"] for c in settled)
-    # an included point may name what the grid does not vary
-    names = list(dict.fromkeys([*spec.grid_names(), *(n for p in spec.include for n in p)]))
-    for point, config in zip(points, settled, strict=True):
-        own = {k: point[k] for k in names if k in point}
-        shown = {k: known[v] if isinstance(v, TrainedVisual) else text(v) for k, v in own.items()}
-        row = ",".join(f"{k}={v}" for k, v in shown.items()) or spec.study
+    for row, config in grid_cells(spec):
         generalised = config["evaluate_on"] == "gzsl" and spec.search is None
         for column in GENERALISED if generalised else ("accuracy",):
             yield from _slots(spec, "grid", row, column, config, resolver)
@@ -249,6 +253,21 @@ def encoder_slots(trials: Sequence[Trial]) -> Iterator[Slot]:
         for trial in group:
             row = " ".join((method + described(trial.config(), names), *place))
             yield Slot("encoders", row, "seen-class accuracy", trial)
+
+
+def grid_cells(spec: Spec) -> list[tuple[str, dict[str, Any]]]:
+    """Return the row and the configuration of every point of the grid."""
+    points = list(grid_points(spec.grid, spec.include, spec.exclude, spec.settle))
+    settled = [spec.settle(point) for point in points]
+    known = labels(c["visual"] for c in settled)
+    # an included point may name what the grid does not vary
+    names = list(dict.fromkeys([*spec.grid_names(), *(n for p in spec.include for n in p)]))
+    rows = []
+    for point in points:
+        own = {k: point[k] for k in names if k in point}
+        shown = {k: known[v] if isinstance(v, TrainedVisual) else text(v) for k, v in own.items()}
+        rows.append(",".join(f"{k}={v}" for k, v in shown.items()) or spec.study)
+    return list(zip(rows, settled, strict=True))
 
 
 def grid_points(

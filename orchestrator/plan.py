@@ -18,7 +18,9 @@ class Plan:
     Attributes:
         cells: trial slots of the tables and grids, for one seed; an average counts its splits.
         distinct: distinct trials, all seeds.
-        to_run: trials this sweep runs, in order; ``encoders`` of them train visual encoders; ``fresh`` are those of them that start over.
+        to_run: trials this sweep runs, in order; ``encoders`` of them train visual encoders; ``fresh``
+            has those of them that start over, by key, with the attempt that the new one replaces.
+        again: the states in which trials of earlier sweeps start over.
         done, failed, leased: trials it leaves alone; leased ones are another sweep's.
         missing: reason -> slots that cannot be filled.
         seconds: estimated training time of ``to_run`` on one worker, None without like trials.
@@ -29,7 +31,8 @@ class Plan:
     encoders: int
     seeds: int
     to_run: tuple[Trial, ...]
-    fresh: frozenset[str]
+    fresh: Mapping[str, int]
+    again: frozenset[State]
     done: tuple[Trial, ...]
     failed: tuple[Trial, ...]
     leased: tuple[Trial, ...]
@@ -61,16 +64,16 @@ def make_plan(
     trials = list({s.trial.key: s.trial for s in slots if s.trial}.values())
     trials.sort(key=lambda t: t.kind != "encoder")
     groups: dict[str, list[Trial]] = {"run": [], "done": [], "failed": [], "leased": []}
-    fresh: set[str] = set()
+    fresh: dict[str, int] = {}
+    repeated = frozenset([State.FAILED] * retry + [State.DONE, State.PRUNED] * redo)
     for trial in trials:
         status = statuses.get(trial.key)
         state = status.state if status else None
-        again = (state is State.FAILED and retry) or (
-            state in (State.DONE, State.PRUNED) and (redo or trial.key in lost)
-        )
-        if state in (None, State.INTERRUPTED) or again:
+        again = state in repeated or (state is State.DONE and trial.key in lost)
+        if status is None or state is State.INTERRUPTED or again:
             groups["run"].append(trial)
-            fresh |= {trial.key} if again else set()
+            if status and again:
+                fresh[trial.key] = status.attempt_id
         else:
             assert state is not None
             named = {State.RUNNING: "leased", State.FAILED: "failed"}
@@ -90,7 +93,8 @@ def make_plan(
         encoders=sum(t.kind == "encoder" for t in groups["run"]),
         seeds=seeds,
         to_run=tuple(groups["run"]),
-        fresh=frozenset(fresh),
+        fresh=fresh,
+        again=repeated,
         done=tuple(groups["done"]),
         failed=tuple(groups["failed"]),
         leased=tuple(groups["leased"]),

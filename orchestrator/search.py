@@ -1,7 +1,8 @@
 """Optuna searches: one study per cell, asked and told by the driver while its trials run.
 
 The study is continued by name. A suggestion whose trial the store already has is told the stored
-value and not trained again; one that is being trained is told when that ends.
+value and not trained again; one that is being trained is told when that ends. What Optuna was told
+stays: a candidate that is run again is a new one with the same values, which takes the place of the old.
 """
 
 from __future__ import annotations
@@ -10,71 +11,36 @@ import collections
 import dataclasses
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
+from dvta.errors import DvtaError
+from orchestrator.errors import SpecError
 from orchestrator.execute.messages import Wait
 from orchestrator.owner import is_dead
+from orchestrator.search_space import Dimension, make_pruner, make_sampler
 from orchestrator.settings import OPTUNA_SCHEMA as SCHEMA
-from orchestrator.store import Store
+from orchestrator.store import Store, TrialStatus
 from orchestrator.trial import Scalar, State, Trial
 
 log = logging.getLogger(__name__)
 
-_ASKED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-KEY = "dvta:trial"  # user attribute of an Optuna trial: the key of our trial
+TOLD = {
+    State.DONE: TrialState.COMPLETE,
+    State.PRUNED: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+}
+# user attributes of an Optuna trial: the key of our trial; the number of the one it takes the place of
+KEY, REPLACES = "dvta:trial", "dvta:replaces"
+RESUME_SECONDS = 2.0  # between two looks for candidates of dead drivers
+NAMING_SECONDS = 20.0  # longer than a driver takes to name the values of a candidate
 VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
-
-
-@dataclasses.dataclass(frozen=True)
-class Dimension:
-    """One searched option.
-
-    Attributes:
-        kind: ``float``, ``int`` or ``categorical``.
-        low, high, log, step: the range of a number.
-        choices: the values of a categorical.
-        when: values other searched options must have for this one to be searched.
-    """
-
-    name: str
-    kind: str
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    step: float | None = None
-    choices: tuple[Scalar, ...] = ()
-    when: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
-
-    def suggest(self, trial: optuna.Trial) -> Scalar:
-        """Return the sampler's value."""
-        if self.kind == "categorical":
-            return trial.suggest_categorical(self.name, list(self.choices))
-        if self.kind == "int":
-            step = int(self.step or 1)
-            return trial.suggest_int(
-                self.name, int(self.low or 0), int(self.high or 0), step=step, log=self.log
-            )
-        assert self.low is not None
-        assert self.high is not None
-        return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)
-
-    def grid(self) -> list[Scalar]:
-        """Return the values a grid sampler tries."""
-        if self.kind == "categorical":
-            return list(self.choices)
-        low, high = float(self.low or 0), float(self.high or 0)
-        step = self.step or (1.0 if self.kind == "int" else None)
-        if step is None:
-            points = 5
-            ratio = [i / (points - 1) for i in range(points)]
-            return [low * (high / low) ** r if self.log else low + (high - low) * r for r in ratio]
-        values = [low + step * i for i in range(math.floor((high - low) / step + 1e-9) + 1)]
-        return [int(v) for v in values] if self.kind == "int" else list(values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +60,10 @@ class SearchCell:
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How every cell is searched: ``trials`` is a target for the study, not an increment."""
+    """How every cell is searched: ``trials`` is a target for the study, not an increment.
+
+    ``again`` are the states in which candidates and tuned trials of earlier sweeps are run again.
+    """
 
     study: str
     url: str
@@ -105,6 +74,7 @@ class SearchSettings:
     seed: int = 0
     enqueue: tuple[Mapping[str, Scalar], ...] = ()
     seeds: tuple[int, ...] = (0,)
+    again: frozenset[State] = frozenset()
 
 
 @dataclasses.dataclass
@@ -116,11 +86,14 @@ class _Search:
     resumed: collections.deque[Trial] = dataclasses.field(default_factory=collections.deque)
     tuned: bool = False
 
-    def told(self) -> int:
-        return sum(t.state.is_finished() for t in self.study.get_trials(deepcopy=False))
+    def candidates(self) -> list[FrozenTrial]:
+        """Return what was asked for, less what another took the place of."""
+        trials = self.study.get_trials(deepcopy=False)
+        replaced = {t.user_attrs.get(REPLACES) for t in trials}
+        return [t for t in trials if t.state is not TrialState.WAITING and t.number not in replaced]
 
-    def asked(self) -> int:
-        return len(self.study.get_trials(deepcopy=False, states=_ASKED))
+    def told(self) -> int:
+        return sum(t.state.is_finished() for t in self.candidates())
 
 
 class SearchTrials:
@@ -130,6 +103,10 @@ class SearchTrials:
         store: asked for values of trials that ended before.
         on_candidates: is called with a cell and candidates of its study, old and new.
         on_tuned: is called with a cell and its tuned trials once its search has ended.
+        fresh: gets the keys of trials that start over, with the attempts that are replaced.
+
+    Attributes:
+        failed: cells where no candidate succeeded.
     """
 
     def __init__(
@@ -139,20 +116,22 @@ class SearchTrials:
         settings: SearchSettings,
         on_candidates: Callable[[SearchCell, list[Trial]], None],
         on_tuned: Callable[[SearchCell, list[Trial]], None],
+        fresh: dict[str, int],
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._store, self._settings = store, settings
         self._on_candidates, self._on_tuned = on_candidates, on_tuned
+        self._fresh = fresh
+        self._begun: set[str] = set()
+        self._unnamed: dict[int, float] = {}  # Optuna id -> when it was first seen so
+        self.failed = 0
         storage = open_storage(settings.url)
         self._searches = [self._open(cell, storage) for cell in cells]
         self._order = collections.deque(self._searches)
         self._final: collections.deque[Trial] = collections.deque()
-        self._by_key: dict[str, _Search] = {}
         for search in self._searches:
-            asked = search.study.get_trials(deepcopy=False, states=_ASKED)
-            known = [search.cell.candidate(_values(t, settings.dimensions)) for t in asked]
-            on_candidates(search.cell, known)
-            self._resume(search)
+            self._ask_again(search)
+        self._resume()
 
     def total(self) -> int:
         """Return how many trials the searches and their tuned runs come to."""
@@ -167,16 +146,18 @@ class SearchTrials:
             trial = search.resumed.popleft() if search.resumed else self._suggest(search)
             if trial is not None:
                 return trial
-        if self._final:
-            return self._final.popleft()
         self._close()
         if self._final:
             return self._final.popleft()
-        return None if all(s.tuned for s in self._searches) else Wait()
+        if all(s.tuned for s in self._searches):
+            return None
+        if time.monotonic() - self._resumed > RESUME_SECONDS:
+            self._resume()
+        return Wait()
 
     def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Tell the study an epoch's accuracy; return its pruner's decision."""
-        search = self._by_key.get(trial.key)
+        search = next((s for s in self._searches if trial.key in s.waiting), None)
         if search is None or self._settings.pruner == "none":
             return False
         live = optuna.Trial(search.study, search.waiting[trial.key][0])
@@ -187,11 +168,9 @@ class SearchTrials:
 
     def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
         """Tell the study how a candidate ended."""
-        search = self._by_key.pop(trial.key, None)
-        if search is None:
-            return
-        for trial_id in search.waiting.pop(trial.key, []):
-            self._tell(search, trial_id, state, results)
+        for search in self._searches:
+            for trial_id in search.waiting.pop(trial.key, []):
+                self._tell(search, trial_id, state, results)
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -202,63 +181,126 @@ class SearchTrials:
             storage=storage,
             load_if_exists=True,
             direction="maximize",
-            sampler=_sampler(settings, settings.seed),
-            pruner=_pruner(settings.pruner),
+            sampler=make_sampler(settings.sampler, settings.dimensions, settings.seed),
+            pruner=make_pruner(settings.pruner),
         )
-        asked = len(study.get_trials(deepcopy=False))
-        if asked:
-            # a sampler started again with the same seed would repeat its first suggestions
-            study.sampler = _sampler(settings, settings.seed + asked)
-        else:
+        asked = study.get_trials(deepcopy=False)
+        self._check_ranges(study.study_name, asked)
+        if not asked:
             for values in settings.enqueue:
                 study.enqueue_trial(dict(values), skip_if_exists=True)
+        elif settings.sampler != "grid":
+            # a sampler started again with the same seed would repeat its first suggestions; a grid
+            # must keep its order
+            seed = settings.seed + len(asked)
+            study.sampler = make_sampler(settings.sampler, settings.dimensions, seed)
         target = settings.trials
         if settings.sampler == "grid":
             target = min(target, math.prod(len(d.grid()) for d in settings.dimensions))
         return _Search(cell, study, target)
 
-    def _resume(self, search: _Search) -> None:
-        """Take over the candidates that a dead driver had asked for; leave a living one's alone."""
-        running = [t for t in search.study.get_trials(deepcopy=False) if t.state is TrialState.RUNNING]
-        if not running:
-            return
-        trials = {t.number: search.cell.candidate(_values(t, self._settings.dimensions)) for t in running}
-        statuses = self._store.statuses([t.key for t in trials.values()])
-        for frozen in running:
-            trial = trials[frozen.number]
-            status = statuses.get(trial.key)
-            if status and status.state is State.RUNNING and not is_dead(status.owner or ""):
-                continue
-            self._take(search, frozen._trial_id, trial, again=True)
+    def _check_ranges(self, name: str, asked: list[FrozenTrial]) -> None:
+        for dimension in self._settings.dimensions:
+            new = dimension.distribution()
+            for old in (t.distributions[dimension.name] for t in asked if dimension.name in t.distributions):
+                try:
+                    check_distribution_compatibility(old, new)
+                except ValueError as error:
+                    raise SpecError(
+                        f"search.space.{dimension.name}: {new} cannot continue the search {name!r}, which has "
+                        f"{old}; allowed: other low and high, or another name of the study"
+                    ) from error
 
-    def _suggest(self, search: _Search) -> Trial | None:
-        while search.asked() < search.target:
-            live = search.study.ask()
-            values: dict[str, Scalar] = {}
-            for dimension in self._settings.dimensions:
-                if all(values.get(name) == value for name, value in dimension.when.items()):
-                    values[dimension.name] = dimension.suggest(live)
-            trial = search.cell.candidate(values)
+    def _ask_again(self, search: _Search) -> None:
+        """List the candidates of earlier sweeps; enqueue the values of those that are run again."""
+        repeated = {TOLD[state] for state in self._settings.again}
+        known = []
+        for frozen in search.candidates():
+            if KEY not in frozen.user_attrs:
+                continue  # impossible values, or a driver that is naming them just now
+            values = _values(frozen, self._settings.dimensions)
+            trial = self._candidate(search, frozen._trial_id, values)
+            if trial is None:
+                continue
+            known.append(trial)
+            if frozen.state in repeated:
+                search.study.enqueue_trial(values, {REPLACES: frozen.number})
+        self._on_candidates(search.cell, known)
+
+    def _resume(self) -> None:
+        """Take over the candidates that a dead driver had asked for; leave a living one's alone."""
+        self._resumed = time.monotonic()
+        for search in self._searches:
+            own = {trial_id for ids in search.waiting.values() for trial_id in ids}
+            running = [t for t in search.candidates() if t.state is TrialState.RUNNING]
+            asked = [(t._trial_id, self._asked(search, t)) for t in running if t._trial_id not in own]
+            trials = [(trial_id, trial) for trial_id, trial in asked if trial is not None]
+            statuses = self._store.statuses([trial.key for _, trial in trials])
+            for trial_id, trial in trials:
+                status = statuses.get(trial.key)
+                if status and status.state is State.RUNNING and not is_dead(status.owner):
+                    continue
+                self._take(search, trial_id, trial, again=True)
+
+    def _asked(self, search: _Search, frozen: FrozenTrial) -> Trial | None:
+        """Return the trial of a candidate, None while another driver may be naming its values."""
+        if KEY in frozen.user_attrs:
+            return self._candidate(search, frozen._trial_id, _values(frozen, self._settings.dimensions))
+        seen = self._unnamed.setdefault(frozen._trial_id, self._resumed)
+        if self._resumed - seen < NAMING_SECONDS:
+            return None
+        return self._name(search, optuna.Trial(search.study, frozen._trial_id))
+
+    def _name(self, search: _Search, live: optuna.Trial) -> Trial | None:
+        """Return the trial of the values suggested for a candidate, None where they are impossible."""
+        values: dict[str, Scalar] = {}
+        for dimension in self._settings.dimensions:
+            if all(values.get(name) == value for name, value in dimension.when.items()):
+                values[dimension.name] = dimension.suggest(live)
+        trial = self._candidate(search, live._trial_id, values)
+        if trial is not None:
             live.set_user_attr(KEY, trial.key)
             self._on_candidates(search.cell, [trial])
-            if self._take(search, live._trial_id, trial):
+        return trial
+
+    def _candidate(self, search: _Search, trial_id: int, values: Mapping[str, Scalar]) -> Trial | None:
+        """Return the trial of some values, or None where they are impossible together: it has failed."""
+        try:
+            return search.cell.candidate(values)
+        except DvtaError as error:
+            log.info("search %s: a candidate is impossible: %s", search.cell.name, error)
+            self._tell(search, trial_id, State.FAILED, {})
+            return None
+
+    def _suggest(self, search: _Search) -> Trial | None:
+        while len(search.candidates()) < search.target:
+            live = search.study.ask()
+            trial = self._name(search, live)
+            if trial is not None and self._take(search, live._trial_id, trial):
                 return trial
         return None
 
     def _take(self, search: _Search, trial_id: int, trial: Trial, again: bool = False) -> bool:
         """Return whether the trial must run; tell its value now where it has run before."""
-        if trial.key in search.waiting:
-            search.waiting[trial.key].append(trial_id)
+        if any(trial.key in s.waiting for s in self._searches):
+            search.waiting.setdefault(trial.key, []).append(trial_id)
             return False
         status = self._store.statuses([trial.key]).get(trial.key)
-        if status and status.state in (State.DONE, State.FAILED, State.PRUNED):
+        if status and status.state.is_finished and not self._starts_over(trial, status):
             results = self._store.results([trial.key]).get(trial.key, {})
             self._tell(search, trial_id, status.state, results)
             return False
         search.waiting[trial.key] = [trial_id]
-        self._by_key[trial.key] = search
+        self._begun.add(trial.key)
         if again:
             search.resumed.append(trial)
+        return True
+
+    def _starts_over(self, trial: Trial, status: TrialStatus) -> bool:
+        """Return whether a finished trial is run again: once in a sweep, and not if it ended in this one."""
+        if status.state not in self._settings.again or trial.key in self._begun:
+            return False
+        self._fresh[trial.key] = status.attempt_id
         return True
 
     @staticmethod
@@ -269,8 +311,7 @@ class SearchTrials:
         if state is State.DONE:
             search.study.tell(live, results[VALUE])
         else:
-            ended = TrialState.PRUNED if state is State.PRUNED else TrialState.FAIL
-            search.study.tell(live, state=ended)
+            search.study.tell(live, state=TOLD[state])
 
     def _close(self) -> None:
         """Queue the tuned trials of every search whose target is told."""
@@ -278,16 +319,19 @@ class SearchTrials:
             if search.tuned or search.told() < search.target:
                 continue
             search.tuned = True
-            best = best_values(search.study, self._settings.dimensions)
+            best = best_values(search.candidates(), self._settings.dimensions)
             if best is None:
+                self.failed += 1
                 log.warning("search %s: no candidate succeeded, nothing is tuned", search.cell.name)
                 continue
             trials = [search.cell.tuned(best, seed) for seed in self._settings.seeds]
             self._on_tuned(search.cell, trials)
-            done = self._store.statuses([t.key for t in trials])
-            self._final.extend(
-                t for t in trials if done.get(t.key) is None or done[t.key].state is not State.DONE
-            )
+            statuses = self._store.statuses([t.key for t in trials])
+            for trial in trials:
+                status = statuses.get(trial.key)
+                if status is None or not status.state.is_finished or self._starts_over(trial, status):
+                    self._begun.add(trial.key)
+                    self._final.append(trial)
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
@@ -301,9 +345,11 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     return optuna.storages.RDBStorage(url, engine_kwargs=engine)
 
 
-def best_values(study: optuna.Study, dimensions: Iterable[Dimension]) -> dict[str, Scalar] | None:
+def best_values(
+    candidates: Iterable[FrozenTrial], dimensions: Iterable[Dimension]
+) -> dict[str, Scalar] | None:
     """Return the values of the best told candidate, the earliest among equals, or None."""
-    complete = [t for t in study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE]
+    complete = [t for t in candidates if t.state is TrialState.COMPLETE]
     if not complete:
         return None
     best = max(complete, key=lambda t: (t.value or 0.0, -t.number))
@@ -312,26 +358,3 @@ def best_values(study: optuna.Study, dimensions: Iterable[Dimension]) -> dict[st
 
 def _values(frozen: FrozenTrial, dimensions: Iterable[Dimension]) -> dict[str, Scalar]:
     return {d.name: frozen.params[d.name] for d in dimensions if d.name in frozen.params}
-
-
-def _sampler(settings: SearchSettings, seed: int) -> optuna.samplers.BaseSampler:
-    grid: dict[str, Sequence[Any]] = {d.name: d.grid() for d in settings.dimensions}
-    samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-        "gp": lambda: optuna.samplers.GPSampler(seed=seed),
-        "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=seed),
-        "grid": lambda: optuna.samplers.GridSampler(grid, seed=seed),
-    }
-    return samplers[settings.sampler]()
-
-
-def _pruner(name: str) -> optuna.pruners.BasePruner:
-    pruners: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
-        "none": optuna.pruners.NopPruner,
-        "median": optuna.pruners.MedianPruner,
-        "percentile": lambda: optuna.pruners.PercentilePruner(50.0),
-        "hyperband": optuna.pruners.HyperbandPruner,
-        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
-    }
-    return pruners[name]()

@@ -13,6 +13,10 @@ from orchestrator.trial import State, Trial
 class TrialSource(Protocol):
     """Where the driver gets trials from: a plan, or a search that goes on while they run."""
 
+    @property
+    def failed(self) -> int:
+        """How much was not handed out because of failures, of this sweep or earlier ones."""
+
     def next(self) -> Trial | Wait | None:
         """Return the next trial, ``Wait`` when a running one must end first, or None at the end."""
 
@@ -36,6 +40,11 @@ class PlannedTrials:
         self._ended: dict[str, State] = dict.fromkeys(done, State.DONE)
         self._out: set[str] = set()
         self.unmet: list[Trial] = []
+
+    @property
+    def failed(self) -> int:
+        """How many trials were left out because what they need failed."""
+        return len(self.unmet)
 
     def next(self) -> Trial | Wait | None:
         """Return the first trial whose needs are met."""
@@ -65,15 +74,25 @@ class PlannedTrials:
 
 
 class Chained:
-    """Two sources, one after the other: encoders, and then a search that reads their features."""
+    """Two sources, one after the other: encoders, and then a search that reads their features.
 
-    def __init__(self, first: TrialSource, second: TrialSource) -> None:
-        self._first, self._second = first, second
+    Attributes:
+        blocked: whether an encoder failed, now or (given at first) in an earlier sweep; the search is
+            then not begun.
+    """
+
+    def __init__(self, first: TrialSource, second: TrialSource, *, blocked: bool = False) -> None:
+        self._first, self._second, self.blocked = first, second, blocked
+
+    @property
+    def failed(self) -> int:
+        """What failed in both, and a search that was not begun."""
+        return self._first.failed + self._second.failed + self.blocked
 
     def next(self) -> Trial | Wait | None:
         """Return the second source's next trial once the first has none, nor one that runs."""
         trial = self._first.next()
-        return self._second.next() if trial is None else trial
+        return self._second.next() if trial is None and not self.blocked else trial
 
     def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Ask the source that knows the trial."""
@@ -81,5 +100,6 @@ class Chained:
 
     def on_end(self, trial: Trial, state: State, results: Mapping[str, float]) -> None:
         """Tell both."""
+        self.blocked = self.blocked or (trial.kind == "encoder" and state is State.FAILED)
         self._first.on_end(trial, state, results)
         self._second.on_end(trial, state, results)

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Point = dict[str, Any]
+Place = tuple[Any, ...]  # of a value in the file
+PLACE_TYPES: dict[str, Any] = {"dataset": str, "split": str, "visual": str, "text": str, "method": str}
 DEFAULTS: Point = {"method": "dvta", "visual": "shift_gcn", "text": "sbert", "evaluate_on": "unseen"}
 
 

@@ -16,11 +16,9 @@ from dvta.methods import METHODS
 from dvta.options import expected
 from dvta.training import TrainingConfig
 from orchestrator.encoding import TrainedVisual
-from orchestrator.spec import Point, When
+from orchestrator.spec import PLACE_TYPES, Place, Point, When
+from orchestrator.spec_search import SearchChecker
 from orchestrator.tables import layout
-
-Place = tuple[Any, ...]
-PLACE_TYPES: dict[str, Any] = {"dataset": str, "split": str, "visual": str, "text": str, "method": str}
 
 
 class Checker:
@@ -79,8 +77,13 @@ class Checker:
         out["where"] = self._axes("where", raw.get("where"))
         self._splits(raw, out)
         self._methods(out)
+        if raw.get("search") and raw.get("tables"):
+            self._add(
+                ("search",),
+                "a search goes through the cells of a grid; allowed: grid and search, without tables",
+            )
         if isinstance(raw.get("search"), dict):
-            self._search(raw["search"])
+            out["search"] = SearchChecker(self._add, self._types, self._value).check(raw["search"])
         return out
 
     def _learn_options(self, raw: Mapping[str, Any]) -> None:
@@ -192,67 +195,6 @@ class Checker:
             except DvtaError as error:
                 self._add(where, str(error))
 
-    def _search(self, search: Mapping[str, Any]) -> None:
-        """Check the searched names, their ranges and what is enqueued."""
-        space = search.get("space")
-        if not isinstance(space, dict):
-            return
-        if not space:
-            self._add(("search", "space"), "is empty; name at least one option, with type, low and high")
-        for i, (name, axis) in enumerate(space.items()):
-            place = ("search", "space", name)
-            if name in PLACE_TYPES or name not in self._types:
-                names = sorted(set(self._types) - set(PLACE_TYPES))
-                self._add(
-                    place, f"cannot be searched{did_you_mean(name, names)}; allowed: {', '.join(names)}"
-                )
-            elif isinstance(axis, dict):
-                self._axis(place, name, axis, {n: space[n] for n in list(space)[:i]}, search.get("sampler"))
-        points = search.get("enqueue")
-        for i, point in enumerate(points if isinstance(points, list) else []):
-            self._point(("search", "enqueue", i), point)
-            for name in point if isinstance(point, dict) else ():
-                if name not in space:
-                    self._add(
-                        ("search", "enqueue", i, name),
-                        f"is not searched{did_you_mean(name, space)}; allowed: {', '.join(space)}",
-                    )
-
-    def _axis(
-        self, place: Place, name: str, axis: Mapping[str, Any], earlier: Mapping[str, Any], sampler: object
-    ) -> None:
-        kind, low, high = axis.get("type"), axis.get("low"), axis.get("high")
-        if kind == "categorical":
-            choices = axis.get("choices")
-            if not isinstance(choices, list) or not choices:
-                self._add(place, "a categorical needs choices: a list of values")
-                return
-            for i, value in enumerate(choices):
-                self._value((*place, "choices", i), name, value)
-        elif kind in ("float", "int"):
-            numbers = [float(x) for x in map(_number, (low, high)) if x is not None]
-            if len(numbers) != 2 or numbers[0] >= numbers[1]:
-                self._add(
-                    place, f"low {low!r} and high {high!r}; allowed: two numbers, the first the smaller"
-                )
-            elif axis.get("log") and (numbers[0] <= 0 or axis.get("step") is not None):
-                self._add(place, "log needs low above 0 and no step")
-        when = axis.get("when")
-        for other, value in (when if isinstance(when, dict) else {}).items():
-            if other not in earlier:
-                self._add(
-                    (*place, "when", other), f"is not searched before {name}; allowed: {', '.join(earlier)}"
-                )
-            elif value not in (earlier[other].get("choices") or [value]):
-                self._add(
-                    (*place, "when", other), f"{value!r} is none of its choices {earlier[other]['choices']}"
-                )
-        if when and sampler == "grid":
-            self._add(
-                (*place, "when"),
-                "a grid sampler cannot search conditionally; allowed: tpe, random, gp, cmaes",
-            )
-
     def _methods(self, out: Mapping[str, Any]) -> None:
         """Build the options of every named method once, so that impossible values are found now."""
         for where, point in (
@@ -279,11 +221,3 @@ def _hint(kind: Any, value: Any) -> str:
     if kind is str and isinstance(value, bool):
         return " (YAML reads unquoted yes, no, on and off as true and false: quote it)"
     return ""
-
-
-def _number(value: object) -> float | None:
-    """Return a number; YAML 1.1 reads 1e-5 as text."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dvta.errors import did_you_mean
 from orchestrator.errors import SpecError
 from orchestrator.spec import Axis, Checkpoint, Resources, Search, Spec, When
 from orchestrator.spec_check import Checker
+from orchestrator.spec_search import check_candidates
 from orchestrator.spec_yaml import Document, flag_value, read_yaml
 
 
@@ -52,15 +54,18 @@ def load_spec(path: Path, *, profile: str | None = None, overrides: Mapping[str,
         }
     raw["forced"] = forced
     try:
-        spec = Spec.model_validate(raw)
+        Spec.model_validate(raw)
     except ValidationError as error:
         for found in error.errors():
             problems.add_pydantic(found)
-        spec = None
     checked = Checker(problems.add).check(raw)
+    if "search" in checked:
+        # beside mistakes elsewhere in the file
+        with contextlib.suppress(ValidationError):
+            parts = {k: raw[k] for k in ("profile", "protocol") if k in raw}
+            check_candidates(Spec.model_validate({"study": "any", **parts, **checked}), problems.add)
     problems.raise_if_any()
-    assert spec is not None
-    return spec.model_copy(update=checked)
+    return Spec.model_validate({**raw, **checked})
 
 
 class Problems:

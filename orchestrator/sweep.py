@@ -19,18 +19,19 @@ from orchestrator import encoding, provenance
 from orchestrator.driver import Driver, SweepOptions
 from orchestrator.errors import SpecError
 from orchestrator.execute.messages import Executor
-from orchestrator.expand import PUBLISHED, STAND_IN, TRAINING, Resolver, Slot, encoder_slots, expand
+from orchestrator.expand import PUBLISHED, Resolver, Slot, encoder_slots, expand, grid_cells
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.owner import is_dead
 from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import SweepProgress
-from orchestrator.search import Dimension, SearchCell, SearchSettings, SearchTrials
+from orchestrator.search import SearchCell, SearchSettings, SearchTrials
+from orchestrator.search_space import Dimension
 from orchestrator.settings import Settings
 from orchestrator.sources import Chained, PlannedTrials, TrialSource
 from orchestrator.spec import Spec
 from orchestrator.spec_load import load_spec
 from orchestrator.store import Store
-from orchestrator.tables import layout
+from orchestrator.tables import GENERALISED, layout
 from orchestrator.trial import Scalar, State, Trial, names_beside
 
 
@@ -135,13 +136,6 @@ def save_study(study: Study, store: Store) -> int:
     return store.save_study(spec.study, spec.text, study.slots if spec.search is None else [], arguments)
 
 
-def _encoders_to_run(study: Study, store: Store) -> tuple[list[Trial], frozenset[str]]:
-    """Return the encoder trials of a search that have no features yet, and which of them are repeated."""
-    trials = [t for t, _ in study.resolver.encoders.values() if not _has_features(study, t)]
-    statuses = store.statuses([t.key for t in trials])
-    return trials, frozenset(k for k, s in statuses.items() if s.state is State.DONE)
-
-
 def _has_features(study: Study, trial: Trial) -> bool:
     return encoding.is_there(study.resolver.encoded(trial.key))
 
@@ -157,21 +151,32 @@ def run_study(
     fail_fast: bool = False,
     mirror: bool = True,
 ) -> int:
-    """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted."""
+    """Run a plan; return the exit code: 0 done, 1 some trials failed, 130 interrupted.
+
+    A trial of the study that failed before, or in another sweep, has failed too.
+    """
     spec = study.spec
     study_id = save_study(study, store)
     trials: TrialSource
+    fresh = dict(plan.fresh)
     planned = PlannedTrials((*plan.to_run, *plan.leased), (t.key for t in plan.done))
     if spec.search is None:
         # a leased trial ends elsewhere, or here when its lease runs out
         trials, total = planned, len(plan.to_run) + len(plan.leased)
     else:
-        searched = _search(study, store, settings, study_id)
-        encoders, fresh = _encoders_to_run(study, store)
-        store.add_slots(study_id, list(encoder_slots([t for t, _ in study.resolver.encoders.values()])))
-        plan = dataclasses.replace(plan, fresh=plan.fresh | fresh)
-        trials = Chained(PlannedTrials(encoders, wait=True), searched)
-        total = searched.total() + len(encoders)
+        searched = _search(study, store, settings, study_id, plan.again, fresh)
+        slots = list(encoder_slots([t for t, _ in study.resolver.encoders.values()]))
+        store.add_slots(study_id, slots)
+        encoders = plan_study(
+            dataclasses.replace(study, slots=tuple(slots)),
+            store,
+            retry=State.FAILED in plan.again,
+            redo=State.DONE in plan.again,
+        )
+        fresh |= encoders.fresh
+        first = PlannedTrials((*encoders.to_run, *encoders.leased), wait=True)
+        trials = Chained(first, searched, blocked=bool(encoders.failed))
+        total = searched.total() + len(encoders.to_run) + len(encoders.leased)
     options = SweepOptions(
         checkpoints=f"{settings.runs}/checkpoints",
         models=f"{settings.runs}/models",
@@ -186,7 +191,7 @@ def run_study(
         precision=spec.precision,
         fail_fast=fail_fast,
         restarts=spec.resources.restarts,
-        fresh=plan.fresh,
+        fresh=fresh,
     )
     progress = SweepProgress(console, total, _names(plan), source="simulated" if plan.simulated else "real")
     driver = Driver(
@@ -204,10 +209,13 @@ def run_study(
         driver.run(executor)
     if planned.unmet:
         console.print(f"{len(planned.unmet)} trials were left out: the encoder they need failed", style="red")
+    if isinstance(trials, Chained) and trials.blocked:
+        console.print("the search was left out: an encoder it needs failed", style="red")
     if driver.interrupted and not (fail_fast and driver.failed):
         console.print("interrupted; run the same command again to go on", style="yellow")
         return 130
-    return 1 if driver.failed else 0
+    failed = store.standing(study_id).counts.get(State.FAILED, 0)
+    return 1 if failed or trials.failed else 0
 
 
 def _held_out(trial: Trial) -> tuple[int, ...]:
@@ -241,32 +249,35 @@ def _names(plan: Plan) -> Callable[[Trial], str]:
     return lambda trial: known.get(trial.key) or trial.name()
 
 
-def _search(study: Study, store: Store, settings: Settings, study_id: int) -> SearchTrials:
-    """Build the searches of a spec: one cell a point of its grid."""
+def _search(
+    study: Study,
+    store: Store,
+    settings: Settings,
+    study_id: int,
+    again: frozenset[State],
+    fresh: dict[str, int],
+) -> SearchTrials:
+    """Build the searches of a spec: one cell a point of its grid.
+
+    Args:
+        again: states in which trials of earlier sweeps start over; their keys and attempts are put into ``fresh``.
+    """
     spec = study.spec
     assert spec.search is not None
     search = spec.search
     evaluate_on = "validation" if search.objective == "val_acc" else "unseen"
-    points = {s.row: s.trial for s in study.slots if s.trial and s.trial.kind == "alignment"}
+    filled = {s.row for s in study.slots if s.trial and s.table == "grid"}
+    points = {row: config for row, config in grid_cells(spec) if row in filled}
 
-    def config(base: Trial, values: Mapping[str, Scalar]) -> dict[str, Any]:
-        flat = {k: v for k, v in base.config().items() if v is not None}
-        kept = {k: v for k, v in flat.items() if k in TRAINING | STAND_IN or k in base.options}
-        place = {k: flat[k] for k in ("dataset", "split", "text", "method")}
-        return {**kept, **place, "visual": study.resolver.visuals.get(base.key, base.visual), **values}
+    def candidate(config: Mapping[str, Any], values: Mapping[str, Scalar]) -> Trial:
+        return study.resolver.trial({**config, **values, "evaluate_on": evaluate_on}, search.seed)
 
-    for base in points.values():
+    def tuned(config: Mapping[str, Any], values: Mapping[str, Scalar], seed: int) -> Trial:
+        return study.resolver.trial({**config, **values}, seed)
+
+    for config in points.values():
         # encoders without the validation classes become known before the search begins
-        study.resolver.trial({**config(base, {}), "evaluate_on": evaluate_on}, search.seed)
-
-    def cell(row: str, base: Trial) -> SearchCell:
-        return SearchCell(
-            name=row,
-            candidate=lambda values: study.resolver.trial(
-                {**config(base, values), "evaluate_on": evaluate_on}, search.seed
-            ),
-            tuned=lambda values, seed: study.resolver.trial(config(base, values), seed),
-        )
+        candidate(config, {})
 
     def on_candidates(cell: SearchCell, trials: list[Trial]) -> None:
         column = "validation accuracy" if search.objective == "val_acc" else "test accuracy"
@@ -274,7 +285,8 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
 
     def on_tuned(cell: SearchCell, trials: list[Trial]) -> None:
         label = f"{cell.name} tuned" + (" on the test classes" if search.objective == "test" else "")
-        store.add_slots(study_id, [Slot("grid", label, "accuracy", trial) for trial in trials])
+        columns = GENERALISED if spec.protocol == "gzsl" else ("accuracy",)
+        store.add_slots(study_id, [Slot("grid", label, c, trial) for c in columns for trial in trials])
 
     dimensions = tuple(
         Dimension(n, a.type, a.low, a.high, a.log, a.step, tuple(a.choices), a.when)
@@ -282,7 +294,10 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
     )
     return SearchTrials(
         store,
-        [cell(row, base) for row, base in points.items()],
+        [
+            SearchCell(row, functools.partial(candidate, config), functools.partial(tuned, config))
+            for row, config in points.items()
+        ],
         SearchSettings(
             study=spec.study,
             url=settings.optuna,
@@ -293,9 +308,11 @@ def _search(study: Study, store: Store, settings: Settings, study_id: int) -> Se
             seed=search.seed,
             enqueue=tuple(search.enqueue),
             seeds=tuple(spec.seeds),
+            again=again,
         ),
         on_candidates,
         on_tuned,
+        fresh,
     )
 
 

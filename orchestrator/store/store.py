@@ -136,13 +136,13 @@ class Store(Reading):
         lease_seconds: float,
         provenance: Mapping[str, Any],
         *,
-        fresh: bool = False,
+        replaces: int | None = None,
     ) -> Claim | None:
         """Take the lease of a trial, or return None when it is not to be had.
 
         A trial never attempted gets its first attempt; an interrupted one goes on. One that is
-        done, failed or pruned is taken only with ``fresh``, as a new attempt; one that a live
-        lease covers never.
+        done, failed or pruned is taken only where its newest attempt is still the one that
+        ``replaces`` names, as a new attempt; one that a live lease covers never.
         """
 
         def work(session: Session) -> Claim | None:
@@ -168,7 +168,7 @@ class Store(Reading):
                     )
                     epoch = session.scalar(last) or 0
                     return Claim(newest.id, newest.number, True, epoch, newest.restarts)
-                if not fresh:
+                if newest.id != replaces:
                     return None
             attempt = AttemptRow(
                 trial_id=trial_id,

@@ -42,12 +42,12 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def sweep(place, text):
+def sweep(place, text, **flags):
     (place / "spec.yaml").write_text(text)
     settings = Settings.load()
     study = read_study(place / "spec.yaml", settings)
     store = Store.open(settings.store)
-    plan = plan_study(study, store)
+    plan = plan_study(study, store, **flags)
     code = run_study(study, plan, store, settings, InlineExecutor(0.01), console(), mirror=False)
     return plan, code, store
 
@@ -134,6 +134,14 @@ def test_lost_features_are_made_again(place):
     assert marker.exists()
 
 
+def test_an_encoder_that_failed_before_is_a_failure_again(place):
+    text = SPEC.replace("lr: 1e-3}", "lr: 1e31}")
+    plan, code, _ = sweep(place, text.replace("GAMMAS", "0.01"))
+    assert (code, len(plan.to_run)) == (1, 3)
+    plan, code, _ = sweep(place, text.replace("GAMMAS", "0.01"))
+    assert (code, len(plan.to_run), len(plan.failed)) == (1, 2, 1)
+
+
 def test_every_method_runs_on_trained_features_and_kinematic_needs_no_training(place):
     text = SPEC.replace("gamma: [GAMMAS]", "method: [purls, smie, dvta]").replace("seeds: 2", "seeds: 1")
     plan, code, _ = sweep(place, text + "include:\n  - {visual: {encoder: kinematic}, method: dvta}\n")
@@ -158,6 +166,20 @@ def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place)
     aligned = [v for v in store.trials() if v.config["kind"] == "alignment"]
     assert len(aligned) == 4
     assert all(by_key[v.config["needs"]] == v.config["evaluate_on"] for v in aligned)
+
+
+def test_a_search_waits_for_its_encoders_and_is_not_begun_when_one_fails(place):
+    text = SPEC.replace("grid: {gamma: [GAMMAS]}", "grid: {sde: [true]}").replace("lr: 1e-3", "lr: 1e31") + (
+        "search: {trials: 2, sampler: random, space: {tau: {type: float, low: 0.05, high: 1.0}}}\n"
+    )
+    for flags, attempts in (({}, 1), ({}, 1), ({"retry": True}, 2)):
+        _, code, store = sweep(place, text, **flags)
+        assert code == 1
+        encoders = [t for t in store.trials() if t.config["kind"] == "encoder"]
+        assert sorted(t.config["evaluate_on"] for t in encoders) == ["unseen", "validation"]
+        statuses = store.statuses([t.key for t in encoders])
+        assert [(s.state.value, s.attempts) for s in statuses.values()] == [("failed", attempts)] * 2
+        assert not [t for t in store.trials() if t.config["kind"] == "alignment"]
 
 
 def test_steps_are_read_as_people_write_them():

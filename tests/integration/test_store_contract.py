@@ -55,7 +55,7 @@ class StoreContract:
         assert store.per_class(claim.attempt_id, "final") == {1: (2, 4), 2: (0, 1)}
         assert store.results([trial.key])[trial.key]["best_epoch"] == 2.0
         assert store.claim(trial, "b", 60, {}) is None
-        assert store.claim(trial, "b", 60, {}, fresh=True).number == 2
+        assert store.claim(trial, "b", 60, {}, replaces=claim.attempt_id).number == 2
 
     def test_only_the_holder_writes_and_the_finished_stay(self, store):
         claim = store.claim(make(), "a", 60, {})
@@ -155,8 +155,19 @@ class StoreContract:
         study = store.save_study("s", "", [Slot("t", "r", "c", make())])
         claim = store.claim(make(), "a", 60, {})
         store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
-        store.claim(make(), "a", 60, {}, fresh=True)
+        store.claim(make(), "a", 60, {}, replaces=claim.attempt_id)
         assert store.cells(study)[0].value("final") == 0.5
+
+    @pytest.mark.parametrize("end", [{"outcome": OUTCOME}, {"failure": Failure("error", "no")}])
+    def test_two_drivers_that_planned_a_repetition_repeat_once(self, store, end):
+        seen = store.claim(make(), "a", 60, {}).attempt_id
+        store.record(seen, "a", [], **end)
+        again = store.claim(make(), "a", 60, {}, replaces=seen)
+        assert store.claim(make(), "b", 60, {}, replaces=seen) is None
+        store.release(again.attempt_id, "a")
+        assert store.claim(make(), "b", 60, {}, replaces=seen).attempt_id == again.attempt_id
+        store.record(again.attempt_id, "b", [], **end)
+        assert store.claim(make(), "a", 60, {}, replaces=seen) is None
 
     def test_a_newer_schema_is_refused(self, store, url):
         assert store.revision() == REVISION

@@ -1,0 +1,153 @@
+"""The driver on a real store, with executors that go wrong on purpose."""
+
+import sqlalchemy as sa
+from rich.console import Console
+
+from orchestrator import sweep
+from orchestrator.driver import Driver, SweepOptions
+from orchestrator.execute.inline import InlineExecutor
+from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report, Wait
+from orchestrator.settings import Settings
+from orchestrator.sources import PlannedTrials
+from orchestrator.store import Store
+from orchestrator.trial import State, Trial
+
+OUTCOME = Outcome({"final_accuracy": 0.5}, {}, 1.0)
+
+
+class Told:
+    """A listener that keeps what it is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def started(self, trial, claim):
+        self.lines.append(f"started {trial.seed}")
+
+    def epoch(self, trial, epoch, metrics):
+        pass
+
+    def restarted(self, trial, error):
+        self.lines.append(f"restarted {trial.seed}")
+
+    def ended(self, trial, state, message):
+        self.lines.append(f"{state} {trial.seed}")
+
+
+class Scripted:
+    """An executor whose runs are the functions it is given, one after the other, each with ``alone``."""
+
+    def __init__(self, *runs):
+        self.runs = list(runs)
+
+    def run(self, jobs, *, alone=False):
+        self.runs.pop(0)(jobs, alone)
+
+
+def make(seed=0, **more):
+    return Trial("dvta", 1, "ntu60", "55/5", "v", "t", seed, "simulated", "d", {}, {"epochs": 1}, **more)
+
+
+def drive(store, trials, executor, **options):
+    told = Told()
+    driver = Driver(
+        store, PlannedTrials(trials), lambda trial: None, SweepOptions(checkpoints="c", **options), told, {}
+    )
+    driver.POLL_SECONDS = 0.0
+    driver.run(executor)
+    return driver, told
+
+
+def open_store(tmp_path):
+    return Store.open(f"sqlite:///{tmp_path}/dvta.db")
+
+
+def test_a_lease_lost_between_reports_leaves_the_trial_to_its_new_holder(tmp_path):
+    store = open_store(tmp_path)
+    encoder = make(kind="encoder")
+    reader = make(1, needs=encoder.key)
+
+    def run(jobs, alone):
+        job = jobs.next_job()
+        with store.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE attempt SET owner = 'other/x/y/1/1/z', lease_until = 1e12"))
+        while not jobs._active[job.attempt_id].lost:  # noticed by the thread that renews
+            pass
+        assert jobs.on_report(Report(job.attempt_id, (EpochDone(1, 0.0, {"loss": 1.0}),)))
+        assert isinstance(jobs.next_job(), Wait)
+        store.record(job.attempt_id, "other/x/y/1/1/z", [], outcome=OUTCOME)
+        while isinstance(job := jobs.next_job(), Wait):
+            pass
+        assert job.trial["needs"] == encoder.key
+        jobs.on_report(Report(job.attempt_id, outcome=OUTCOME))
+        assert jobs.next_job() is None
+
+    driver, told = drive(store, [encoder, reader], Scripted(run), lease_seconds=0.2)
+    assert told.lines == ["started 0", "restarted 0", "done 0", "started 1", "done 1"]
+    assert (driver.done, driver.interrupted) == (1, False)
+
+
+def test_a_worker_that_dies_in_the_second_pass_is_started_again_alone(tmp_path):
+    store = open_store(tmp_path)
+
+    def short_of_memory(jobs, alone):
+        assert not alone
+        job = jobs.next_job()
+        jobs.on_report(Report(job.attempt_id, failure=Failure("out_of_memory", "none left")))
+        assert jobs.next_job() is None
+
+    def dies(jobs, alone):
+        assert alone
+        job = jobs.next_job()
+        assert jobs.next_job() is None
+        jobs.on_worker_lost(job.attempt_id, "SIGSEGV", True)
+
+    def succeeds(jobs, alone):
+        assert alone
+        job = jobs.next_job()
+        assert isinstance(job, Job)
+        jobs.on_report(Report(job.attempt_id, outcome=OUTCOME))
+        assert jobs.next_job() is None
+
+    driver, _ = drive(store, [make()], Scripted(short_of_memory, dies, dies, succeeds))
+    assert (driver.done, driver.failed, driver.interrupted) == (1, 0, False)
+    driver, _ = drive(store, [make(1)], Scripted(short_of_memory, *[dies] * 4))
+    assert (driver.done, driver.failed, driver.interrupted) == (0, 1, False)
+    assert store.statuses([make(1).key])[make(1).key].state is State.FAILED
+
+
+SPEC = """
+study: s
+source: simulated
+defaults: {dataset: pku, split: smie_7, visual: st_gcn, aa: false, sde: false, train_per_class: 1,
+           test_per_class: 1, visual_dim: 8, epochs: 1, batch_size: 32}
+grid: {lr: [LRS]}
+seeds: 1
+"""
+
+
+def test_what_failed_before_or_elsewhere_makes_the_exit_code_1(tmp_path):
+    runs = tmp_path / "runs"
+    settings = Settings(
+        tmp_path / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db"
+    )
+    store = Store.open(settings.store)
+
+    def planned(rates):
+        (tmp_path / "spec.yaml").write_text(SPEC.replace("LRS", rates))
+        study = sweep.read_study(tmp_path / "spec.yaml", settings)
+        return study, sweep.plan_study(study, store)
+
+    def run(study, plan):
+        executor, console = InlineExecutor(0.01), Console(quiet=True)
+        return sweep.run_study(study, plan, store, settings, executor, console, mirror=False)
+
+    assert run(*planned("0.001")) == 0
+    assert run(*planned("0.001, 1.0e+30")) == 1
+    study, plan = planned("0.001, 1.0e+30, 0.002")
+    assert (len(plan.to_run), len(plan.failed)) == (1, 1)
+    assert run(study, plan) == 1
+    study, plan = planned("0.003")
+    claim = store.claim(plan.to_run[0], "other", 60, {})
+    store.record(claim.attempt_id, "other", [], failure=Failure("error", "no"))
+    assert run(study, plan) == 1
