@@ -55,17 +55,18 @@ def sweep(
 
     settings = load_settings()
     study = sweeps.read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
-    if dry_run:
-        _print_plan(study, sweeps.plan_study(study, _existing(settings), retry=retry, redo=redo))
-        return
-    store = Store.open(settings.store)
+    store = _existing(settings)
     plan = sweeps.plan_study(study, store, retry=retry, redo=redo)
     _print_plan(study, plan)
-    runner = sweeps.make_executor(executor, address, study.spec)
+    if dry_run:
+        return
     if not plan.to_run and not plan.leased and study.spec.search is None:
-        sweeps.save_study(study, store)
+        sweeps.save_study(study, store or Store.open(settings.store))
         raise typer.Exit(1 if plan.failed else 0)
-    code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console(), fail_fast=fail_fast)
+    # an address or resources that are wrong are refused before anything is written
+    with sweeps.make_executor(executor, address, study.spec) as runner:
+        store = store or Store.open(settings.store)
+        code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console(), fail_fast=fail_fast)
     raise typer.Exit(code)
 
 
@@ -105,8 +106,8 @@ def profile(
     study = sweeps.profile_study(settings, methods)
     store = Store.open(settings.store)
     plan = sweeps.plan_study(study, store, redo=True, retry=True)
-    runner = sweeps.make_executor("inline", "local", study.spec)
-    code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console())
+    with sweeps.make_executor("inline", "local", study.spec) as runner:
+        code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console())
     typer.echo("see them with: dvta-orch report --table 9 --study profile")
     raise typer.Exit(code)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import urllib.request
 
 from dvta import datasets
 from dvta.errors import DvtaError
 from orchestrator import provenance
+from orchestrator.execute.cluster import silence
 from orchestrator.mirror import Mirror
 from orchestrator.settings import Settings
 from orchestrator.store import Store
@@ -44,14 +44,12 @@ def _ray() -> tuple[bool, str]:
     address = os.environ.get("RAY_ADDRESS", "").strip()
     if not address:
         return True, "Ray: no RAY_ADDRESS; sweeps start a cluster here, or name one with --address HOST:PORT"
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto" or not port.isdigit():
+    if not address.rpartition(":")[2].isdigit():
         return True, f"Ray: RAY_ADDRESS is {address!r}; sweeps with --address auto use it"
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+    why = silence(address)
+    if why is not None:
         return False, (
-            f"Ray: nothing answers at RAY_ADDRESS {address} ({error.strerror or error}); "
+            f"Ray: nothing answers at RAY_ADDRESS {address} ({why}); "
             "start the head with: ray start --head --port=6379, or unset RAY_ADDRESS"
         )
     known = any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.execute.cluster import ClusterError, Resources
 from orchestrator.execute.probe import gpu_share
-from orchestrator.execute.ray_tune import ClusterError, Resources, check_resources
+from orchestrator.execute.ray_tune import check_resources
 from tests.conftest import ROOT
 from tests.e2e.test_sweep import assert_every_trial_once, place, query, run, start, wait_for, write_spec  # noqa: F401
 
@@ -186,6 +187,13 @@ def test_what_no_node_can_hold_is_refused(monkeypatch):
             check_resources(Resources(gpus_per_trial=2))
     finally:
         ray.shutdown()
+
+
+@pytest.mark.slow
+def test_resources_that_no_node_has_write_nothing(place):  # noqa: F811
+    spec = write_spec(extra="resources: {cpus_per_trial: 6400}\n")
+    assert "asks for 6400 CPUs" in run("sweep", str(spec), code=2)
+    assert not Path("runs").exists()
 
 
 def test_reports_explain_and_compare_from_the_command_line(place):  # noqa: F811
