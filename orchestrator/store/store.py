@@ -118,9 +118,7 @@ class Store(Reading):
                 .join(AttemptRow, AttemptRow.id == newest)
                 .where(TrialRow.key.in_(chunk))
             )  # fmt: skip
-            with self._db.scope() as session:
-                now = self._db.now(session)
-                rows = session.execute(query).all()
+            now, rows = self._now_and(query)
             for key, attempt, number, state, owner, until, kind, error, seconds, epoch in rows:
                 alive = State(state)
                 if alive is State.RUNNING and until < now:

@@ -1,8 +1,13 @@
 """One contract, every database."""
 
+import contextlib
+import os
 import shutil
 import sqlite3
+import tempfile
 import threading
+import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +16,7 @@ from orchestrator.errors import LeaseLostError, StoreError
 from orchestrator.execute.messages import Failure, Outcome
 from orchestrator.expand import Slot
 from orchestrator.store import EpochRow, Store
+from orchestrator.store.database import Database
 from orchestrator.store.schema import REVISION
 from orchestrator.trial import State, Trial
 from tests.conftest import ROOT
@@ -203,6 +209,70 @@ class TestSQLite(StoreContract):
             Store.open(f"sqlite:///{tmp_path}/no/dvta.db", create=False)
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_store_that_cannot_be_written_can_be_read(self, reader):
+        store = Store.open(f"sqlite:///{reader}/dvta.db")
+        study = store.save_study("s", "", [Slot("t", "r", "c", make())])
+        claim = store.claim(make(), "a", 60, {})
+        store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
+        with in_the_shoes_of_a_reader(reader):  # while somebody writes it
+            found = Store.open(f"sqlite:///{reader}/dvta.db", create=False)
+            assert found.cells(study)[0].final == 0.5
+        found.engine.dispose()
+        store.engine.dispose()
+        assert [p.name for p in reader.iterdir()] == ["dvta.db"]
+        with in_the_shoes_of_a_reader(reader):
+            found = Store.open(f"sqlite:///{reader}/dvta.db", create=False)
+            assert found.cells(study)[0].final == 0.5
+            assert found.statuses([make().key])[make().key].state is State.DONE
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="failed claiming a trial .*cannot be written"):
+                found.claim(make(1), "b", 60, {})
+            assert time.monotonic() - began < 5
+            assert [p.name for p in reader.iterdir()] == ["dvta.db"]
+        shutil.copyfile(ROOT / "tests/assets/store_v0001.db", reader / "dvta.db")
+        with (
+            in_the_shoes_of_a_reader(reader),
+            pytest.raises(StoreError, match="0001 is older .* cannot be written"),
+        ):
+            Store.open(f"sqlite:///{reader}/dvta.db", create=False)
+
+    def test_readers_do_not_wait_for_a_writer(self, store, url):
+        with sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            assert store.statuses([make().key]) == {}
+            assert store.studies() == []
+            assert time.monotonic() - began < 5
+            connection.execute("ROLLBACK")
+
+
+@pytest.fixture
+def reader():
+    """Return a folder that other users can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="dvta-reader-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def in_the_shoes_of_a_reader(folder):
+    """Be somebody who may read a folder and its files but not write them."""
+    root = os.geteuid() == 0
+    folder.chmod(0o555)
+    for path in folder.iterdir():
+        path.chmod(0o444)
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o755)
+        for path in folder.iterdir():
+            path.chmod(0o644)
+
 
 class TestPostgreSQL(StoreContract):
     @pytest.fixture
@@ -210,8 +280,42 @@ class TestPostgreSQL(StoreContract):
         return postgres()
 
 
+class Away:
+    """An engine's event handler: the database is out of reach for so many statements."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def __call__(self, *arguments):
+        if self.left:
+            self.left -= 1
+            raise sa.exc.OperationalError("", {}, Exception("the server went away"))
+
+
+@pytest.mark.parametrize("read", ["statuses", "standing", "studies"])
+def test_every_read_waits_for_the_server_and_then_names_it(tmp_path, monkeypatch, read):
+    store = Store.open(f"sqlite:///{tmp_path}/dvta.db")
+    study = store.save_study("s", "", [Slot("t", "r", "c", make())])
+    arguments = {"statuses": [[make().key]], "standing": [study], "studies": []}[read]
+    away = Away(2)
+    sa.event.listen(store.engine, "before_cursor_execute", away)
+    getattr(store, read)(*arguments)
+    assert away.left == 0
+    away.left = 10**6
+    monkeypatch.setattr(Database, "PATIENCE_SECONDS", 0.3)
+    with pytest.raises(StoreError, match="failed reading .*went away"):
+        getattr(store, read)(*arguments)
+
+
 def test_an_unreachable_store_is_named_without_its_password():
     with pytest.raises(StoreError) as caught:
         Store.open("postgresql://me:secret@127.0.0.1:1/none")
     assert "127.0.0.1:1/none" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@host:abc/x", "nothing://me:secret@host/x"])
+def test_an_impossible_address_of_a_store_is_named_without_its_password(url):
+    with pytest.raises(StoreError, match="store host") as caught:
+        Store.open(url)
     assert "secret" not in str(caught.value)
