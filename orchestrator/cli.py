@@ -118,7 +118,8 @@ def mirror() -> None:
     """Copy everything MLflow does not have yet."""
     from orchestrator.mirror import Mirror
 
-    typer.echo(f"{Mirror(open_store(), load_settings().mlflow).flush()} attempts mirrored")
+    count = Mirror(open_store(), load_settings().mlflow).flush(everything=True)
+    typer.echo(f"{count} attempts mirrored")
 
 
 @app.command()
@@ -130,12 +131,21 @@ def ui(
     """Serve the MLflow UI of the runs."""
     import os
 
+    from orchestrator.errors import SettingsError
+    from orchestrator.mirror import without_login
+
+    uri = load_settings().mlflow
+    if uri.startswith("http"):
+        raise SettingsError(
+            f"MLFLOW_TRACKING_URI {without_login(uri)}: a server shows these runs already; "
+            "open that address in a browser"
+        )
     command = [
         "-m",
         "mlflow",
         "server",
         "--backend-store-uri",
-        load_settings().mlflow,
+        uri,
         "--host",
         host,
         "--port",

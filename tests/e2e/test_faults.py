@@ -130,14 +130,14 @@ def test_a_mistake_in_a_users_method_fails_that_trial_alone(place):  # noqa: F81
 def test_an_older_store_is_migrated_with_a_backup_and_a_newer_one_refused(place):  # noqa: F811
     Path("runs").mkdir()
     shutil.copyfile(ROOT / "tests/assets/store_v0001.db", "runs/dvta.db")
-    assert "schema 0002" in run("db", "upgrade")
-    assert Path("runs/dvta.db.before-0002").is_file()
-    assert "schema 0002, 1 studies" in run("db", "check")
+    assert "schema 0003" in run("db", "upgrade")
+    assert Path("runs/dvta.db.before-0003").is_file()
+    assert "schema 0003, 1 studies" in run("db", "check")
     assert "attempt.csv: 1 rows" in run("db", "export", "out")
     assert Path("out/epoch_metric.csv").read_text().splitlines()[0] == "attempt_id,epoch,metric,value,time"
     with sqlite3.connect("runs/dvta.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
-    assert "newer than this program's 0002" in run("status", code=2)
+    assert "newer than this program's 0003" in run("status", code=2)
 
 
 def test_the_doctor_names_what_is_wrong_with_its_remedy(place):  # noqa: F811
@@ -151,6 +151,12 @@ def test_the_doctor_names_what_is_wrong_with_its_remedy(place):  # noqa: F811
     assert len(wrong) == 2
     assert "ray start --head" in wrong[0]
     assert "secret" not in out
+    run("profile", "devise")
+    assert "up to date" in run("doctor")
+    nobody = "http://me:secret@127.0.0.1:1"
+    out = run("doctor", code=1, MLFLOW_TRACKING_URI=nobody)
+    assert "WRONG MLflow http://127.0.0.1:1: no server answers" in out
+    assert "secret" not in out + run("ui", code=2, MLFLOW_TRACKING_URI=nobody)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ class StoreContract:
             store.find_study(table="table9")
 
     def test_a_redo_that_runs_does_not_hide_what_was_measured(self, store):
-        study = store.save_study("s", "", [Slot("t", "r", "c", make())])
+        study = store.save_study("s", "", [Slot("t", "r" * 500, "c" * 500, make())])
         claim = store.claim(make(), "a", 60, {})
         store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
         store.claim(make(), "a", 60, {}, replaces=claim.attempt_id)
@@ -183,18 +183,23 @@ class TestSQLite(StoreContract):
     def url(self, tmp_path):
         return f"sqlite:///{tmp_path}/runs/dvta.db"
 
-    def test_the_first_released_schema_is_migrated_after_a_backup(self, tmp_path):
+    def test_every_released_schema_has_an_asset(self):
+        found = sorted(p.name for p in (ROOT / "tests/assets").glob("store_v*.db"))
+        assert found == [f"store_v{n:04}.db" for n in range(1, int(REVISION))]
+
+    @pytest.mark.parametrize("schema", ["0001", "0002"])
+    def test_a_released_schema_is_migrated_after_a_backup(self, tmp_path, schema):
         old = tmp_path / "dvta.db"
-        shutil.copyfile(ROOT / "tests/assets/store_v0001.db", old)
+        shutil.copyfile(ROOT / f"tests/assets/store_v{schema}.db", old)
         store = Store.open(f"sqlite:///{old}", create=False)
-        assert store.revision() == REVISION == "0002"
+        assert store.revision() == REVISION == "0003"
         cells = store.cells(store.find_study("old")[0], "table5")
         assert [c.value("best") for c in cells] == [0.6, None]
         assert [e.metrics for e in store.epochs(cells[0].attempt_id)] == [{"loss": 2.0}, {"loss": 1.0}]
-        backup = tmp_path / "dvta.db.before-0002"
+        backup = tmp_path / "dvta.db.before-0003"
         with sqlite3.connect(backup) as connection:
-            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
-            assert "arguments" not in {r[1] for r in connection.execute("PRAGMA table_info(study)")}
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (schema,)
+            assert "mlflow_uri" not in {r[1] for r in connection.execute("PRAGMA table_info(attempt)")}
         # an old and a new store end with the same tables
         new = Store.open(f"sqlite:///{tmp_path}/new.db")
         tables = [
@@ -278,6 +283,19 @@ class TestPostgreSQL(StoreContract):
     @pytest.fixture
     def url(self, postgres):
         return postgres()
+
+    def test_labels_of_the_second_schema_are_widened(self, store, url):
+        with store.engine.begin() as connection:
+            for change in (
+                "ALTER TABLE cell ALTER COLUMN row TYPE VARCHAR(200), ALTER COLUMN col TYPE VARCHAR(200)",
+                "ALTER TABLE attempt DROP COLUMN mlflow_uri",
+                "UPDATE alembic_version SET version_num = '0002'",
+            ):
+                connection.execute(sa.text(change))
+        again = Store.open(url)
+        study = again.save_study("s", "", [Slot("grid", "r" * 500, "c" * 500, make())])
+        assert [(len(c.row), len(c.column)) for c in again.cells(study)] == [(500, 500)]
+        assert "mlflow_uri" in {c["name"] for c in sa.inspect(again.engine).get_columns("attempt")}
 
 
 class Away:
