@@ -55,17 +55,18 @@ def sweep(
 
     settings = load_settings()
     study = sweeps.read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
-    if dry_run:
-        _print_plan(study, sweeps.plan_study(study, _existing(settings), retry=retry, redo=redo))
-        return
-    store = Store.open(settings.store)
+    store = _existing(settings)
     plan = sweeps.plan_study(study, store, retry=retry, redo=redo)
     _print_plan(study, plan)
-    runner = sweeps.make_executor(executor, address, study.spec)
+    if dry_run:
+        return
     if not plan.to_run and not plan.leased and study.spec.search is None:
-        sweeps.save_study(study, store)
+        sweeps.save_study(study, store or Store.open(settings.store))
         raise typer.Exit(1 if plan.failed else 0)
-    code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console(), fail_fast=fail_fast)
+    # an address or resources that are wrong are refused before anything is written
+    with sweeps.make_executor(executor, address, study.spec) as runner:
+        store = store or Store.open(settings.store)
+        code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console(), fail_fast=fail_fast)
     raise typer.Exit(code)
 
 
@@ -102,8 +103,8 @@ def profile(
     study = sweeps.profile_study(settings, methods)
     store = Store.open(settings.store)
     plan = sweeps.plan_study(study, store, redo=True, retry=True)
-    runner = sweeps.make_executor("inline", "local", study.spec)
-    code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console())
+    with sweeps.make_executor("inline", "local", study.spec) as runner:
+        code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console())
     typer.echo("see them with: dvta-orch report --table 9 --study profile")
     raise typer.Exit(code)
 
@@ -114,7 +115,8 @@ def mirror() -> None:
     """Copy everything MLflow does not have yet."""
     from orchestrator.mirror import Mirror
 
-    typer.echo(f"{Mirror(open_store(), load_settings().mlflow).flush()} attempts mirrored")
+    count = Mirror(open_store(), load_settings().mlflow).flush(everything=True)
+    typer.echo(f"{count} attempts mirrored")
 
 
 @app.command()
@@ -126,12 +128,21 @@ def ui(
     """Serve the MLflow UI of the runs."""
     import os
 
+    from orchestrator.errors import SettingsError
+    from orchestrator.mirror import without_login
+
+    uri = load_settings().mlflow
+    if uri.startswith("http"):
+        raise SettingsError(
+            f"MLFLOW_TRACKING_URI {without_login(uri)}: a server shows these runs already; "
+            "open that address in a browser"
+        )
     command = [
         "-m",
         "mlflow",
         "server",
         "--backend-store-uri",
-        load_settings().mlflow,
+        uri,
         "--host",
         host,
         "--port",

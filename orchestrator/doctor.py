@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
+import urllib.error
 import urllib.request
 
 from dvta import datasets
 from dvta.errors import DvtaError
 from orchestrator import provenance
-from orchestrator.mirror import Mirror
+from orchestrator.execute.cluster import silence
+from orchestrator.mirror import Mirror, without_login
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 
@@ -44,14 +45,12 @@ def _ray() -> tuple[bool, str]:
     address = os.environ.get("RAY_ADDRESS", "").strip()
     if not address:
         return True, "Ray: no RAY_ADDRESS; sweeps start a cluster here, or name one with --address HOST:PORT"
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto" or not port.isdigit():
+    if not address.rpartition(":")[2].isdigit():
         return True, f"Ray: RAY_ADDRESS is {address!r}; sweeps with --address auto use it"
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+    why = silence(address)
+    if why is not None:
         return False, (
-            f"Ray: nothing answers at RAY_ADDRESS {address} ({error.strerror or error}); "
+            f"Ray: nothing answers at RAY_ADDRESS {address} ({why}); "
             "start the head with: ray start --head --port=6379, or unset RAY_ADDRESS"
         )
     known = any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
@@ -62,18 +61,26 @@ def _ray() -> tuple[bool, str]:
 
 
 def _mlflow(uri: str, store: Store | None) -> tuple[bool, str]:
-    """Copy what is new to MLflow; without a store, see whether a server answers."""
-    remedy = "start the server, then: dvta-orch mirror"
-    if store is None:
-        if not uri.startswith("http"):
-            return True, f"MLflow {uri}: made by the first sweep"
+    """See whether a server answers, and copy to MLflow what is new."""
+    shown, remedy = without_login(uri), "start the server, then: dvta-orch mirror"
+    if uri.startswith("http"):
         try:
-            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
-        except OSError as error:
-            return False, f"MLflow {uri}: no server answers ({error}); {remedy}"
-        return True, f"MLflow {uri}: answers"
+            urllib.request.urlopen(f"{shown}/health", timeout=5).close()
+        except urllib.error.HTTPError as error:
+            if error.code not in (401, 403):  # one that asks who is there answers
+                return False, f"MLflow {shown}: no MLflow server ({error}); {remedy}"
+        except (OSError, ValueError) as error:
+            return False, f"MLflow {shown}: no server answers ({error}); {remedy}"
+    if store is None:
+        return True, f"MLflow {shown}: " + (
+            "answers" if uri.startswith("http") else "made by the first sweep"
+        )
+    mirror = Mirror(store, uri)
     try:
-        Mirror(store, uri).flush()
+        mirror.flush()
+        left = mirror.left_elsewhere()
     except DvtaError as error:
         return False, f"{error}; {remedy}"
-    return True, f"MLflow {uri}: up to date"
+    if left:
+        return True, f"MLflow {shown}: {left} attempts are in another one; copy them with: dvta-orch mirror"
+    return True, f"MLflow {shown}: up to date"

@@ -1,6 +1,6 @@
 """The store, copied to MLflow: may lag, may be down, is never read back.
 
-A parent run per study, a child run per attempt. How far MLflow has an attempt is noted in the
+A parent run per study, a child run per attempt. How far which MLflow has an attempt is noted in the
 store; metrics carry the store's time stamps, so that repeating a copy changes nothing.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
 from typing import Any
 
 from dvta.errors import DvtaError
-from orchestrator.store import Store
+from orchestrator.store import EpochRow, Store
 from orchestrator.store.reading import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.trial import State, text
@@ -31,11 +32,15 @@ class Mirror:
 
     def __init__(self, store: Store, uri: str) -> None:
         self._store, self._uri = store, uri
+        self._place = without_login(uri)
         self._client: Any = None
         self._experiments: dict[str, tuple[str, str]] = {}
 
-    def flush(self) -> int:
-        """Copy everything new; return the number of attempts touched.
+    def flush(self, *, everything: bool = False) -> int:
+        """Copy what is new; return the number of attempts touched.
+
+        With ``everything`` also what another MLflow has; without it that is left there, so that
+        sweeps with different tracking URIs do not copy each other's.
 
         Raises:
             MirrorError: MLflow does not answer.
@@ -43,7 +48,7 @@ class Mirror:
         try:
             client = self._connected()
             touched = 0
-            for attempt, trial, study in self._store.unmirrored():
+            for attempt, trial, study in self._store.unmirrored(self._place, everything=everything):
                 touched += self._copy(client, attempt, trial, study)
             return touched
         except DvtaError:
@@ -51,7 +56,11 @@ class Mirror:
         except Exception as error:
             self._client = None
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MirrorError(f"MLflow at {self._uri} cannot be written: {first}") from error
+            raise MirrorError(f"MLflow at {self._place} cannot be written: {first}") from error
+
+    def left_elsewhere(self) -> int:
+        """Return how many attempts another MLflow has, and this one not."""
+        return self._store.mirrored_elsewhere(self._place)
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -66,22 +75,32 @@ class Mirror:
         return self._client
 
     def _copy(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
-        epochs = self._store.epochs(attempt.id, after=attempt.mirrored_epoch)
+        here = attempt.mlflow_uri == self._place
+        epoch, mirrored = (attempt.mirrored_epoch, attempt.mirrored_state) if here else (0, None)
+        epochs = self._store.epochs(attempt.id, after=epoch)
         state = State(attempt.state)
-        if not epochs and attempt.mirrored_state == state:
+        if not epochs and mirrored == state:
             return False
+        run_id, complete = attempt.mlflow_run_id, False
+        if run_id is None or not here:
+            run_id, complete = self._run(client, attempt, trial, study)
+        last = epochs[-1].epoch if epochs else epoch
+        if not (complete and state.is_finished):
+            self._send(client, run_id, attempt, epochs, last)
+        self._store.note_mirrored(attempt.id, self._place, last, state.value)
+        return True
+
+    @staticmethod
+    def _send(client: Any, run_id: str, attempt: AttemptRow, epochs: list[EpochRow], last: int) -> None:
+        """Log epochs and, once there is one, the end of an attempt; a terminated run is complete."""
         from mlflow.entities import Metric, RunTag
 
-        new = attempt.mlflow_run_id is None
-        run_id = attempt.mlflow_run_id or self._run(client, attempt, trial, study)
-        if new:
-            self._store.note_mirrored(attempt.id, run_id, 0, None)
+        state = State(attempt.state)
         metrics = [
             Metric(name, value, int(row.time * 1000), row.epoch)
             for row in epochs
             for name, value in row.metrics.items()
         ]
-        last = epochs[-1].epoch if epochs else attempt.mirrored_epoch
         if state is State.DONE:
             when = int((attempt.finished or 0) * 1000)
             metrics += [Metric(k, float(v), when, last) for k, v in attempt.results.items()]
@@ -94,17 +113,26 @@ class Mirror:
             )
             status = "FINISHED" if state is not State.FAILED else "FAILED"
             client.set_terminated(run_id, status=status, end_time=int((attempt.finished or 0) * 1000))
-        self._store.note_mirrored(attempt.id, run_id, last, state.value)
-        return True
 
-    def _run(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> str:
-        """Return the run of an attempt: the one a killed mirror left behind, or a new one."""
+    def _run(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> tuple[str, bool]:
+        """Return the run of an attempt, noted, and whether it is complete.
+
+        It is the one that an earlier mirror left behind, or a new one; where two mirrors make one at
+        once, the one noted first stays.
+        """
+        experiment, parent = self._study(client, study)
+        mine = f"tags.`dvta.attempt` = '{attempt.id}' AND tags.`dvta.trial` = '{trial.key}'"
+        left = client.search_runs([experiment], mine, max_results=1)
+        run_id = left[0].info.run_id if left else self._make(client, attempt, trial, experiment, parent)
+        noted = self._store.note_run(attempt.id, self._place, run_id)
+        if noted != run_id and not left:
+            client.delete_run(run_id)
+        return noted, bool(left) and noted == run_id and left[0].info.status in ("FINISHED", "FAILED")
+
+    @staticmethod
+    def _make(client: Any, attempt: AttemptRow, trial: TrialRow, experiment: str, parent: str) -> str:
         from mlflow.entities import Param
 
-        experiment, parent = self._study(client, study)
-        left = client.search_runs([experiment], f"tags.`dvta.attempt` = '{attempt.id}'", max_results=1)
-        if left:
-            return str(left[0].info.run_id)
         flat: dict[str, Any] = {c: getattr(trial, c) for c in COLUMNS}
         flat |= trial.options | trial.training | trial.stand_in
         tags = {
@@ -133,14 +161,26 @@ class Mirror:
         if study not in self._experiments:
             found = client.get_experiment_by_name(study)
             experiment = found.experiment_id if found else client.create_experiment(study)
-            parents = client.search_runs([experiment], f"tags.`dvta.study` = '{study}'", max_results=1)
-            if parents:
-                parent = parents[0].info.run_id
-            else:
-                parent = client.create_run(experiment, tags={"dvta.study": study}, run_name=study).info.run_id
-                client.set_terminated(parent)
-            self._experiments[study] = (experiment, parent)
+            parent = self._oldest(client, experiment, study)
+            if parent is None:
+                made = client.create_run(experiment, tags={"dvta.study": study}, run_name=study).info.run_id
+                client.set_terminated(made)
+                # another mirror may have made one at the same moment
+                parent = self._oldest(client, experiment, study)
+                if parent != made:
+                    client.delete_run(made)
+            self._experiments[study] = (experiment, str(parent))
         return self._experiments[study]
+
+    @staticmethod
+    def _oldest(client: Any, experiment: str, study: str) -> str | None:
+        runs = client.search_runs([experiment], f"tags.`dvta.study` = '{study}'")
+        return min(((r.info.start_time, r.info.run_id) for r in runs), default=(0, None))[1]
+
+
+def without_login(uri: str) -> str:
+    """Return a tracking URI without the user and the password it may have."""
+    return re.sub(r"//[^/@]*@", "//", uri).rstrip("/")
 
 
 class MirrorThread:

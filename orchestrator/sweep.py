@@ -316,13 +316,14 @@ def _search(
     )
 
 
-def make_executor(kind: str, address: str, spec: Spec) -> Executor:
-    """Return the executor a person chose."""
+def make_executor(kind: str, address: str, spec: Spec) -> contextlib.AbstractContextManager[Executor]:
+    """Return the executor a person chose, to be entered before it runs anything."""
     if kind == "inline":
         from orchestrator.execute.inline import InlineExecutor
 
-        return InlineExecutor()
-    from orchestrator.execute.ray_tune import RayTuneExecutor, Resources
+        return contextlib.nullcontext(InlineExecutor())
+    from orchestrator.execute.cluster import Resources
+    from orchestrator.execute.ray_tune import RayTuneExecutor
 
     return RayTuneExecutor(address, Resources(**spec.resources.model_dump()))
 

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import uuid
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 # read by Tune when it is imported: no result files, no signal handler, no change of directory
 os.environ.update(
@@ -39,31 +39,13 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dvta.errors import DvtaError
+from orchestrator.execute.cluster import ClusterError, Resources, meant, nobody, quiet, silence
 from orchestrator.execute.messages import Job, Jobs, Report, Wait
 from orchestrator.execute.probe import First, gpu_share
-from orchestrator.execute.worker import Attempt, start
+from orchestrator.execute.worker import Attempt, failure, start
 
 NAMESPACE = "dvta-orch"
 log = logging.getLogger(__name__)
-
-
-class ClusterError(DvtaError):
-    """The Ray cluster cannot be reached or cannot run a trial."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Resources:
-    """What one trial takes, and how many may run at once (0: as many as fit).
-
-    ``gpus_per_trial: auto`` lets the first trial run alone on a GPU and takes the share of the memory
-    that it used; without a GPU in the cluster it is 0.
-    """
-
-    cpus_per_trial: float = 1.0
-    gpus_per_trial: float | Literal["auto"] = 0.0
-    max_concurrent: int = 0
-    restarts: int = 3
 
 
 class _Box:
@@ -166,23 +148,32 @@ class _Feed(_Here, Searcher):
         if self.error is not None or self._jobs.stopping:
             return Searcher.FINISHED
         try:
-            job = self._jobs.next_job()
-            if job is None:
-                return Searcher.FINISHED
-            if isinstance(job, Wait):
-                return None
-            self._publish(job.features)
+            job = self._next()
         except BaseException as error:
             self.error = error
             return Searcher.FINISHED
+        if job is None:
+            return Searcher.FINISHED
+        if isinstance(job, Wait):
+            return None
         self.attempts[trial_id] = job.attempt_id
         return {"box": _Box(job), "board": self._board_name}
 
-    def _publish(self, digest: str) -> None:
-        if digest and digest not in self._published:
-            ref = ray.put(self._jobs.features(digest))
-            ray.get(self._board.put.remote(digest, [ref]))
+    def _next(self) -> Job | Wait | None:
+        """Return the next job, its features published; one whose features cannot be read fails."""
+        while isinstance(job := self._jobs.next_job(), Job):
+            digest = job.features
+            if not digest or digest in self._published:
+                return job
+            try:
+                features = self._jobs.features(digest)
+            except Exception as error:
+                self._jobs.on_report(Report(job.attempt_id, failure=failure(error)))
+                continue
+            ray.get(self._board.put.remote(digest, [ray.put(features)]))
             self._published.add(digest)
+            return job
+        return job
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the stopper sees every result first."""
@@ -239,45 +230,59 @@ class _Deaths(_Here, tune.Callback):
 
 
 class RayTuneExecutor:
-    """Runs jobs on a Ray cluster, this machine's or another's."""
+    """Runs jobs on a Ray cluster, this machine's or another's; it is joined while this is entered."""
 
     def __init__(self, address: str = "local", resources: Resources | None = None) -> None:
         self._address = address
         self._resources = resources or Resources()
 
+    def __enter__(self) -> RayTuneExecutor:
+        """Join the cluster.
+
+        Raises:
+            ClusterError: it cannot be reached, or no node can ever hold a trial.
+        """
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        connect(self._address)
+        if threading.current_thread() is threading.main_thread():
+            # Ray exits at SIGTERM; the driver's own handler stops in good order
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        try:
+            auto = self._resources.gpus_per_trial == "auto"
+            check_resources(self._with_whole_gpu() if auto else self._resources)
+        except BaseException:
+            ray.shutdown()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        ray.shutdown()
+
     def run(self, jobs: Jobs, *, alone: bool = False) -> None:
         """Carry out every job; restarts an attempt whose worker died, up to the limit.
 
         Raises:
-            ClusterError: the cluster cannot be reached, or no node can ever hold a trial.
+            ClusterError: no node can ever hold a trial.
         """
-        ours = not ray.is_initialized()
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        if ours:
-            connect(self._address)
-            if threading.current_thread() is threading.main_thread():
-                # Ray exits at SIGTERM; the driver's own handler stops in good order
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
         folder = Path(tempfile.mkdtemp(prefix="dvta-orch-tune-"))
         try:
             resources = self._resources
-            has_gpu = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
             if alone:
-                whole = 1.0 if has_gpu else 0.0
-                resources = dataclasses.replace(resources, gpus_per_trial=whole, max_concurrent=1)
+                resources = dataclasses.replace(self._with_whole_gpu(), max_concurrent=1)
             elif resources.gpus_per_trial == "auto":
-                resources = (
-                    self._probe(jobs, folder)
-                    if has_gpu
-                    else dataclasses.replace(resources, gpus_per_trial=0.0)
-                )
+                resources = self._with_whole_gpu()
+                if resources.gpus_per_trial:
+                    resources = self._probe(jobs, folder)
             check_resources(resources)
             self._run(jobs, folder, resources)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            if ours:
-                ray.shutdown()
+
+    def _with_whole_gpu(self) -> Resources:
+        """Return resources with a GPU for every trial, without any where the cluster has none."""
+        has_gpu = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
+        return dataclasses.replace(self._resources, gpus_per_trial=float(has_gpu))
 
     def _probe(self, jobs: Jobs, folder: Path) -> Resources:
         """Run one trial alone on a GPU and return resources with the share of memory it took."""
@@ -317,7 +322,7 @@ class RayTuneExecutor:
                 log_to_file=False,
             ),
         )
-        with _quiet():
+        with quiet():
             tuner.fit()
         ray.kill(board)
         if feed.error is not None:
@@ -339,6 +344,11 @@ def connect(address: str) -> None:
     Raises:
         ClusterError: nothing answers there.
     """
+    target = meant(address)
+    # Ray itself would wait for minutes
+    why = None if target in ("local", "auto") else silence(target)
+    if why is not None:
+        raise nobody(address, why)
     # a cluster of our own serves this machine alone; elsewhere the user's settings hold
     if address != "local" and any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -360,15 +370,11 @@ def connect(address: str) -> None:
 
         # nodes that lack the packages get the driver's
         options["runtime_env"] = {"py_modules": [dvta, orchestrator]}
-    with _quiet():
+    with quiet():
         try:
             ray.init(address=address, **options)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise ClusterError(
-                f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]}); "
-                "allowed: local (start one here), auto (the one this machine belongs to), HOST:PORT; "
-                "start one with: ray start --head"
-            ) from error
+            raise nobody(address, str(error).splitlines()[0]) from error
 
 
 def check_resources(resources: Resources) -> None:
@@ -386,17 +392,3 @@ def check_resources(resources: Resources) -> None:
         f"resources: a trial asks for {asked['CPU']:g} CPUs and {asked['GPU']:g} GPUs, "
         f"but no node has both; the largest node has {best['CPU']:g} CPUs and {best['GPU']:g} GPUs"
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Silence Ray's and Tune's own loggers for a while; warnings about real trouble are ours."""
-    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.air")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

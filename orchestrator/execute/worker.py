@@ -67,7 +67,7 @@ class Attempt:
         try:
             return self._step()
         except Exception as error:
-            return Report(self.job.attempt_id, failure=_failure(error), worker=self._worker)
+            return Report(self.job.attempt_id, failure=failure(error), worker=self._worker)
 
     def save(self) -> None:
         """Write a checkpoint of everything reported so far, unless that one exists."""
@@ -306,7 +306,8 @@ def run(job: Job, load_features: LoadFeatures) -> Iterator[Report]:
             return
 
 
-def _failure(error: Exception) -> Failure:
+def failure(error: Exception) -> Failure:
+    """Return the failure that an error is."""
     kinds: list[tuple[Any, str]] = [
         (NonFiniteLossError, "non_finite"),
         (torch.cuda.OutOfMemoryError, "out_of_memory"),

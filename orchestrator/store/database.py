@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
@@ -24,7 +26,12 @@ MIGRATION_LOCK = 7_215_001
 
 
 class Database:
-    """An engine, its sessions, and whether it is SQLite."""
+    """An engine, its sessions, and whether it is SQLite.
+
+    Attributes:
+        engine: for readers; :meth:`write` has one that takes SQLite's write lock at once.
+        read_only: whether it is a file that this process may read but not write.
+    """
 
     #: how long a lost PostgreSQL server is waited for
     PATIENCE_SECONDS = 300.0
@@ -44,16 +51,26 @@ class Database:
                         f"store {self.shown}: nothing was run yet; start with: dvta-orch sweep SPEC"
                     )
                 path.parent.mkdir(parents=True, exist_ok=True)
+            self.read_only = path is not None and path.exists() and not _is_writable(path)
+            if path is not None and self.read_only:
+                parsed = _for_reading(parsed, path)
             arguments: dict[str, Any] = (
                 {"connect_args": {"timeout": 60}} if self.sqlite else {"pool_pre_ping": True}
             )
-            self.engine = sa.create_engine(parsed, **arguments)
+            writing = sa.create_engine(parsed, **arguments)
         except (ArgumentError, ImportError, OSError) as error:
             raise StoreError(f"store {url.rpartition('@')[2]}: {error}") from error
+        except ValueError:
+            raise StoreError(
+                f"store {url.rpartition('@')[2]}: the port is not a number; "
+                "allowed: sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+            ) from None
         if self.sqlite:
-            sa.event.listen(self.engine, "connect", _pragmas)
-            sa.event.listen(self.engine, "begin", _begin_immediate)
-        self._session = sessionmaker(self.engine, expire_on_commit=False)
+            sa.event.listen(writing, "connect", self._pragmas)
+            sa.event.listen(writing, "begin", _begin)
+        self.engine = writing.execution_options(reading=True)
+        self._write_session = sessionmaker(writing, expire_on_commit=False)
+        self._read_session = sessionmaker(self.engine, expire_on_commit=False)
         try:
             self._migrate(path)
         except SQLAlchemyError as error:
@@ -65,6 +82,15 @@ class Database:
         Raises:
             StoreError: the database refused; the message says what was being done.
         """
+        if self.read_only:
+            raise StoreError(f"store {self.shown}: failed {doing} (the file or its folder cannot be written)")
+        return self._patiently(self._write_session, doing, work)
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run ``work``, which only reads, like :meth:`write`; it waits for no writer of an SQLite file."""
+        return self._patiently(self._read_session, "reading", work)
+
+    def _patiently(self, sessions: sessionmaker[Session], doing: str, work: Callable[[Session], T]) -> T:
         retrying = Retrying(
             retry=retry_if_exception(_is_passing),
             stop=stop_after_delay(self.PATIENCE_SECONDS),
@@ -73,20 +99,10 @@ class Database:
             reraise=True,
         )
         try:
-            done: T = retrying(self._once, work)
+            done: T = retrying(_once, sessions, work)
             return done
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.shown}: failed {doing} ({_first_line(error)})") from error
-
-    def _once(self, work: Callable[[Session], T]) -> T:
-        with self.scope() as session:
-            return work(session)
-
-    @contextlib.contextmanager
-    def scope(self) -> Iterator[Session]:
-        """Give a session; commit at the end, roll back on any error."""
-        with self._session() as session, session.begin():
-            yield session
 
     def now(self, session: Session) -> float:
         """Return the database's clock, Unix seconds (this machine's for SQLite)."""
@@ -101,6 +117,13 @@ class Database:
                 return None
             return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
 
+    def _pragmas(self, connection: Any, record: object) -> None:
+        # transactions are begun by _begin
+        connection.isolation_level = None
+        writing = () if self.read_only else ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
+        for pragma in ("busy_timeout=60000", *writing):
+            connection.execute(f"PRAGMA {pragma}")
+
     def _migrate(self, path: Path | None) -> None:
         found = self.revision()
         if found == REVISION:
@@ -109,6 +132,11 @@ class Database:
             raise StoreError(
                 f"store {self.shown}: its schema {found} is newer than this program's {REVISION}; "
                 "update dvta-orch, or use another store"
+            )
+        if self.read_only:
+            raise StoreError(
+                f"store {self.shown}: its schema {found or '(none)'} is older than this program's {REVISION}, "
+                "and the file or its folder cannot be written; upgrade it with: dvta-orch db upgrade"
             )
         if found is not None and path is not None:
             backup = path.with_name(f"{path.name}.before-{REVISION}")
@@ -122,7 +150,8 @@ class Database:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self.engine.begin() as connection:
+        with self._write_session() as session, session.begin():
+            connection = session.connection()
             if not self.sqlite:
                 # two drivers may find an empty database at the same moment
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
@@ -130,15 +159,26 @@ class Database:
             command.upgrade(config, "head")
 
 
-def _pragmas(connection: Any, record: object) -> None:
-    # transactions are begun by _begin_immediate
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=60000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+def _begin(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _begin_immediate(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _once(sessions: sessionmaker[Session], work: Callable[[Session], T]) -> T:
+    with sessions() as session, session.begin():
+        return work(session)
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _for_reading(url: sa.URL, path: Path) -> sa.URL:
+    """Return the URL that reads an SQLite file beside which no file can be made."""
+    if path.with_name(f"{path.name}-wal").exists():
+        return url  # somebody writes it, and their files are used
+    query = {"immutable": "1", "uri": "true"}
+    return url.set(database=f"file:{quote(str(path.resolve()))}", query=query)
 
 
 def _is_passing(error: BaseException) -> bool:

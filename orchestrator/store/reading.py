@@ -83,9 +83,7 @@ class Reading:
             .where(TrialRow.id.in_(mine))
         )  # fmt: skip
         pace = self.seconds_per_epoch()
-        with self._db.scope() as session:
-            now = self._db.now(session)
-            rows = session.execute(query).all()
+        now, rows = self._now_and(query)
         counts: collections.Counter[str] = collections.Counter()
         running: list[tuple[str, str, int, int, str]] = []
         seconds: float | None = 0.0
@@ -219,10 +217,14 @@ class Reading:
 
     def _rows(self, query: Any) -> list[Any]:
         """Read plain rows, past the ORM: there may be a hundred thousand."""
-        return self._db.write("reading", lambda session: list(session.connection().execute(query).all()))
+        return self._db.read(lambda session: list(session.connection().execute(query).all()))
 
     def _read(self, query: Any) -> list[Any]:
-        return self._db.write("reading", lambda session: list(session.execute(query)))
+        return self._db.read(lambda session: list(session.execute(query)))
+
+    def _now_and(self, query: Any) -> tuple[float, list[Any]]:
+        """Read rows and the database's clock, which leases are held against."""
+        return self._db.read(lambda session: (self._db.now(session), list(session.execute(query))))
 
 
 def newest_attempt(trial_id: Any, state: State | None = None) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0002"
+REVISION = "0003"
 
 
 class Base(DeclarativeBase):
@@ -66,14 +66,17 @@ class CellRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
     table_name: Mapped[str] = mapped_column(String(50))
-    row: Mapped[str] = mapped_column(String(200))
-    col: Mapped[str] = mapped_column(String(200))
+    row: Mapped[str] = mapped_column(Text)
+    col: Mapped[str] = mapped_column(Text)
     trial_id: Mapped[int | None] = mapped_column(ForeignKey("trial.id"), index=True)
     missing: Mapped[str | None] = mapped_column(Text)
 
 
 class AttemptRow(Base):
-    """One run of a trial; once finished it never changes, but for what the mirror notes."""
+    """One run of a trial; once finished it never changes, but for what the mirror notes.
+
+    The mirror's notes are of the MLflow at ``mlflow_uri``; without one they are schema 0002's.
+    """
 
     __tablename__ = "attempt"
     __table_args__ = (Index("ix_attempt_trial_state", "trial_id", "state"),)
@@ -98,6 +101,7 @@ class AttemptRow(Base):
     best_epoch: Mapped[int | None] = mapped_column(Integer)
     results: Mapped[dict[str, Any]] = mapped_column(JSON)
     mlflow_run_id: Mapped[str | None] = mapped_column(String(64))
+    mlflow_uri: Mapped[str | None] = mapped_column(Text)
     mirrored_epoch: Mapped[int] = mapped_column(default=0)
     mirrored_state: Mapped[str | None] = mapped_column(String(20))
 

@@ -118,9 +118,7 @@ class Store(Reading):
                 .join(AttemptRow, AttemptRow.id == newest)
                 .where(TrialRow.key.in_(chunk))
             )  # fmt: skip
-            with self._db.scope() as session:
-                now = self._db.now(session)
-                rows = session.execute(query).all()
+            now, rows = self._now_and(query)
             for key, attempt, number, state, owner, until, kind, error, seconds, epoch in rows:
                 alive = State(state)
                 if alive is State.RUNNING and until < now:
@@ -292,8 +290,11 @@ class Store(Reading):
 
     # --- the mirror's notes -------------------------------------------------------------------
 
-    def unmirrored(self) -> list[tuple[AttemptRow, TrialRow, str]]:
-        """Return attempts with news for MLflow, with their trial and a study that asked for it."""
+    def unmirrored(self, uri: str, *, everything: bool) -> list[tuple[AttemptRow, TrialRow, str]]:
+        """Return attempts with news for the MLflow at ``uri``, with their trial and a study that asked for it.
+
+        Attempts that another MLflow has are among them only with ``everything``.
+        """
         study = (
             sa.select(sa.func.min(Study.name))
             .join(CellRow, CellRow.study_id == Study.id)
@@ -305,18 +306,37 @@ class Store(Reading):
             AttemptRow.mirrored_state != AttemptRow.state,
             AttemptRow.state == State.RUNNING,
         )
+        elsewhere = AttemptRow.mlflow_uri.is_distinct_from(uri)
+        free = sa.or_(AttemptRow.mlflow_uri.is_(None), AttemptRow.mlflow_uri == uri)
         query = (
             sa.select(AttemptRow, TrialRow, sa.func.coalesce(study, "dvta-orch"))
             .join(TrialRow, TrialRow.id == AttemptRow.trial_id)
-            .where(stale)
+            .where(sa.or_(stale, elsewhere) if everything else sa.and_(stale, free))
             .order_by(AttemptRow.id)
         )
         return [tuple(row) for row in self._read(query)]
 
-    def note_mirrored(self, attempt_id: int, run_id: str, epoch: int, state: str | None) -> None:
-        """Remember how far MLflow has an attempt."""
-        values = {"mlflow_run_id": run_id, "mirrored_epoch": epoch, "mirrored_state": state}
-        change = sa.update(AttemptRow).where(AttemptRow.id == attempt_id).values(**values)
+    def mirrored_elsewhere(self, uri: str) -> int:
+        """Return how many attempts are in another MLflow than the one at ``uri``."""
+        there = (AttemptRow.mlflow_run_id.is_not(None), AttemptRow.mlflow_uri.is_distinct_from(uri))
+        return int(self._read(sa.select(sa.func.count()).where(*there))[0][0])
+
+    def note_run(self, attempt_id: int, uri: str, run_id: str) -> str:
+        """Remember the run of an attempt in the MLflow at ``uri``; return the one noted there first."""
+
+        def work(session: Session) -> str:
+            attempt = session.get_one(AttemptRow, attempt_id, with_for_update=True)
+            if attempt.mlflow_uri != uri or attempt.mlflow_run_id is None:
+                attempt.mlflow_uri, attempt.mlflow_run_id = uri, run_id
+                attempt.mirrored_epoch, attempt.mirrored_state = 0, None
+            return attempt.mlflow_run_id
+
+        return self._db.write("noting the mirror", work)
+
+    def note_mirrored(self, attempt_id: int, uri: str, epoch: int, state: str) -> None:
+        """Remember how far the MLflow at ``uri`` has an attempt, unless another one has it by now."""
+        here = (AttemptRow.id == attempt_id, AttemptRow.mlflow_uri == uri)
+        change = sa.update(AttemptRow).where(*here).values(mirrored_epoch=epoch, mirrored_state=state)
         self._db.write("noting the mirror", lambda session: session.execute(change) and None)
 
     # --- inside -------------------------------------------------------------------------------

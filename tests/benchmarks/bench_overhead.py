@@ -34,14 +34,8 @@ def main() -> None:
         study = sweeps.read_study(path, settings)
         store = Store.open(settings.store)
         plan = sweeps.plan_study(study, store)
-        sweeps.run_study(
-            study,
-            plan,
-            store,
-            settings,
-            sweeps.make_executor("ray", "local", study.spec),
-            Console(quiet=True),
-        )
+        with sweeps.make_executor("ray", "local", study.spec) as executor:
+            sweeps.run_study(study, plan, store, settings, executor, Console(quiet=True))
         ended = time.time()
         with store.engine.connect() as connection:
             ends = sorted(row[0] for row in connection.exec_driver_sql("SELECT finished FROM attempt"))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.execute.cluster import ClusterError, Resources
 from orchestrator.execute.probe import gpu_share
-from orchestrator.execute.ray_tune import ClusterError, Resources, check_resources
+from orchestrator.execute.ray_tune import check_resources
 from tests.conftest import ROOT
 from tests.e2e.test_sweep import assert_every_trial_once, place, query, run, start, wait_for, write_spec  # noqa: F401
 
@@ -129,14 +130,14 @@ def test_a_mistake_in_a_users_method_fails_that_trial_alone(place):  # noqa: F81
 def test_an_older_store_is_migrated_with_a_backup_and_a_newer_one_refused(place):  # noqa: F811
     Path("runs").mkdir()
     shutil.copyfile(ROOT / "tests/assets/store_v0001.db", "runs/dvta.db")
-    assert "schema 0002" in run("db", "upgrade")
-    assert Path("runs/dvta.db.before-0002").is_file()
-    assert "schema 0002, 1 studies" in run("db", "check")
+    assert "schema 0003" in run("db", "upgrade")
+    assert Path("runs/dvta.db.before-0003").is_file()
+    assert "schema 0003, 1 studies" in run("db", "check")
     assert "attempt.csv: 1 rows" in run("db", "export", "out")
     assert Path("out/epoch_metric.csv").read_text().splitlines()[0] == "attempt_id,epoch,metric,value,time"
     with sqlite3.connect("runs/dvta.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
-    assert "newer than this program's 0002" in run("status", code=2)
+    assert "newer than this program's 0003" in run("status", code=2)
 
 
 def test_the_doctor_names_what_is_wrong_with_its_remedy(place):  # noqa: F811
@@ -150,6 +151,12 @@ def test_the_doctor_names_what_is_wrong_with_its_remedy(place):  # noqa: F811
     assert len(wrong) == 2
     assert "ray start --head" in wrong[0]
     assert "secret" not in out
+    run("profile", "devise")
+    assert "up to date" in run("doctor")
+    nobody = "http://me:secret@127.0.0.1:1"
+    out = run("doctor", code=1, MLFLOW_TRACKING_URI=nobody)
+    assert "WRONG MLflow http://127.0.0.1:1: no server answers" in out
+    assert "secret" not in out + run("ui", code=2, MLFLOW_TRACKING_URI=nobody)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +193,13 @@ def test_what_no_node_can_hold_is_refused(monkeypatch):
             check_resources(Resources(gpus_per_trial=2))
     finally:
         ray.shutdown()
+
+
+@pytest.mark.slow
+def test_resources_that_no_node_has_write_nothing(place):  # noqa: F811
+    spec = write_spec(extra="resources: {cpus_per_trial: 6400}\n")
+    assert "asks for 6400 CPUs" in run("sweep", str(spec), code=2)
+    assert not Path("runs").exists()
 
 
 def test_reports_explain_and_compare_from_the_command_line(place):  # noqa: F811

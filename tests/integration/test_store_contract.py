@@ -1,8 +1,13 @@
 """One contract, every database."""
 
+import contextlib
+import os
 import shutil
 import sqlite3
+import tempfile
 import threading
+import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +16,7 @@ from orchestrator.errors import LeaseLostError, StoreError
 from orchestrator.execute.messages import Failure, Outcome
 from orchestrator.expand import Slot
 from orchestrator.store import EpochRow, Store
+from orchestrator.store.database import Database
 from orchestrator.store.schema import REVISION
 from orchestrator.trial import State, Trial
 from tests.conftest import ROOT
@@ -152,7 +158,7 @@ class StoreContract:
             store.find_study(table="table9")
 
     def test_a_redo_that_runs_does_not_hide_what_was_measured(self, store):
-        study = store.save_study("s", "", [Slot("t", "r", "c", make())])
+        study = store.save_study("s", "", [Slot("t", "r" * 500, "c" * 500, make())])
         claim = store.claim(make(), "a", 60, {})
         store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
         store.claim(make(), "a", 60, {}, replaces=claim.attempt_id)
@@ -182,18 +188,23 @@ class TestSQLite(StoreContract):
     def url(self, tmp_path):
         return f"sqlite:///{tmp_path}/runs/dvta.db"
 
-    def test_the_first_released_schema_is_migrated_after_a_backup(self, tmp_path):
+    def test_every_released_schema_has_an_asset(self):
+        found = sorted(p.name for p in (ROOT / "tests/assets").glob("store_v*.db"))
+        assert found == [f"store_v{n:04}.db" for n in range(1, int(REVISION))]
+
+    @pytest.mark.parametrize("schema", ["0001", "0002"])
+    def test_a_released_schema_is_migrated_after_a_backup(self, tmp_path, schema):
         old = tmp_path / "dvta.db"
-        shutil.copyfile(ROOT / "tests/assets/store_v0001.db", old)
+        shutil.copyfile(ROOT / f"tests/assets/store_v{schema}.db", old)
         store = Store.open(f"sqlite:///{old}", create=False)
-        assert store.revision() == REVISION == "0002"
+        assert store.revision() == REVISION == "0003"
         cells = store.cells(store.find_study("old")[0], "table5")
         assert [c.value("best") for c in cells] == [0.6, None]
         assert [e.metrics for e in store.epochs(cells[0].attempt_id)] == [{"loss": 2.0}, {"loss": 1.0}]
-        backup = tmp_path / "dvta.db.before-0002"
+        backup = tmp_path / "dvta.db.before-0003"
         with sqlite3.connect(backup) as connection:
-            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
-            assert "arguments" not in {r[1] for r in connection.execute("PRAGMA table_info(study)")}
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (schema,)
+            assert "mlflow_uri" not in {r[1] for r in connection.execute("PRAGMA table_info(attempt)")}
         # an old and a new store end with the same tables
         new = Store.open(f"sqlite:///{tmp_path}/new.db")
         tables = [
@@ -208,15 +219,126 @@ class TestSQLite(StoreContract):
             Store.open(f"sqlite:///{tmp_path}/no/dvta.db", create=False)
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_store_that_cannot_be_written_can_be_read(self, reader):
+        store = Store.open(f"sqlite:///{reader}/dvta.db")
+        study = store.save_study("s", "", [Slot("t", "r", "c", make())])
+        claim = store.claim(make(), "a", 60, {})
+        store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
+        with in_the_shoes_of_a_reader(reader):  # while somebody writes it
+            found = Store.open(f"sqlite:///{reader}/dvta.db", create=False)
+            assert found.cells(study)[0].final == 0.5
+        found.engine.dispose()
+        store.engine.dispose()
+        assert [p.name for p in reader.iterdir()] == ["dvta.db"]
+        with in_the_shoes_of_a_reader(reader):
+            found = Store.open(f"sqlite:///{reader}/dvta.db", create=False)
+            assert found.cells(study)[0].final == 0.5
+            assert found.statuses([make().key])[make().key].state is State.DONE
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="failed claiming a trial .*cannot be written"):
+                found.claim(make(1), "b", 60, {})
+            assert time.monotonic() - began < 5
+            assert [p.name for p in reader.iterdir()] == ["dvta.db"]
+        shutil.copyfile(ROOT / "tests/assets/store_v0001.db", reader / "dvta.db")
+        with (
+            in_the_shoes_of_a_reader(reader),
+            pytest.raises(StoreError, match="0001 is older .* cannot be written"),
+        ):
+            Store.open(f"sqlite:///{reader}/dvta.db", create=False)
+
+    def test_readers_do_not_wait_for_a_writer(self, store, url):
+        with sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            assert store.statuses([make().key]) == {}
+            assert store.studies() == []
+            assert time.monotonic() - began < 5
+            connection.execute("ROLLBACK")
+
+
+@pytest.fixture
+def reader():
+    """Return a folder that other users can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="dvta-reader-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def in_the_shoes_of_a_reader(folder):
+    """Be somebody who may read a folder and its files but not write them."""
+    root = os.geteuid() == 0
+    folder.chmod(0o555)
+    for path in folder.iterdir():
+        path.chmod(0o444)
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o755)
+        for path in folder.iterdir():
+            path.chmod(0o644)
+
 
 class TestPostgreSQL(StoreContract):
     @pytest.fixture
     def url(self, postgres):
         return postgres()
 
+    def test_labels_of_the_second_schema_are_widened(self, store, url):
+        with store.engine.begin() as connection:
+            for change in (
+                "ALTER TABLE cell ALTER COLUMN row TYPE VARCHAR(200), ALTER COLUMN col TYPE VARCHAR(200)",
+                "ALTER TABLE attempt DROP COLUMN mlflow_uri",
+                "UPDATE alembic_version SET version_num = '0002'",
+            ):
+                connection.execute(sa.text(change))
+        again = Store.open(url)
+        study = again.save_study("s", "", [Slot("grid", "r" * 500, "c" * 500, make())])
+        assert [(len(c.row), len(c.column)) for c in again.cells(study)] == [(500, 500)]
+        assert "mlflow_uri" in {c["name"] for c in sa.inspect(again.engine).get_columns("attempt")}
+
+
+class Away:
+    """An engine's event handler: the database is out of reach for so many statements."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def __call__(self, *arguments):
+        if self.left:
+            self.left -= 1
+            raise sa.exc.OperationalError("", {}, Exception("the server went away"))
+
+
+@pytest.mark.parametrize("read", ["statuses", "standing", "studies"])
+def test_every_read_waits_for_the_server_and_then_names_it(tmp_path, monkeypatch, read):
+    store = Store.open(f"sqlite:///{tmp_path}/dvta.db")
+    study = store.save_study("s", "", [Slot("t", "r", "c", make())])
+    arguments = {"statuses": [[make().key]], "standing": [study], "studies": []}[read]
+    away = Away(2)
+    sa.event.listen(store.engine, "before_cursor_execute", away)
+    getattr(store, read)(*arguments)
+    assert away.left == 0
+    away.left = 10**6
+    monkeypatch.setattr(Database, "PATIENCE_SECONDS", 0.3)
+    with pytest.raises(StoreError, match="failed reading .*went away"):
+        getattr(store, read)(*arguments)
+
 
 def test_an_unreachable_store_is_named_without_its_password():
     with pytest.raises(StoreError) as caught:
         Store.open("postgresql://me:secret@127.0.0.1:1/none")
     assert "127.0.0.1:1/none" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@host:abc/x", "nothing://me:secret@host/x"])
+def test_an_impossible_address_of_a_store_is_named_without_its_password(url):
+    with pytest.raises(StoreError, match="store host") as caught:
+        Store.open(url)
     assert "secret" not in str(caught.value)

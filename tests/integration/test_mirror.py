@@ -1,0 +1,133 @@
+"""The mirror with real MLflow databases: one after another, and two mirrors at once."""
+
+import shutil
+
+import pytest
+import sqlalchemy as sa
+from mlflow import MlflowClient
+
+from orchestrator.execute.messages import Outcome
+from orchestrator.expand import Slot
+from orchestrator.mirror import Mirror, without_login
+from orchestrator.store import EpochRow, Store
+from orchestrator.trial import Trial
+
+TRIALS = [
+    Trial("dvta", 1, "ntu60", "55/5", "v", "t", seed, "real", "d", {}, {"epochs": 2}) for seed in (0, 1)
+]
+OUTCOME = Outcome({"final_accuracy": 0.5}, {}, 1.0)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """An MLflow database without runs."""
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def server(empty, tmp_path):
+    def make(name):
+        shutil.copyfile(empty, tmp_path / name)
+        return f"sqlite:///{tmp_path}/{name}"
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with a done attempt of 2 epochs and an interrupted one of 1."""
+    store = Store.open(f"sqlite:///{tmp_path}/dvta.db")
+    store.save_study("s", "", [Slot("grid", "r", "c", trial) for trial in TRIALS])
+    done, left = (store.claim(trial, "a", 60, {}) for trial in TRIALS)
+    store.record(done.attempt_id, "a", rows(1, 2), outcome=OUTCOME)
+    store.record(left.attempt_id, "a", rows(1))
+    store.release(left.attempt_id, "a")
+    return store
+
+
+def rows(*epochs):
+    return [EpochRow(e, 100.0 + e, {"loss": 1.0 / e}) for e in epochs]
+
+
+def mirrored(uri):
+    """Return (attempt, status, losses) of every child run."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("s").experiment_id
+    runs = client.search_runs([experiment])
+    (parent,) = [r.info.run_id for r in runs if "dvta.study" in r.data.tags]
+    children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent]
+    assert len(children) == len(runs) - 1
+    return sorted(
+        (
+            r.data.tags["dvta.attempt"],
+            r.info.status,
+            [m.value for m in client.get_metric_history(r.info.run_id, "loss")],
+        )
+        for r in children
+    )
+
+
+BOTH = [("1", "FINISHED", [1.0, 0.5]), ("2", "RUNNING", [1.0])]
+ENDED = [("1", "FINISHED", [1.0, 0.5]), ("2", "FINISHED", [1.0, 0.5])]
+
+
+def test_another_server_is_caught_up_and_takes_what_goes_on(store, server):
+    first, second = server("first.db"), server("second.db")
+    assert Mirror(store, first).flush() == 2
+    assert mirrored(first) == BOTH
+    # a sweep that mirrors elsewhere leaves them there
+    assert Mirror(store, second).flush() == 0
+    assert Mirror(store, second).left_elsewhere() == 2
+    assert Mirror(store, second).flush(everything=True) == 2
+    assert mirrored(second) == BOTH
+    again = store.claim(TRIALS[1], "b", 60, {})
+    store.record(again.attempt_id, "b", rows(2), outcome=OUTCOME)
+    assert Mirror(store, first).flush() == 0
+    assert Mirror(store, second).flush() == 1
+    assert mirrored(second) == ENDED
+    assert mirrored(first) == BOTH
+    # back to the first one, which knows a part already
+    assert Mirror(store, first).flush(everything=True) == 2
+    assert mirrored(first) == ENDED
+    assert Mirror(store, first).left_elsewhere() == 0
+    assert Mirror(store, first).flush(everything=True) == 0
+
+
+def test_notes_that_do_not_say_of_which_server_are_made_again_without_doubles(store, server):
+    uri = server("mlflow.db")
+    Mirror(store, uri).flush()
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE attempt SET mlflow_uri = NULL"))
+    assert Mirror(store, uri).flush() == 0
+    assert Mirror(store, uri).flush(everything=True) == 2
+    assert mirrored(uri) == BOTH
+
+
+def test_two_mirrors_at_once_make_every_run_once(store, server, monkeypatch):
+    uri = server("mlflow.db")
+    second = Mirror(store, uri)
+    client = second._connected()
+    search, blind = client.search_runs, {"dvta.study", "dvta.attempt"}
+
+    def late(experiments, filter_string, **more):
+        """See nothing at first, as if the other mirror made its run right after."""
+        name = filter_string.split("`")[1]
+        if name in blind:
+            blind.remove(name)
+            return []
+        return search(experiments, filter_string, **more)
+
+    unmirrored = store.unmirrored(second._place, everything=False)
+    Mirror(store, uri).flush()
+    monkeypatch.setattr(client, "search_runs", late)
+    monkeypatch.setattr(store, "unmirrored", lambda *arguments, **more: unmirrored)
+    second.flush()
+    assert blind == set()
+    assert mirrored(uri) == BOTH
+
+
+def test_a_login_is_not_kept():
+    assert without_login("https://me:secret@host:5000/path/") == "https://host:5000/path"
+    assert without_login("sqlite:////home/a/mlflow.db") == "sqlite:////home/a/mlflow.db"
