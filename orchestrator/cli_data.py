@@ -172,6 +172,9 @@ def encode_skeleton(
         ),
     ] = None,
     protocol: Annotated[str | None, typer.Option(help="Of the prepared skeletons, such as xsub_300.")] = None,
+    masked: Annotated[
+        bool, typer.Option("--masked", help="Features of masked sequences too, for SMIE's temporal term.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
     name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
 ) -> None:
@@ -189,6 +192,7 @@ def encode_skeleton(
         split,
         TrainedVisual.of_flat(encoder, {k: v for k, v in given.items() if v is not None}, protocol),
         console(),
+        masked=masked,
         seed=seed,
         name=name,
     )

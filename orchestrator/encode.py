@@ -25,10 +25,14 @@ def encode_skeletons(
     visual: TrainedVisual,
     console: Console,
     *,
+    masked: bool = False,
     seed: int = 0,
     name: str | None = None,
 ) -> tuple[Path, float | None]:
     """Train an encoder on the seen classes of a split and write all features of the split.
+
+    Args:
+        masked: write the features of masked sequences too, which take as long as three epochs.
 
     Returns:
         The folder, and the accuracy on test samples of the seen classes (None where nothing trains).
@@ -57,7 +61,8 @@ def encode_skeletons(
                 f"epoch {result.epoch}/{config.epochs}: loss {result.metrics['loss']:.4f}, {shown}{result.seconds:.1f} s"
             )
         accuracy, about["best_epoch"] = run.best
-        arrays = feature_arrays(data, run.encoder, needs=frozenset({"unpooled", "masked"}), seed=seed)
+        needs = frozenset({"unpooled", *(["masked"] if masked else [])})
+        arrays = feature_arrays(data, run.encoder, needs=needs, seed=seed)
         about |= {
             "seed": seed,
             "training": dataclasses.asdict(config),

@@ -16,6 +16,7 @@ from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
 from dvta.skeleton.zsl import SkeletonSplit
 from orchestrator.trial import Scalar, Trial, text, varying
 
+MADE = "made.json"  # written last: what the encoder's training measured
 PROTOCOL = "protocol"  # of the prepared skeletons, beside the encoder's own switches
 
 
@@ -197,10 +198,11 @@ def folder_of(runs: str, key: str) -> str:
     return f"{runs}/features/{key[:2]}/{key}"
 
 
-def is_there(folder: str) -> bool:
-    """Whether the features are complete; the marker is written last."""
+def is_there(folder: str, needs: frozenset[str] = frozenset()) -> bool:
+    """Whether the features are complete, masked ones among them where they are needed."""
     fs, path = fsspec.core.url_to_fs(folder)
-    return bool(fs.exists(f"{path}/complete"))
+    files = [MADE, *(["train_masked.npy"] if "masked" in needs else [])]
+    return all(fs.exists(f"{path}/{file}") for file in files)
 
 
 def fetch(folder: str) -> Path:
@@ -210,7 +212,7 @@ def fetch(folder: str) -> Path:
         DataError: they are not there.
     """
     fs, path = fsspec.core.url_to_fs(folder)
-    if not fs.exists(f"{path}/complete"):
+    if not fs.exists(f"{path}/{MADE}"):
         raise DataError(f"{folder}: the encoder's features are not there; run the sweep again to make them")
     if "local" in fs.protocol or "file" in fs.protocol:
         return Path(path)

@@ -56,6 +56,7 @@ class Resolver:
     Attributes:
         refs: data digest -> the features a trial reads.
         encoders: key -> the encoder trial others need, with its skeletons.
+        wanted: key of an encoder trial -> what its readers need beyond pooled and un-pooled features.
         mistakes: what is wrong with configurations, by message, with the first row that has it.
     """
 
@@ -73,6 +74,7 @@ class Resolver:
         self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
         self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
+        self.wanted: dict[str, frozenset[str]] = {}
         self.mistakes: dict[str, str] = {}
 
     def trial(self, config: Mapping[str, Any], seed: int) -> Trial:
@@ -97,6 +99,9 @@ class Resolver:
         if full["evaluate_on"] == "gzsl":
             needs |= {"generalised"}
         encoder = self._encoder(full, seed) if isinstance(full["visual"], TrainedVisual) else None
+        if encoder is not None:
+            _check_made(full["visual"], full["method"], needs)
+            self.wanted[encoder.key] = self.wanted.get(encoder.key, frozenset()) | (needs & {"masked"})
         ref = self._find(full, stand_in, needs, encoder)
         return Trial(
             method=full["method"],
@@ -196,6 +201,17 @@ def check_settings(config: Mapping[str, Any]) -> None:
 def _options_given(method: type[Method], config: Mapping[str, Any]) -> dict[str, Any]:
     known = {"preset", *(f.name for f in dataclasses.fields(method.options_class))}
     return {k: v for k, v in config.items() if k in known}
+
+
+def _check_made(visual: TrainedVisual, method: str, needs: frozenset[str]) -> None:
+    """Refuse what an encoder cannot make.
+
+    Raises:
+        DataError: the method needs more than pooled features, and nothing is trained to make them.
+    """
+    for need in sorted(needs & {"masked", "unpooled"}):
+        if not visual.trained:
+            raise DataError(f"{method} needs {need} features, which {visual} does not make; train an encoder")
 
 
 def _settings(method: type[Method], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,7 +27,7 @@ from dvta.skeleton.read import read_any
 from dvta.skeleton.zsl import recipe_name
 from dvta.training import TrainingConfig, fit
 from orchestrator.encoding import PROTOCOL, encoder_options, fetch, folder_of
-from orchestrator.execute.checkpoints import write
+from orchestrator.execute.checkpoints import read_bytes, write
 from orchestrator.settings import Settings
 from orchestrator.trial import Trial
 
@@ -209,10 +208,10 @@ def _read_weights(path: str) -> dict[str, Tensor] | None:
     Raises:
         DataError: the file is damaged.
     """
-    fs, inside = fsspec.core.url_to_fs(path)
-    if not fs.exists(inside):
+    content = read_bytes(path)
+    if content is None:
         return None
     try:
-        return torch.load(io.BytesIO(fs.cat_file(inside)), weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
     except Exception as error:  # torch raises many types on a damaged file
         raise DataError(f"{path}: not readable weights ({error})") from error

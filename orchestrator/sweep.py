@@ -137,7 +137,8 @@ def save_study(study: Study, store: Store) -> int:
 
 
 def _has_features(study: Study, trial: Trial) -> bool:
-    return encoding.is_there(study.resolver.encoded(trial.key))
+    resolver = study.resolver
+    return encoding.is_there(resolver.encoded(trial.key), resolver.wanted.get(trial.key, frozenset()))
 
 
 def run_study(
@@ -202,7 +203,7 @@ def run_study(
         progress,
         provenance.collect(),
         held_out=_held_out,
-        payload=functools.partial(_payload, study.resolver),
+        payload=functools.partial(_payload, study.resolver, plan),
     )
     copying = MirrorThread(Mirror(store, settings.mlflow)) if mirror else contextlib.nullcontext()
     with copying, progress:
@@ -234,9 +235,14 @@ def _load(resolver: Resolver, trial: Trial) -> features.FeatureSet | zsl.Skeleto
     return ref.load()
 
 
-def _payload(resolver: Resolver, trial: Trial) -> Mapping[str, object]:
+def _payload(resolver: Resolver, plan: Plan, trial: Trial) -> Mapping[str, object]:
     if trial.kind == "encoder":
-        return {"features": resolver.encoded(trial.key)}
+        return {
+            "features": resolver.encoded(trial.key),
+            "needs": sorted(resolver.wanted.get(trial.key, ())),
+            # a trained encoder only makes what is missing, unless it is asked for again
+            "keep": State.DONE not in plan.again,
+        }
     if trial.evaluate_on != "gzsl":
         return {}
     return {"validation": datasets.get(trial.dataset).split(trial.split).validation}

@@ -43,7 +43,7 @@ def feature_arrays(
         if unpooled is not None:
             arrays[f"{name}_unpooled"] = unpooled
     if "masked" in needs:
-        arrays["train_masked"] = _masked(encoder, data.train, batch_size, seed)
+        arrays["train_masked"] = masked_features(data.train, encoder, batch_size=batch_size, seed=seed)
     return arrays
 
 
@@ -92,7 +92,10 @@ def _encode(
     return pooled, unpooled
 
 
-def _masked(encoder: SkeletonEncoder, samples: Samples, batch_size: int, seed: int) -> np.ndarray:
+def masked_features(
+    samples: Samples, encoder: SkeletonEncoder, *, batch_size: int = 128, seed: int = 0
+) -> np.ndarray:
+    """Return features (N, 8, 256) of eight random masks of each sample's calm frames (reference section 11)."""
     device = next(encoder.parameters()).device
     encoder.eval()
     chosen = masks(min(KEPT, samples.shape[2]), seed=seed)

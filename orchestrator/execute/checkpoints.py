@@ -88,3 +88,9 @@ def write_bytes(path: str, content: bytes, fs: fsspec.AbstractFileSystem | None 
         if fs.exists(partial):
             fs.rm(partial)
         raise
+
+
+def read_bytes(path: str) -> bytes | None:
+    """Return the content of a file at a path or URL, None where there is none."""
+    fs, inside = fsspec.core.url_to_fs(path)
+    return bytes(fs.cat_file(inside)) if fs.exists(inside) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import platform
 import time
@@ -15,16 +17,16 @@ import torch
 from dvta import features as feature_sets
 from dvta import gzsl, profiling
 from dvta.allocation import give_back_freed_pages, keep_freed_pages
-from dvta.encoders import kinematic
-from dvta.encoders.extract import feature_arrays
+from dvta.encoders import build_encoder, kinematic
+from dvta.encoders.extract import feature_arrays, masked_features
 from dvta.encoders.training import EncoderConfig, EncoderFit
 from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
 from dvta.methods import METHODS, Method, build
 from dvta.skeleton.zsl import SkeletonSplit
 from dvta.training import EpochResult, Fit, TrainingConfig, fit
-from orchestrator.encoding import encoder_options
-from orchestrator.execute.checkpoints import Checkpoints, write, write_array, write_bytes
+from orchestrator.encoding import MADE, encoder_options
+from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
 from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
 from orchestrator.trial import Trial
 
@@ -216,17 +218,28 @@ class AlignmentAttempt(Attempt):
 
 
 class EncoderAttempt(Attempt):
-    """Trains a skeleton encoder on the seen classes and writes the features of all its samples."""
+    """Trains a skeleton encoder on the seen classes and writes the features of all its samples.
+
+    One that is trained already is not trained again: it only writes what is missing.
+    """
 
     _fit: EncoderFit | None
 
     def _step(self) -> Report:
-        if self.trial.method != kinematic.NAME:
+        results: dict[str, float] | None = None
+        if self._fit is None:
+            began = time.monotonic()
+            self._folder = str(self.job.payload["features"])
+            self._needs = frozenset({"unpooled", *self.job.payload["needs"]})
+            if self.trial.method == kinematic.NAME:
+                self._begin()
+                self._write(kinematic.feature_arrays(self._load_features(self.job.features)), {})
+                results = {}
+            elif self.job.payload["keep"] and (results := self._made()) is not None:
+                self._extend(self._begin(), results)
+        if results is None:
             return super()._step()
-        self._begin()
-        began = time.monotonic()
-        self._write(kinematic.feature_arrays(self._load_features(self.job.features)))
-        outcome = Outcome({}, {}, time.monotonic() - began)
+        outcome = Outcome(results, {}, time.monotonic() - began)
         return Report(self.job.attempt_id, outcome=outcome, worker=self._worker)
 
     def _open(self, device: str, state: dict[str, Any] | None) -> EncoderFit:
@@ -248,19 +261,32 @@ class EncoderAttempt(Attempt):
         accuracy, epoch = self._fit.best
         encoder = self._fit.encoder
         write(self.job.model, encoder.state_dict())
-        needs = frozenset({"unpooled", "masked"})
-        self._write(feature_arrays(self._data, encoder, needs=needs, seed=self.trial.seed))
         results = {"best_epoch": float(epoch)}
         if accuracy is not None:
             results |= {"final_accuracy": self._history[-1].metrics["accuracy"], "best_accuracy": accuracy}
+        self._write(feature_arrays(self._data, encoder, needs=self._needs, seed=self.trial.seed), results)
         return Outcome(results, {}, self._seconds)
 
-    def _write(self, arrays: Mapping[str, np.ndarray]) -> None:
-        folder = str(self.job.payload["features"])
+    def _made(self) -> dict[str, float] | None:
+        """Return what an earlier training measured, None where its features or weights are gone."""
+        note = read_bytes(f"{self._folder}/{MADE}")
+        return None if note is None or read_bytes(self.job.model) is None else json.loads(note)
+
+    def _extend(self, device: str, results: Mapping[str, float]) -> None:
+        encoder = build_encoder(self.trial.method, encoder_options(self.trial)).to(device)
+        weights = read_bytes(self.job.model)
+        assert weights is not None
+        encoder.load_state_dict(torch.load(io.BytesIO(weights), weights_only=True, map_location=device))
+        data: SkeletonSplit = self._load_features(self.job.features)
+        # what others have read already stays as it is
+        self._write({"train_masked": masked_features(data.train, encoder, seed=self.trial.seed)}, results)
+
+    def _write(self, arrays: Mapping[str, np.ndarray], results: Mapping[str, float]) -> None:
         for name, array in arrays.items():
             # un-pooled features are large, and half precision is finer than they are
-            write_array(f"{folder}/{name}.npy", array.astype(np.float16) if array.ndim == 4 else array)
-        write_bytes(f"{folder}/complete", b"")
+            content = array.astype(np.float16) if array.ndim == 4 else array
+            write_array(f"{self._folder}/{name}.npy", content)
+        write_bytes(f"{self._folder}/{MADE}", json.dumps(dict(results)).encode())
 
 
 class ProfileAttempt(Attempt):

@@ -126,7 +126,7 @@ def test_listed_names_are_accepted_back(place, capsys):
 
 def test_lost_features_are_made_again(place):
     plan, _, _ = sweep(place, SPEC.replace("GAMMAS", "0.01"))
-    (marker,) = place.glob("runs/features/*/*/complete")
+    (marker,) = place.glob("runs/features/*/*/made.json")
     marker.unlink()
     plan, code, _ = sweep(place, SPEC.replace("GAMMAS", "0.01, 0.5"))
     assert code == 0
@@ -144,12 +144,49 @@ def test_an_encoder_that_failed_before_is_a_failure_again(place):
 
 def test_every_method_runs_on_trained_features_and_kinematic_needs_no_training(place):
     text = SPEC.replace("gamma: [GAMMAS]", "method: [purls, smie, dvta]").replace("seeds: 2", "seeds: 1")
-    plan, code, _ = sweep(place, text + "include:\n  - {visual: {encoder: kinematic}, method: dvta}\n")
+    plan, code, store = sweep(place, text + "include:\n  - {visual: {encoder: kinematic}, method: dvta}\n")
     assert code == 0
     assert plan.encoders == 2
+    assert not list(place.glob("runs/features/*/*/train_masked.npy"))
     temporal = text.replace("epochs: 2", "temporal: true\n  epochs: 2").replace("purls, smie, dvta", "smie")
-    plan, code, _ = sweep(place, temporal)
-    assert (code, len(plan.to_run)) == (0, 1)
+    files = (*place.glob("runs/models/*.pt"), *place.glob("runs/features/*/*/train.npy"))
+    before = {p: p.stat().st_mtime_ns for p in files}
+    measured = {v.key: v.best for v in store.trials()}
+    plan, code, store = sweep(place, temporal)
+    # the encoder makes the masked features, and is not trained again for it
+    assert (code, [t.kind for t in plan.to_run]) == (0, ["encoder", "alignment"])
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    first, again = store.attempts([plan.to_run[0].key])
+    assert not store.epochs(again.attempt_id)
+    assert store.epochs(first.attempt_id)
+    value = next(v for v in store.trials() if v.key == plan.to_run[0].key)
+    assert value.attempt_id == again.attempt_id
+    assert value.best == measured[value.key] is not None
+    assert not sweep(place, temporal)[0].to_run
+    settings = Settings.load()
+    study = read_study(place / "spec.yaml", settings)
+    assert (
+        run_study(
+            study,
+            plan_study(study, store, redo=True),
+            store,
+            settings,
+            InlineExecutor(0.01),
+            console(),
+            mirror=False,
+        )
+        == 0
+    )
+    assert store.epochs(store.attempts([plan.to_run[0].key])[-1].attempt_id)
+
+
+def test_kinematic_makes_pooled_features_only(place):
+    text = SPEC.replace(
+        "visual: {encoder: st_gcn, train: {epochs: 1, batch_size: 32, lr: 1e-3}}",
+        "visual: {encoder: kinematic}",
+    )
+    with pytest.raises(DataError, match="purls needs unpooled features, which kinematic does not make"):
+        sweep(place, text.replace("gamma: [GAMMAS]", "method: [purls]"))
 
 
 def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place):

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.integration.test_bring_your_own import run
 
 STUDY = str(ROOT / "experiments/cmu_end_to_end.yaml")
-PER_CLASS = 4
+PER_CLASS = 2
 
 
 def thinned(source, target):
