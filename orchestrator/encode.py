@@ -32,7 +32,7 @@ def encode_skeletons(
     """Train an encoder on the seen classes of a split and write all features of the split.
 
     Args:
-        masked: write the features of masked sequences too, which take as long as three epochs.
+        masked: write the features of masked sequences too: eight more forward passes.
 
     Returns:
         The folder, and the accuracy on test samples of the seen classes (None where nothing trains).

@@ -26,7 +26,7 @@ class SMIEOptions(Options):
         ln_at_test: normalise the visual feature at test as in training; the published code does
             not.
         temporal: the constraint that a sequence without its fastest frames tells less; needs
-            ``train_masked.npy``, which ``dvta-orch encode skeleton`` writes. The published runs on
+            ``train_masked.npy``, which ``encode skeleton --masked`` writes. The published runs on
             extracted features are without it.
     """
 
