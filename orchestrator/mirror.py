@@ -15,7 +15,7 @@ from typing import Any
 
 from dvta.errors import DvtaError
 from orchestrator.store import EpochRow, Store
-from orchestrator.store.reading import COLUMNS
+from orchestrator.store.queries import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.trial import State, text
 

@@ -14,23 +14,25 @@ from rich.console import Console
 
 from dvta import datasets, features
 from dvta.methods import METHODS
-from dvta.skeleton import zsl
-from orchestrator import encoding, provenance
-from orchestrator.driver import Driver, SweepOptions
+from dvta.skeleton import splits
+from orchestrator import provenance
+from orchestrator.cli.progress import SweepProgress
 from orchestrator.errors import SpecError
-from orchestrator.execute.messages import Executor
-from orchestrator.expand import PUBLISHED, Resolver, Slot, encoder_slots, expand, grid_cells
+from orchestrator.execute.driver import Driver, SweepOptions
+from orchestrator.execute.protocol import Executor
+from orchestrator.execute.sources import Chained, PlannedTrials, TrialSource
 from orchestrator.mirror import Mirror, MirrorThread
-from orchestrator.owner import is_dead
-from orchestrator.plan import Plan, make_plan
-from orchestrator.progress import SweepProgress
-from orchestrator.search import SearchCell, SearchSettings, SearchTrials
-from orchestrator.search_space import Dimension
+from orchestrator.records import Slot
+from orchestrator.search.space import Dimension
+from orchestrator.search.study import SearchCell, SearchSettings, SearchTrials
 from orchestrator.settings import Settings
-from orchestrator.sources import Chained, PlannedTrials, TrialSource
-from orchestrator.spec import Spec
-from orchestrator.spec_load import load_spec
+from orchestrator.spec.load import load_spec
+from orchestrator.spec.model import Spec
 from orchestrator.store import Store
+from orchestrator.store.owner import is_dead
+from orchestrator.study import visual as encoding
+from orchestrator.study.expand import PUBLISHED, Resolver, encoder_slots, expand, grid_cells
+from orchestrator.study.plan import Plan, make_plan
 from orchestrator.tables import GENERALISED, layout
 from orchestrator.trial import Scalar, State, Trial, names_beside
 
@@ -76,7 +78,7 @@ def make_resolver(settings: Settings, source: str) -> Resolver:
     return Resolver(
         functools.partial(features.locate, settings.data),
         source,
-        functools.partial(zsl.load, settings.data),
+        functools.partial(splits.load, settings.data),
         functools.partial(encoding.folder_of, settings.runs),
     )
 
@@ -225,7 +227,7 @@ def _held_out(trial: Trial) -> tuple[int, ...]:
     return datasets.get(trial.dataset).split(trial.split).validation
 
 
-def _load(resolver: Resolver, trial: Trial) -> features.FeatureSet | zsl.SkeletonSplit:
+def _load(resolver: Resolver, trial: Trial) -> features.FeatureSet | splits.SkeletonSplit:
     """Return what a trial reads: skeletons for an encoder, else features, which it may have made."""
     if trial.kind == "encoder":
         return resolver.encoders[trial.key][1]

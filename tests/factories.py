@@ -9,8 +9,8 @@ import torch
 
 from dvta import datasets
 from dvta.features import ClassText, FeatureSet
-from dvta.skeleton import zsl
-from dvta.skeleton.zsl import SkeletonSplit
+from dvta.skeleton import splits
+from dvta.skeleton.splits import SkeletonSplit
 
 
 def make_features(
@@ -61,5 +61,5 @@ def make_skeletons(root: Path, per_class: int = 3, frames: int = 12) -> Skeleton
     archive = root / "skeletons.npz"
     clips = np.array([f"{label}_{i % (2 * per_class) // 2}" for i, label in enumerate(labels)])
     np.savez(archive, x=x.astype(np.float32), y=labels, clip=clips, start=np.arange(len(labels)))
-    zsl.import_archive(archive, root)
-    return zsl.load(root, "cmu", "split_1")
+    splits.import_archive(archive, root)
+    return splits.load(root, "cmu", "split_1")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.training import chunk_rows
-from dvta.skeleton.zsl import Samples, SkeletonSplit
+from dvta.skeleton.splits import Samples, SkeletonSplit
 from dvta.training import derived_seed
 
 SEGMENTS = 3  # temporal steps of un-pooled features

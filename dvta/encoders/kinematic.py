@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dvta.skeleton.graph import BONES, JOINTS
-from dvta.skeleton.zsl import Samples, SkeletonSplit
+from dvta.skeleton.splits import Samples, SkeletonSplit
 
 COMPONENTS = 128
 NAME = "kinematic"

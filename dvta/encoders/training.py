@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from dvta.encoders.base import WIDTH, SkeletonEncoder, build_encoder
 from dvta.errors import NonFiniteLossError, OptionError
 from dvta.options import check_values
-from dvta.skeleton.zsl import Samples, SkeletonSplit
+from dvta.skeleton.splits import Samples, SkeletonSplit
 from dvta.training import EpochResult, derived_seed
 
 Optimizer = Literal["adam", "sgd"]

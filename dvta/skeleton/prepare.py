@@ -22,7 +22,7 @@ from dvta.skeleton.acclaim import acclaim_joints
 from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.preprocess import RECIPES, WINDOWS, cmu_windows, recipe_of
-from dvta.skeleton.zsl import CLIPS, read_names
+from dvta.skeleton.splits import CLIPS, read_names
 
 KINDS = ("ntu", "pku", "bvh")
 #: windows a class of clip data keeps at most

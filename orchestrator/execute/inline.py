@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 
-from orchestrator.execute.messages import Jobs, Wait
+from orchestrator.execute.protocol import Jobs, Wait
 from orchestrator.execute.worker import start
 
 

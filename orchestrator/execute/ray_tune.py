@@ -40,8 +40,8 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.execute.cluster import ClusterError, Resources, meant, nobody, quiet, silence
-from orchestrator.execute.messages import Job, Jobs, Report, Wait
-from orchestrator.execute.probe import First, gpu_share
+from orchestrator.execute.gpu_share import First, gpu_share
+from orchestrator.execute.protocol import Job, Jobs, Report, Wait
 from orchestrator.execute.worker import Attempt, failure, start
 
 NAMESPACE = "dvta-orch"

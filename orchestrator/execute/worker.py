@@ -16,18 +16,19 @@ import torch
 
 from dvta import features as feature_sets
 from dvta import gzsl, profiling
-from dvta.allocation import give_back_freed_pages, keep_freed_pages
 from dvta.encoders import build_encoder, kinematic
 from dvta.encoders.extract import feature_arrays, masked_features
 from dvta.encoders.training import EncoderConfig, EncoderFit
 from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
 from dvta.methods import METHODS, Method, build
-from dvta.skeleton.zsl import SkeletonSplit
+from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import EpochResult, Fit, TrainingConfig, fit
-from orchestrator.encoding import MADE, encoder_options
 from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
-from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report
+from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
+from orchestrator.execute.protocol import EpochDone, Job, Report
+from orchestrator.records import Failure, Outcome
+from orchestrator.study.visual import MADE, encoder_options
 from orchestrator.trial import Trial
 
 LoadFeatures = Callable[[str], Any]  # a FeatureSet, or a SkeletonSplit for an encoder

@@ -6,7 +6,7 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
-from orchestrator.store.records import ACCURACY, CellValue
+from orchestrator.records import ACCURACY, CellValue
 
 #: the fewest pairs at which a two-sided signed-rank test can fall below 0.05
 LEAST_PAIRS = 6

@@ -16,7 +16,7 @@ from orchestrator.report.table import group
 from orchestrator.store import CellValue, Store
 
 if TYPE_CHECKING:
-    from orchestrator.predict import Predictor
+    from orchestrator.cli.predict import Predictor
 
 FROM_STORE = (5, 6)
 FROM_TRIAL = (4, 7)

@@ -9,8 +9,8 @@ from typing import Any
 
 from dvta.errors import did_you_mean
 from orchestrator.errors import SettingsError
+from orchestrator.records import ACCURACY, CellValue
 from orchestrator.report.compare import Comparison, compare
-from orchestrator.store.records import ACCURACY, CellValue
 from orchestrator.tables import GENERALISED, Layout
 from orchestrator.trial import text, varying
 

@@ -9,11 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from orchestrator.errors import LeaseLostError
-from orchestrator.execute.messages import Failure, Outcome
-from orchestrator.expand import Slot
+from orchestrator.records import Claim, EpochRow, Failure, Outcome, Slot, TrialStatus
 from orchestrator.store.database import Database
-from orchestrator.store.reading import Reading, chunks, newest_attempt
-from orchestrator.store.records import Claim, EpochRow, TrialStatus
+from orchestrator.store.queries import Reading, chunks, newest_attempt
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
 from orchestrator.trial import State, Trial
 

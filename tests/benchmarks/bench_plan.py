@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from dvta import features
-from orchestrator.expand import Resolver, expand
-from orchestrator.plan import make_plan
-from orchestrator.spec_load import load_spec
+from orchestrator.spec.load import load_spec
+from orchestrator.study.expand import Resolver, expand
+from orchestrator.study.plan import make_plan
 
 SPEC = """
 study: large

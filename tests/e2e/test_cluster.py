@@ -256,7 +256,7 @@ def test_a_host_is_cut_off_for_longer_than_the_lease(spec, sqlite, hosts):
         two, ray, "start", f"--address={address}:6399", f"--node-ip-address={other}", "--num-cpus=1"
     )
     assert worker.wait(120) == 0, worker.stdout.read()
-    command = "from orchestrator.cli import app; app()"
+    command = "from orchestrator.cli.main import app; app()"
     running = inside(one, sys.executable, "-c", command, "sweep", spec, "--address", f"{address}:6399")
     truth = Truth(sqlite)
     truth.wait_for_done(20)

@@ -49,7 +49,7 @@ def write_spec(epochs: int = 4, extra: str = "") -> Path:
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from orchestrator.cli import app; app()", *arguments]
+    command = [sys.executable, "-c", "from orchestrator.cli.main import app; app()", *arguments]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

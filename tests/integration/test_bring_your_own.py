@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dvta.methods import METHODS
-from orchestrator import cli
+from orchestrator.cli import main as cli
 from tests.conftest import ROOT
 
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)

@@ -4,11 +4,12 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from orchestrator import sweep
-from orchestrator.driver import Driver, SweepOptions
+from orchestrator.execute.driver import Driver, SweepOptions
 from orchestrator.execute.inline import InlineExecutor
-from orchestrator.execute.messages import EpochDone, Failure, Job, Outcome, Report, Wait
+from orchestrator.execute.protocol import EpochDone, Job, Report, Wait
+from orchestrator.execute.sources import PlannedTrials
+from orchestrator.records import Failure, Outcome
 from orchestrator.settings import Settings
-from orchestrator.sources import PlannedTrials
 from orchestrator.store import Store
 from orchestrator.trial import State, Trial
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from dvta.errors import DataError
-from orchestrator.encoding import TrainedVisual
+from orchestrator.cli.predict import Predictor
 from orchestrator.errors import SpecError
 from orchestrator.execute.inline import InlineExecutor
-from orchestrator.predict import Predictor
 from orchestrator.settings import Settings
 from orchestrator.store import Store
+from orchestrator.study.visual import TrainedVisual
 from orchestrator.sweep import console, plan_study, read_study, run_study
 from tests.factories import make_skeletons
 from tests.integration.test_bring_your_own import run

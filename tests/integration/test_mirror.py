@@ -6,9 +6,8 @@ import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
 
-from orchestrator.execute.messages import Outcome
-from orchestrator.expand import Slot
 from orchestrator.mirror import Mirror, without_login
+from orchestrator.records import Outcome, Slot
 from orchestrator.store import EpochRow, Store
 from orchestrator.trial import Trial
 

@@ -11,15 +11,17 @@ from rich.console import Console
 
 from dvta import datasets
 from dvta.datasets.stand_in import StandIn
-from orchestrator import search, sweep
+from orchestrator import sweep
 from orchestrator.errors import SpecError
 from orchestrator.execute import inline, worker
 from orchestrator.execute.inline import InlineExecutor
-from orchestrator.execute.messages import Failure, Report, Wait
+from orchestrator.execute.protocol import Report, Wait
+from orchestrator.records import Failure
 from orchestrator.report.table import build_table
-from orchestrator.search_space import Dimension
+from orchestrator.search import study as search
+from orchestrator.search.space import Dimension
 from orchestrator.settings import Settings
-from orchestrator.spec_load import load_spec
+from orchestrator.spec.load import load_spec
 from orchestrator.store import Store
 from orchestrator.store.schema import AttemptRow, TrialRow
 

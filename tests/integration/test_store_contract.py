@@ -13,8 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from orchestrator.errors import LeaseLostError, StoreError
-from orchestrator.execute.messages import Failure, Outcome
-from orchestrator.expand import Slot
+from orchestrator.records import Failure, Outcome, Slot
 from orchestrator.store import EpochRow, Store
 from orchestrator.store.database import Database
 from orchestrator.store.schema import REVISION

@@ -6,7 +6,7 @@ import pytest
 
 SCRIPT = """
 import resource, sys, torch
-from dvta.allocation import give_back_freed_pages, keep_freed_pages
+from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
 if sys.argv[1] != "leave":
     assert keep_freed_pages()
 for _ in range(64):

@@ -25,7 +25,7 @@ def help_of(*command: str) -> str:
         "TERM": "dumb",
         "_TYPER_FORCE_DISABLE_TERMINAL": "1",
     }
-    code = "from orchestrator.cli import app; app(prog_name='dvta-orch')"
+    code = "from orchestrator.cli.main import app; app(prog_name='dvta-orch')"
     done = subprocess.run(
         [sys.executable, "-c", code, *command, "--help"],
         capture_output=True,
@@ -40,7 +40,7 @@ def commands() -> list[tuple[str, ...]]:
     """Return every command of the program, as the words one types."""
     from typer.main import get_command
 
-    from orchestrator.cli import app
+    from orchestrator.cli.main import app
 
     found: list[tuple[str, ...]] = []
 

@@ -8,15 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dvta import data_import, features
+from dvta import features
+from dvta.importers import features as data_import
 from dvta.methods import METHODS
-from orchestrator.cli import app
+from orchestrator.cli.main import app
 from orchestrator.errors import SpecError
-from orchestrator.expand import Resolver, expand, grid_points
-from orchestrator.plan import make_plan
+from orchestrator.records import TrialStatus
 from orchestrator.settings import Settings
-from orchestrator.spec_load import load_spec
-from orchestrator.store.records import TrialStatus
+from orchestrator.spec.load import load_spec
+from orchestrator.study.expand import Resolver, expand, grid_points
+from orchestrator.study.plan import make_plan
 from orchestrator.sweep import profile_study
 from orchestrator.tables import TABLES, layout
 from orchestrator.trial import State, Trial, names_beside

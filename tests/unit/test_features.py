@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from dvta import data_import, datasets
+from dvta import datasets
 from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError, OptionError, UnknownNameError
 from dvta.features import _class_text, hold_out, locate
-from dvta.skeleton import zsl
-from dvta.skeleton.imports import import_smie
+from dvta.importers import features as data_import
+from dvta.importers.skeletons import import_smie
+from dvta.skeleton import splits
 
 SMALL = StandIn(train_per_class=3, test_per_class=3)
 
@@ -293,14 +294,14 @@ def test_smie_skeletons_in_both_layouts(tmp_path):
     for link in (False, True):
         root = tmp_path / f"data{link}"
         assert len(import_smie(tmp_path / "in", root, link=link)) == 5
-        own = zsl.load(root, "ntu60", "smie_1")
+        own = splits.load(root, "ntu60", "smie_1")
         assert (own.protocol, len(own.train), len(own.ztest), len(own.gtest)) == (
             "zeroshot_smie_1",
             55,
             5,
             60,
         )
-        other = zsl.load(root, "ntu60", "55/5")
+        other = splits.load(root, "ntu60", "55/5")
         assert (other.protocol, len(other.train), len(other.ztest)) == ("xsub", 55, 5)
         assert (root / "ntu60/skeletons/xsub/train_position.npy").is_symlink() == link
         assert sorted(p.name for p in (root / "ntu60/text").iterdir()) == [

@@ -7,7 +7,7 @@ import pytest
 from dvta.errors import DataError
 from orchestrator.execute import ray_tune
 from orchestrator.execute.cluster import meant, silence
-from orchestrator.execute.messages import Job, Wait
+from orchestrator.execute.protocol import Job, Wait
 from tests.integration.test_bring_your_own import run
 
 

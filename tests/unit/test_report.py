@@ -7,10 +7,9 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli import app
+from orchestrator.cli.main import app
 from orchestrator.errors import SettingsError
-from orchestrator.execute.messages import Outcome
-from orchestrator.expand import Slot
+from orchestrator.records import Outcome, Slot
 from orchestrator.report.compare import compare
 from orchestrator.report.explain import explain
 from orchestrator.report.render import FORMATS, render

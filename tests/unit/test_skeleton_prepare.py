@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from dvta.errors import DataError, OptionError
+from dvta.importers.skeletons import import_ctr_gcn
 from dvta.skeleton import SkeletonError
 from dvta.skeleton.arrays import CtrGcnArchive, RowWriter, open_positions, read_labels
 from dvta.skeleton.clips import cmu_classes, evenly, part_by_clip, read_clip_classes
-from dvta.skeleton.imports import import_ctr_gcn
 from dvta.skeleton.prepare import prepare
 from dvta.skeleton.preprocess import frames50
-from dvta.skeleton.zsl import available, import_archive, load, read_names
+from dvta.skeleton.splits import available, import_archive, load, read_names
 from tests.skeleton_files import walking, write_ntu, write_pku, write_split_list
 
 

@@ -4,8 +4,8 @@ from dvta.errors import UnknownNameError
 from dvta.methods import METHODS
 from orchestrator.errors import SpecError
 from orchestrator.settings import Settings
-from orchestrator.spec_load import load_spec
-from orchestrator.spec_yaml import flag_value
+from orchestrator.spec.load import load_spec
+from orchestrator.spec.yaml import flag_value
 from orchestrator.sweep import read_study
 
 

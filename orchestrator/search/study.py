@@ -22,11 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dvta.errors import DvtaError
 from orchestrator.errors import SpecError
-from orchestrator.execute.messages import Wait
-from orchestrator.owner import is_dead
-from orchestrator.search_space import Dimension, make_pruner, make_sampler
+from orchestrator.execute.protocol import Wait
+from orchestrator.search.space import Dimension, make_pruner, make_sampler
 from orchestrator.settings import OPTUNA_SCHEMA as SCHEMA
 from orchestrator.store import Store, TrialStatus
+from orchestrator.store.owner import is_dead
 from orchestrator.trial import Scalar, State, Trial
 
 log = logging.getLogger(__name__)

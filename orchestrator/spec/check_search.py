@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from dvta.errors import DvtaError, did_you_mean
 from dvta.options import expected
-from orchestrator.expand import check_settings, grid_points
-from orchestrator.spec import PLACE_TYPES, Axis, Place, Point, Spec
+from orchestrator.spec.model import PLACE_TYPES, Axis, Place, Point, Spec
+from orchestrator.study.expand import check_settings, grid_points
 
 SAMPLES = {"float": 0.5, "int": 1}
 

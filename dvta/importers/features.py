@@ -14,7 +14,7 @@ from dvta import datasets
 from dvta.arrays import read
 from dvta.errors import DataError
 from dvta.features import FILES, RENAMED, locate
-from dvta.skeleton import zsl
+from dvta.skeleton import splits
 
 PURLS_SPLITS = {
     5: ("ntu60", "55/5"), 12: ("ntu60", "48/12"), 20: ("ntu60", "40/20"), 30: ("ntu60", "30/30"),
@@ -83,7 +83,7 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
             locate(stage, dataset, split, visual, "sbert", source="real").load()
         written = _commit(stage, root)
     for archive in skeletons:
-        folder = zsl.import_archive(archive, root)
+        folder = splits.import_archive(archive, root)
         written += sorted(p for p in folder.iterdir() if p.is_file())
     return written
 

@@ -13,7 +13,7 @@ import fsspec
 from dvta.encoders import ENCODERS, kinematic
 from dvta.encoders.training import EncoderConfig
 from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
-from dvta.skeleton.zsl import SkeletonSplit
+from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.trial import Scalar, Trial, text, varying
 
 MADE = "made.json"  # written last: what the encoder's training measured
@@ -29,7 +29,7 @@ class TrainedVisual:
         train: settings over the encoder's published ones.
         seed: of the encoder; None takes the seed of the trial that reads its features.
         options: the encoder's own switches.
-        protocol: of the prepared skeletons (``xsub_300``); None as in :func:`dvta.skeleton.zsl.load`.
+        protocol: of the prepared skeletons (``xsub_300``); None as in :func:`dvta.skeleton.splits.load`.
     """
 
     encoder: str

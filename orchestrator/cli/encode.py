@@ -13,9 +13,9 @@ from rich.console import Console
 from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays
 from dvta.encoders.training import EncoderFit
-from dvta.skeleton import zsl
+from dvta.skeleton import splits
 from dvta.skeleton.arrays import staged_folder
-from orchestrator.encoding import TrainedVisual
+from orchestrator.study.visual import TrainedVisual
 
 
 def encode_skeletons(
@@ -41,7 +41,7 @@ def encode_skeletons(
         DataError: there are no prepared skeletons.
         UnknownNameError: there is no such data set or split.
     """
-    data = zsl.load(root, dataset, split, protocol=visual.protocol)
+    data = splits.load(root, dataset, split, protocol=visual.protocol)
     accuracy: float | None = None
     about: dict[str, object] = {
         "encoder": visual.encoder,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli_common import (
+from orchestrator.cli.common import (
     Format,
     Output,
     Protocol,
@@ -91,8 +91,8 @@ def figure(
     trial: Annotated[str | None, typer.Option(help="4 and 7: the dvta trial to look into.")] = None,
 ) -> None:
     """Draw a figure of the paper: 4 representations, 5 loss curves, 6 classes and SDE, 7 similarities."""
+    from orchestrator.cli.predict import Predictor
     from orchestrator.errors import SettingsError
-    from orchestrator.predict import Predictor
     from orchestrator.report.figures import draw
 
     if output.suffix not in (".png", ".svg", ".pdf"):
@@ -150,7 +150,7 @@ def status(study: Annotated[str | None, typer.Option("--study", help="Only this 
     from rich.console import Console
     from rich.table import Column, Table
 
-    from orchestrator.progress import duration
+    from orchestrator.cli.progress import duration
 
     store, out = open_store(), Console(highlight=False)
     wanted = [store.find_study(study)] if study else [(i, name) for i, name, _ in store.studies()]

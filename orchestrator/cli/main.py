@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator import cli_data, cli_results
-from orchestrator.cli_common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
+from orchestrator.cli import data as cli_data
+from orchestrator.cli import results as cli_results
+from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
-    from orchestrator.plan import Plan
     from orchestrator.settings import Settings
     from orchestrator.store import Store
+    from orchestrator.study.plan import Plan
     from orchestrator.sweep import Study
 
 app = typer.Typer(
@@ -157,7 +158,7 @@ def ui(
 @friendly
 def doctor() -> None:
     """Say what is wrong with data, store, MLflow, GPU and versions, one line each."""
-    from orchestrator.doctor import examine
+    from orchestrator.cli.doctor import examine
 
     lines = examine(load_settings())
     for good, line in lines:
@@ -178,7 +179,7 @@ def _existing(settings: Settings) -> Store | None:
 
 
 def _print_plan(study: Study, plan: Plan) -> None:
-    from orchestrator.progress import duration
+    from orchestrator.cli.progress import duration
 
     search = study.spec.search
     if search is not None:

@@ -13,12 +13,13 @@ from types import FrameType
 from typing import Any, Protocol
 
 from dvta.features import FeatureSet
-from dvta.skeleton.zsl import SkeletonSplit
+from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.errors import LeaseLostError
-from orchestrator.execute.messages import Executor, Failure, Job, Outcome, Report, Wait
-from orchestrator.owner import is_dead, new_owner
-from orchestrator.sources import TrialSource
+from orchestrator.execute.protocol import Executor, Job, Report, Wait
+from orchestrator.execute.sources import TrialSource
+from orchestrator.records import Failure, Outcome
 from orchestrator.store import Claim, EpochRow, Store
+from orchestrator.store.owner import is_dead, new_owner
 from orchestrator.trial import State, Trial
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from dvta.errors import DvtaError, did_you_mean
 from dvta.methods import METHODS
 from dvta.options import expected
 from dvta.training import TrainingConfig
-from orchestrator.encoding import TrainedVisual
-from orchestrator.spec import PLACE_TYPES, Place, Point, When
-from orchestrator.spec_search import SearchChecker
+from orchestrator.spec.check_search import SearchChecker
+from orchestrator.spec.model import PLACE_TYPES, Place, Point, When
+from orchestrator.study.visual import TrainedVisual
 from orchestrator.tables import layout
 
 

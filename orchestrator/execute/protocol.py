@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from dvta.features import FeatureSet
-from dvta.skeleton.zsl import SkeletonSplit
+from dvta.skeleton.splits import SkeletonSplit
+from orchestrator.records import Failure, Outcome
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,31 +49,6 @@ class EpochDone:
     epoch: int
     time: float
     metrics: Mapping[str, float]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an attempt failed: a class (``non_finite``, ``error``, ``out_of_memory``, ``crashed``, ``disk``)."""
-
-    kind: str
-    message: str
-    traceback: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a finished attempt measured; accuracies are fractions.
-
-    Attributes:
-        results: ``final_accuracy``, ``final_batch_accuracy``, ``final_class_accuracy``,
-            ``best_accuracy``, ``best_epoch`` and whatever else the trial measured.
-        per_class: protocol -> class id -> (correct, total).
-        seconds: training time of all epochs, evaluation included.
-    """
-
-    results: Mapping[str, float]
-    per_class: Mapping[str, Mapping[int, tuple[int, int]]]
-    seconds: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

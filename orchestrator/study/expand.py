@@ -12,11 +12,12 @@ from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError, DvtaError, OptionError, did_you_mean
 from dvta.features import DataRef
 from dvta.methods import METHODS, Method
-from dvta.skeleton.zsl import SkeletonSplit
+from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import TrainingConfig
-from orchestrator.encoding import TrainedVisual, described, labels
 from orchestrator.errors import SpecError
-from orchestrator.spec import DEFAULTS, Spec
+from orchestrator.records import Slot
+from orchestrator.spec.model import DEFAULTS, Spec
+from orchestrator.study.visual import TrainedVisual, described, labels
 from orchestrator.tables import GENERALISED, Layout, layout
 from orchestrator.tables import METHODS as LABELS
 from orchestrator.trial import Trial, text, varying
@@ -30,27 +31,13 @@ PUBLISHED = frozenset(LABELS.values())
 Locate = Callable[..., DataRef]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Slot:
-    """One trial of one cell; a cell that names several trials has several slots.
-
-    ``missing`` says why there is no trial.
-    """
-
-    table: str
-    row: str
-    column: str
-    trial: Trial | None
-    missing: str | None = None
-
-
 class Resolver:
     """Turns flat configurations into trials; finds each distinct data set and method once.
 
     Args:
         locate: :func:`dvta.features.locate` without its data root.
         source: ``auto``, ``real`` or ``simulated``.
-        skeletons: :func:`dvta.skeleton.zsl.load` without its data root.
+        skeletons: :func:`dvta.skeleton.splits.load` without its data root.
         encoded: the folder of an encoder trial's features by its key.
 
     Attributes:

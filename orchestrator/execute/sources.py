@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from orchestrator.execute.messages import Wait
+from orchestrator.execute.protocol import Wait
 from orchestrator.trial import State, Trial
 
 

@@ -24,11 +24,11 @@ from dvta.errors import DataError
 from dvta.features import ClassText, FeatureSet
 from dvta.methods import METHODS, Method, build
 from dvta.skeleton.read import read_any
-from dvta.skeleton.zsl import recipe_name
+from dvta.skeleton.splits import recipe_name
 from dvta.training import TrainingConfig, fit
-from orchestrator.encoding import PROTOCOL, encoder_options, fetch, folder_of
 from orchestrator.execute.checkpoints import read_bytes, write
 from orchestrator.settings import Settings
+from orchestrator.study.visual import PROTOCOL, encoder_options, fetch, folder_of
 from orchestrator.trial import Trial
 
 SAME_MODEL = 0.99  # least cosine between a stored label feature and the same label encoded now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from orchestrator.execute.messages import Job, Jobs, Report, Wait
+from orchestrator.execute.protocol import Job, Jobs, Report, Wait
 
 
 class First:

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from orchestrator.errors import StoreError
+from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.database import Database
-from orchestrator.store.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
 from orchestrator.trial import State, Trial, text
 

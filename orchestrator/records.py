@@ -7,9 +7,48 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from orchestrator.trial import State
+from orchestrator.trial import State, Trial
 
 ACCURACY = "accuracy"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slot:
+    """One trial of one cell; a cell that names several trials has several slots.
+
+    ``missing`` says why there is no trial.
+    """
+
+    table: str
+    row: str
+    column: str
+    trial: Trial | None
+    missing: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed: a class (``non_finite``, ``error``, ``out_of_memory``, ``crashed``, ``disk``)."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished attempt measured; accuracies are fractions.
+
+    Attributes:
+        results: ``final_accuracy``, ``final_batch_accuracy``, ``final_class_accuracy``,
+            ``best_accuracy``, ``best_epoch`` and whatever else the trial measured.
+        per_class: protocol -> class id -> (correct, total).
+        seconds: training time of all epochs, evaluation included.
+    """
+
+    results: Mapping[str, float]
+    per_class: Mapping[str, Mapping[int, tuple[int, int]]]
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from dvta.errors import did_you_mean
 from orchestrator.errors import SpecError
-from orchestrator.spec import Axis, Checkpoint, Resources, Search, Spec, When
-from orchestrator.spec_check import Checker
-from orchestrator.spec_search import check_candidates
-from orchestrator.spec_yaml import Document, flag_value, read_yaml
+from orchestrator.spec.check import Checker
+from orchestrator.spec.check_search import check_candidates
+from orchestrator.spec.model import Axis, Checkpoint, Resources, Search, Spec, When
+from orchestrator.spec.yaml import Document, flag_value, read_yaml
 
 
 def load_spec(path: Path, *, profile: str | None = None, overrides: Mapping[str, str] | None = None) -> Spec:

@@ -6,8 +6,7 @@ import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from orchestrator.expand import Slot
-from orchestrator.store.records import TrialStatus
+from orchestrator.records import Slot, TrialStatus
 from orchestrator.trial import State, Trial
 
 

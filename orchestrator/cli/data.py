@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli_common import friendly, load_settings, open_store, pairs
+from orchestrator.cli.common import friendly, load_settings, open_store, pairs
 
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
 encode = typer.Typer(no_args_is_help=True, help="Make features from words or skeletons.")
@@ -25,9 +25,9 @@ def data_import(
     recipe: Annotated[str, typer.Option(help="ctr_gcn: frames50 or frames300.")] = "frames50",
 ) -> None:
     """Bring features or skeletons you have into the data root, after checking them."""
-    from dvta import data_import as imports
     from dvta.errors import DataError, did_you_mean
-    from dvta.skeleton.imports import import_ctr_gcn, import_smie
+    from dvta.importers import features as imports
+    from dvta.importers.skeletons import import_ctr_gcn, import_smie
 
     kinds = ("cmu", "synse", "dvta", "smie", "purls", "ctr_gcn", "text")
     if kind not in kinds:
@@ -95,12 +95,12 @@ def data_prepare(
 def data_list() -> None:
     """Print what the data root has, and where to get what it lacks."""
     from dvta import datasets
-    from dvta.skeleton import zsl
+    from dvta.skeleton import splits
 
     root = load_settings().data
     for name in datasets.names():
         found = sorted(p.parent for p in (root / name / "features").glob("*/*/train.npy"))
-        skeletons = zsl.available(root, name)
+        skeletons = splits.available(root, name)
         for folder in found:
             typer.echo(f"{name}: {folder.relative_to(root)}")
         for protocol in skeletons:
@@ -179,9 +179,9 @@ def encode_skeleton(
     name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
 ) -> None:
     """Train an encoder on a split's seen classes and write features of all its samples to the data root."""
-    from orchestrator.encode import encode_skeletons
-    from orchestrator.encoding import TrainedVisual
-    from orchestrator.spec_yaml import flag_value
+    from orchestrator.cli.encode import encode_skeletons
+    from orchestrator.spec.yaml import flag_value
+    from orchestrator.study.visual import TrainedVisual
     from orchestrator.sweep import console
 
     read = {k: flag_value(f"--set {k}", v) for k, v in pairs(overrides).items()}
@@ -218,8 +218,8 @@ def predict(
     from rich.table import Table
 
     from dvta.errors import DataError
-    from orchestrator.cli_results import find_trial
-    from orchestrator.predict import Predictor
+    from orchestrator.cli.predict import Predictor
+    from orchestrator.cli.results import find_trial
 
     if not path.is_file():
         raise DataError(f"{path}: no such file")

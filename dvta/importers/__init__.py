@@ -1,0 +1,1 @@
+"""Features and skeletons that others have published, brought into the data root."""

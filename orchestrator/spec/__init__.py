@@ -1,0 +1,1 @@
+"""A study as its YAML file describes it, loaded and checked."""
