@@ -14,6 +14,36 @@ class DataError(DvtaError):
     """A data file is missing, malformed or contradicts its dataset or split."""
 
 
+class MissingTextsError(DataError):
+    """The text features of a data set by some text encoder are not there; they can be encoded.
+
+    Attributes:
+        dataset: the data set's name. encoder: the id of the text features.
+    """
+
+    def __init__(self, message: str, dataset: str, encoder: str) -> None:
+        super().__init__(message, dataset, encoder)
+        self.dataset, self.encoder = dataset, encoder
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class MissingSkeletonsError(DataError):
+    """No skeletons of a data set are prepared; recordings can be.
+
+    Attributes:
+        dataset: the data set's name.
+    """
+
+    def __init__(self, message: str, dataset: str) -> None:
+        super().__init__(message, dataset)
+        self.dataset = dataset
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class OptionError(DvtaError):
     """A method, training or stand-in option is unknown or has an impossible value."""
 

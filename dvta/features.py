@@ -15,7 +15,7 @@ from dvta import datasets
 from dvta.arrays import digest, file_digest, read
 from dvta.datasets import Dataset, Split
 from dvta.datasets.stand_in import VERSION, StandIn
-from dvta.errors import DataError, did_you_mean
+from dvta.errors import DataError, MissingTextsError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,9 +241,10 @@ def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]
     texts = _texts(root, dataset, text)
     for need in sorted(needs - VISUAL_NEEDS - texts.keys()):
         where = root / dataset.name / "text"
-        raise DataError(
-            f"{dataset.name}: no {need} features by text encoder {text}: {where}/{text}_{need}.npy "
-            f"is missing; make it with: dvta-orch encode text --dataset {dataset.name} --name {text}"
+        raise MissingTextsError(
+            f"{dataset.name}: no {need} features by text encoder {text}: {where}/{text}_{need}.npy is missing",
+            dataset.name,
+            text,
         )
     return texts
 
@@ -361,9 +362,8 @@ def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
                 "clip_b32",
                 *(p.name.removesuffix("_labels.npy") for p in folder.glob("*_labels.npy")),
             }
-            raise DataError(
-                f"{paths['labels']}: no such file{did_you_mean(text, known - {text})}; make it with: "
-                f"dvta-orch encode text --dataset {dataset.name} --encoder {text}"
+            raise MissingTextsError(
+                f"{paths['labels']}: no such file{did_you_mean(text, known - {text})}", dataset.name, text
             )
         return packaged
     found = {part: read(path, "float", parts[part]) for part, path in paths.items() if path.is_file()}

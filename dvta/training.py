@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from torch import Tensor
 from dvta.errors import DataError, NonFiniteLossError, OptionError
 from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
+from dvta.files import write_file
 from dvta.methods.base import Method
 from dvta.options import check_values
 
@@ -182,9 +182,7 @@ class Fit:
         """Write :meth:`state` to a file, complete or not at all."""
         buffer = io.BytesIO()
         torch.save(self.state(), buffer)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, path)
+        write_file(path, buffer.getvalue())
 
     def _restore(self, state: dict[str, Any]) -> None:
         self._epoch = int(state["epoch"])

@@ -1,6 +1,6 @@
 """Errors of the machine room a person can cause."""
 
-from dvta.errors import DvtaError
+from dvta.errors import DvtaError, MissingSkeletonsError, MissingTextsError
 
 
 class SpecError(DvtaError):
@@ -17,3 +17,13 @@ class LeaseLostError(StoreError):
 
 class SettingsError(DvtaError):
     """A flag or an environment variable has an impossible value."""
+
+
+def explain(error: DvtaError) -> str:
+    """Return an error's message with the command that makes what is missing, where there is one."""
+    if isinstance(error, MissingTextsError):
+        return f"{error}; make it with: dvta-orch encode text --dataset {error.dataset} --encoder {error.encoder}"
+    if isinstance(error, MissingSkeletonsError):
+        kind = {"cmu": "bvh", "pku": "pku"}.get(error.dataset, "ntu")
+        return f"{error}; make them with: dvta-orch data prepare {kind} FOLDER"
+    return str(error)

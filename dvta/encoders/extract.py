@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +14,6 @@ from dvta.training import derived_seed
 SEGMENTS = 3  # temporal steps of un-pooled features
 KEPT, SUBSET = 35, 20  # frames with the least motion; of those, the frames a mask leaves
 MASKS = 8  # random masks per data set, each the same for all samples
-Extract = Callable[[np.ndarray], np.ndarray]
 
 
 def feature_arrays(

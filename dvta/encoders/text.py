@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from dvta.datasets import PARTS, Dataset
 from dvta.errors import DataError, did_you_mean
+from dvta.files import write_json, write_npy
 from dvta.registry import Registry
 
 Encode = Callable[[Sequence[str]], np.ndarray]
@@ -131,19 +131,15 @@ def encode_dataset(
         features = encode(flat)
         arrays[part] = features.reshape(len(lines), -1, features.shape[-1]) if part == "parts" else features
     folder = root / dataset.name / "text"
-    folder.mkdir(parents=True, exist_ok=True)
     files = []
     for part, array in arrays.items():
         path = folder / f"{name or encoder}_{part}.npy"
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
-            np.save(file, array.astype(np.float32))
-        os.replace(partial, path)
+        write_npy(path, array.astype(np.float32))
         files.append(path)
     dim = int(arrays["labels"].shape[1])
     about = {"encoder": encoder, "model": named, "dim": dim, "sentences_sha256": sentences_digest(texts)}
     note = folder / f"{name or encoder}.json"
-    note.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_json(note, about)
     return Encoded((*files, note), named, dim)
 
 

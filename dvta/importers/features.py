@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ from dvta import datasets
 from dvta.arrays import read
 from dvta.errors import DataError
 from dvta.features import FILES, RENAMED, locate
+from dvta.files import staged_files, write_json, write_npy
 from dvta.skeleton import splits
 
 PURLS_SPLITS = {
@@ -67,8 +65,7 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
         raise DataError(
             f"{path}: no {kind} features here; expected folders of train.npy, ztest.npy and labels"
         )
-    with tempfile.TemporaryDirectory() as staging:
-        stage = Path(staging)
+    with staged_files(root) as (stage, written):
         for (dataset, split), folder in found.items():
             target = stage / dataset / "features" / visual / split.replace("/", "-")
             target.mkdir(parents=True)
@@ -81,7 +78,6 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
             _stage_cmu_text(path, stage)
         for dataset, split in found:
             locate(stage, dataset, split, visual, "sbert", source="real").load()
-        written = _commit(stage, root)
     for archive in skeletons:
         folder = splits.import_archive(archive, root)
         written += sorted(p for p in folder.iterdir() if p.is_file())
@@ -107,8 +103,7 @@ def import_purls(path: Path, root: Path) -> list[Path]:
         raise DataError(
             f"{path}: no purls features here; expected shift_K_r/train_feature.npy and test_feature.npy"
         )
-    with tempfile.TemporaryDirectory() as staging:
-        stage = Path(staging)
+    with staged_files(root) as (stage, written):
         for (dataset, split), folder in found.items():
             target = stage / dataset / "features" / "shift_gcn" / split.replace("/", "-")
             target.mkdir(parents=True)
@@ -129,7 +124,7 @@ def import_purls(path: Path, root: Path) -> list[Path]:
                 np.save(target / f"{name}.npy", maps.mean((2, 3)))
                 np.save(target / f"{label}.npy", labels)
             locate(stage, dataset, split, "shift_gcn", "sbert", source="real").load()
-        return _commit(stage, root)
+    return written
 
 
 def import_text(path: Path, root: Path, dataset: str, encoder: str, match: str = "") -> list[Path]:
@@ -161,11 +156,9 @@ def import_text(path: Path, root: Path, dataset: str, encoder: str, match: str =
                 if len(array) < count or (name == dataset and len(array) != count):
                     raise DataError(f"{file}: {len(array)} rows, expected {count} ({name})")
                 written[Path(name) / "text" / f"{encoder}_{part}.npy"] = array[:count]
-    with tempfile.TemporaryDirectory() as staging:
-        for relative, array in written.items():
-            (Path(staging) / relative).parent.mkdir(parents=True, exist_ok=True)
-            np.save(Path(staging) / relative, array)
-        return _commit(Path(staging), root)
+    for relative, array in written.items():
+        write_npy(root / relative, array)
+    return [root / relative for relative in sorted(written)]
 
 
 def _stage_cmu_text(path: Path, stage: Path) -> None:
@@ -182,17 +175,4 @@ def _stage_cmu_text(path: Path, stage: Path) -> None:
     packaged = datasets.packaged_text(datasets.get("cmu")) or {}
     for part in ("verbs", "nouns", "parts"):
         np.save(target / f"sbert_{part}.npy", packaged[part])
-    (target / "sbert.json").write_text(json.dumps({"model": datasets.PACKAGED_TEXT}) + "\n")
-
-
-def _commit(stage: Path, root: Path) -> list[Path]:
-    """Move every staged file to its place, each one atomically."""
-    written = []
-    for source in sorted(p for p in stage.rglob("*") if p.is_file()):
-        target = root / source.relative_to(stage)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(target.name + ".partial")
-        shutil.copyfile(source, partial)
-        os.replace(partial, target)
-        written.append(target)
-    return written
+    write_json(target / "sbert.json", {"model": datasets.PACKAGED_TEXT})

@@ -1,9 +1,7 @@
-"""Bringing prepared skeletons people already have into the data root."""
+"""SMIE's and DVTA's prepared skeletons and texts, brought into the data root."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from pathlib import Path
 
@@ -12,16 +10,10 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import header
 from dvta.errors import DataError
-from dvta.skeleton.arrays import CtrGcnArchive, RowWriter, open_positions, read_labels, staged_folder
-from dvta.skeleton.preprocess import RECIPES, recipe_of
+from dvta.files import RowWriter, copy_file, staged_folder
+from dvta.skeleton.arrays import open_positions, read_labels
 
 PARTS = ("train", "val")
-CTR_GCN = {
-    "NTU60_CS": ("ntu60", "xsub"),
-    "NTU60_CV": ("ntu60", "xview"),
-    "NTU120_CSub": ("ntu120", "xsub"),
-    "NTU120_CSet": ("ntu120", "xsetup"),
-}
 OF_SPLIT = {
     **dict.fromkeys((1, 2, 3), "ntu60"),
     **dict.fromkeys((4, 5, 6), "ntu120"),
@@ -61,53 +53,6 @@ def import_smie(path: Path, root: Path, *, link: bool = False) -> list[Path]:
     ]
     written += [_join_split(folder, root) for folder in cut]
     return [*written, *_copy_texts(texts, root)]
-
-
-def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[Path]:
-    """Bring in CTR-GCN's archives; returns the folders written.
-
-    Known are ``NTU60_CS.npz``, ``NTU60_CV.npz``, ``NTU120_CSub.npz`` and ``NTU120_CSet.npz``; each is
-    streamed, and memory holds one sample.
-
-    Args:
-        path: an archive, or a folder of them.
-        recipe: ``frames50`` into ``<protocol>``, or ``frames300`` into ``<protocol>_300``.
-
-    Raises:
-        DataError: there is none, or one is damaged or shows nobody in a sample.
-        OptionError: the recipe is unknown.
-    """
-    shape = recipe_of(recipe)
-    found = [p for p in ([path] if path.is_file() else sorted(path.rglob("*.npz"))) if p.stem in CTR_GCN]
-    if not found:
-        raise DataError(f"{path}: none of CTR-GCN's archives here; expected {', '.join(CTR_GCN)} (.npz)")
-    written = []
-    for file in found:
-        dataset, protocol = CTR_GCN[file.stem]
-        archive, classes = CtrGcnArchive(file), len(datasets.get(dataset).class_names)
-        target = root / dataset / "skeletons" / (protocol if recipe == "frames50" else f"{protocol}_300")
-        with staged_folder(target) as stage:
-            for source, part in zip(("train", "test"), PARTS, strict=True):
-                with (
-                    RowWriter(
-                        stage / f"{part}_position.npy", (3, RECIPES[recipe], 25, 2), "<f4"
-                    ) as positions,
-                    RowWriter(stage / f"{part}_label.npy", (), "<i8") as ids,
-                ):
-                    for row, (sample, label) in enumerate(archive.rows(source)):
-                        if not 0 <= label < classes:
-                            raise DataError(
-                                f"{file}: y_{source} row {row}: label {label}, allowed: 0 to {classes - 1}"
-                            )
-                        try:
-                            positions.append(shape(sample))
-                        except DataError as error:
-                            raise DataError(f"{file}: x_{source} row {row}: {error}") from error
-                        ids.append(label)
-            about = {"dataset": dataset, "protocol": target.name, "from": file.name, "samples": archive.sizes}
-            (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        written.append(target)
-    return written
 
 
 def _frames_dataset(folder: Path) -> str:
@@ -175,9 +120,6 @@ def _copy_texts(files: list[Path], root: Path) -> list[Path]:
         if len(shape) != 2 or shape[0] != len(datasets.get(dataset).class_names):
             raise DataError(f"{file}: shape {shape}, expected a row for every class of {dataset}")
         target = root / dataset / "text" / f"{form[0]}_{form[1]}.npy"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(target.name + ".partial")
-        shutil.copyfile(file, partial)
-        os.replace(partial, target)
+        copy_file(file, target)
         written.append(target)
     return written

@@ -160,7 +160,7 @@ class PURLS(Method):
         if visual.ndim != 4:
             raise DataError(
                 f"purls needs un-pooled features (N, T, V, D), got {tuple(visual.shape)}; "
-                "dvta-orch encode skeleton writes them as train_unpooled.npy and ztest_unpooled.npy"
+                "a folder of features holds them as train_unpooled.npy and ztest_unpooled.npy"
             )
         return F.normalize(visual.flatten(1, 2), dim=-1)
 

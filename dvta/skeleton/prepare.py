@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import multiprocessing
 import os
 from collections import deque
@@ -17,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from dvta.errors import DataError, OptionError, did_you_mean
+from dvta.files import RowWriter, staged_folder, write_json
 from dvta.skeleton import bvh, clips, ntu, pku
 from dvta.skeleton.acclaim import acclaim_joints
-from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
+from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.preprocess import RECIPES, WINDOWS, cmu_windows, recipe_of
 from dvta.skeleton.splits import CLIPS, read_names
@@ -141,7 +141,7 @@ def prepare(
             "samples": counts,
             "skipped": [list(entry) for entry in skipped],
         }
-        (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_json(stage / "about.json", about)
     return Prepared(target, counts, tuple(skipped), absent)
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 
 from dvta import datasets
 from dvta.arrays import file_digest
-from dvta.errors import DataError
-from dvta.skeleton.arrays import RowWriter, open_positions, read_labels, staged_folder
+from dvta.errors import MissingSkeletonsError
+from dvta.files import RowWriter, staged_folder, write_json
+from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.preprocess import WINDOWS
@@ -197,7 +197,7 @@ def import_archive(path: Path, root: Path) -> Path:
         names = "".join(f"{c}:{s}\n" for c, s in zip(clip, start, strict=True))
         (stage / "all_name.txt").write_text(names, encoding="utf-8")
         about = {"dataset": "cmu", "protocol": CLIPS, "from": path.name, "samples": {"all": len(x)}}
-        (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_json(stage / "about.json", about)
     return target
 
 
@@ -223,10 +223,10 @@ def _folder(root: Path, dataset: str, split: str, protocol: str | None) -> Path:
     chosen = protocol or (own if own in found else general[0] if len(general) == 1 else "xsub")
     if chosen not in found:
         where = root / dataset / "skeletons" / chosen
-        kind = {"cmu": "bvh", "pku": "pku"}.get(dataset, "ntu")
-        raise DataError(
-            f"{where}: no prepared skeletons; make them with: dvta-orch data prepare {kind} FOLDER "
-            f"(there are: {', '.join(found) or 'none'}); to get {dataset}: {datasets.get(dataset).where}"
+        raise MissingSkeletonsError(
+            f"{where}: no prepared skeletons (there are: {', '.join(found) or 'none'}); "
+            f"to get {dataset}: {datasets.get(dataset).where}",
+            dataset,
         )
     return root / dataset / "skeletons" / chosen
 

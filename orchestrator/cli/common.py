@@ -46,11 +46,12 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         from dvta.errors import DvtaError
+        from orchestrator.errors import explain
 
         try:
             return command(*args, **kwargs)
         except DvtaError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {explain(error)}", err=True)
             raise typer.Exit(2) from None
 
     return run

@@ -27,7 +27,8 @@ def data_import(
     """Bring features or skeletons you have into the data root, after checking them."""
     from dvta.errors import DataError, did_you_mean
     from dvta.importers import features as imports
-    from dvta.importers.skeletons import import_ctr_gcn, import_smie
+    from dvta.importers.ctr_gcn import import_ctr_gcn
+    from dvta.importers.skeletons import import_smie
 
     kinds = ("cmu", "synse", "dvta", "smie", "purls", "ctr_gcn", "text")
     if kind not in kinds:

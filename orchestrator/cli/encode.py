@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from rich.console import Console
 from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays
 from dvta.encoders.training import EncoderFit
+from dvta.files import staged_folder, write_json
 from dvta.skeleton import splits
-from dvta.skeleton.arrays import staged_folder
 from orchestrator.study.visual import TrainedVisual
 
 
@@ -74,5 +73,5 @@ def encode_skeletons(
         for file, array in arrays.items():
             # un-pooled features are large, and half precision is finer than they are
             np.save(stage / f"{file}.npy", array.astype(np.float16) if array.ndim == 4 else array)
-        (stage / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_json(stage / "about.json", about)
     return target, accuracy

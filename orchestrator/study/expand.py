@@ -14,7 +14,7 @@ from dvta.features import DataRef
 from dvta.methods import METHODS, Method
 from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import TrainingConfig
-from orchestrator.errors import SpecError
+from orchestrator.errors import SpecError, explain
 from orchestrator.records import Slot
 from orchestrator.spec.model import DEFAULTS, Spec
 from orchestrator.study.visual import TrainedVisual, described, labels
@@ -339,6 +339,6 @@ def _slots(
         except DataError as error:
             if spec.source == "real":
                 raise
-            yield Slot(table, row, column, None, str(error))
+            yield Slot(table, row, column, None, explain(error))
         except DvtaError as error:
             resolver.mistakes.setdefault(str(error), f"{table} {row}")

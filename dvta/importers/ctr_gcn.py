@@ -1,0 +1,151 @@
+"""CTR-GCN's archives of NTU skeletons, streamed into the data root."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from dvta import datasets
+from dvta.arrays import stream_header
+from dvta.errors import DataError
+from dvta.files import RowWriter, staged_folder, write_json
+from dvta.skeleton.lines import SkeletonError
+from dvta.skeleton.preprocess import RECIPES, recipe_of
+
+PARTS = ("train", "val")
+CTR_GCN = {
+    "NTU60_CS": ("ntu60", "xsub"),
+    "NTU60_CV": ("ntu60", "xview"),
+    "NTU120_CSub": ("ntu120", "xsub"),
+    "NTU120_CSet": ("ntu120", "xsetup"),
+}
+
+
+def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[Path]:
+    """Bring in CTR-GCN's archives; returns the folders written.
+
+    Known are ``NTU60_CS.npz``, ``NTU60_CV.npz``, ``NTU120_CSub.npz`` and ``NTU120_CSet.npz``; each is
+    streamed, and memory holds one sample.
+
+    Args:
+        path: an archive, or a folder of them.
+        recipe: ``frames50`` into ``<protocol>``, or ``frames300`` into ``<protocol>_300``.
+
+    Raises:
+        DataError: there is none, or one is damaged or shows nobody in a sample.
+        OptionError: the recipe is unknown.
+    """
+    shape = recipe_of(recipe)
+    found = [p for p in ([path] if path.is_file() else sorted(path.rglob("*.npz"))) if p.stem in CTR_GCN]
+    if not found:
+        raise DataError(f"{path}: none of CTR-GCN's archives here; expected {', '.join(CTR_GCN)} (.npz)")
+    written = []
+    for file in found:
+        dataset, protocol = CTR_GCN[file.stem]
+        archive, classes = CtrGcnArchive(file), len(datasets.get(dataset).class_names)
+        target = root / dataset / "skeletons" / (protocol if recipe == "frames50" else f"{protocol}_300")
+        with staged_folder(target) as stage:
+            for source, part in zip(("train", "test"), PARTS, strict=True):
+                with (
+                    RowWriter(
+                        stage / f"{part}_position.npy", (3, RECIPES[recipe], 25, 2), "<f4"
+                    ) as positions,
+                    RowWriter(stage / f"{part}_label.npy", (), "<i8") as ids,
+                ):
+                    for row, (sample, label) in enumerate(archive.rows(source)):
+                        if not 0 <= label < classes:
+                            raise DataError(
+                                f"{file}: y_{source} row {row}: label {label}, allowed: 0 to {classes - 1}"
+                            )
+                        try:
+                            positions.append(shape(sample))
+                        except DataError as error:
+                            raise DataError(f"{file}: x_{source} row {row}: {error}") from error
+                        ids.append(label)
+            about = {"dataset": dataset, "protocol": target.name, "from": file.name, "samples": archive.sizes}
+            write_json(stage / "about.json", about)
+        written.append(target)
+    return written
+
+
+class CtrGcnArchive:
+    """CTR-GCN's ``.npz``: ``x_train`` (N, 300, 150) and one-hot ``y_train``, likewise ``x_test``; streamed.
+
+    Raises:
+        SkeletonError: the file is missing, damaged, or has other members or shapes.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.sizes: dict[str, int] = {}
+        for part in ("train", "test"):
+            x, y = self._shape(f"x_{part}"), self._shape(f"y_{part}")
+            if len(x) != 3 or x[2] != 150 or x[1] < 1 or len(y) not in (1, 2) or y[0] != x[0]:
+                raise SkeletonError(
+                    self.path,
+                    f"x_{part} {x} and y_{part} {y}, allowed: (N, frames, 150) and (N, classes) or (N,)",
+                )
+            self.sizes[part] = x[0]
+
+    def rows(self, part: str) -> Iterator[tuple[np.ndarray, int]]:
+        """Yield ((F, 2, 25, 3) float32 positions, class id) of the samples of ``train`` or ``test``."""
+        labels = np.array([int(y.argmax()) if y.ndim else int(y) for y in self._stream(f"y_{part}")])
+        for x, label in zip(self._stream(f"x_{part}"), labels, strict=True):
+            positions = x.reshape(len(x), 2, 25, 3).astype(np.float32)
+            if not np.isfinite(positions).all():
+                raise SkeletonError(self.path, f"x_{part} has a value that is not finite")
+            yield positions, int(label)
+
+    def _shape(self, member: str) -> tuple[int, ...]:
+        with _damage_named(self.path), zipfile.ZipFile(self.path) as archive:
+            return self._open(archive, member)[1]
+
+    def _open(self, archive: zipfile.ZipFile, member: str) -> tuple[Any, tuple[int, ...], np.dtype]:
+        names = archive.namelist()
+        if f"{member}.npy" not in names:
+            raise SkeletonError(self.path, f"has no {member}; it has {', '.join(names[:10]) or 'nothing'}")
+        info = archive.getinfo(f"{member}.npy")
+        file = archive.open(info)
+        shape, dtype, start = stream_header(file)
+        if dtype.hasobject or dtype.kind not in "fiu":
+            raise SkeletonError(self.path, f"{member} holds {dtype}, allowed: numbers")
+        if start + dtype.itemsize * math.prod(shape) != info.file_size:
+            raise SkeletonError(self.path, f"the header of {member} promises shape {shape}, the data differ")
+        return file, shape, dtype
+
+    def _stream(self, member: str) -> Iterator[np.ndarray]:
+        with _damage_named(self.path), zipfile.ZipFile(self.path) as archive:
+            file, shape, dtype = self._open(archive, member)
+            size = dtype.itemsize * math.prod(shape[1:])
+            for _ in range(shape[0]):
+                content = file.read(size)
+                if len(content) != size:
+                    raise SkeletonError(self.path, f"{member} is cut off")
+                yield np.frombuffer(content, dtype).reshape(shape[1:])
+
+
+class _damage_named:
+    """Turns what zip files, deflate and array headers raise on damage into a :class:`SkeletonError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        damage = (
+            *(OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError),
+            *(zipfile.BadZipFile, zlib.error),
+        )
+        if isinstance(error, damage) and not isinstance(error, DataError):
+            raise SkeletonError(self.path, f"not a readable .npz archive ({error})") from error
