@@ -178,7 +178,7 @@ def locate(
     source: str = "auto",
     stand_in: StandIn | None = None,
     needs: frozenset[str] = frozenset(),
-    made: tuple[str, str] | None = None,
+    trained: tuple[str, str] | None = None,
 ) -> DataRef:
     """Find features without keeping them.
 
@@ -188,7 +188,7 @@ def locate(
             there are none).
         stand_in: settings of the simulated features.
         needs: what the method wants beyond pooled features and label texts.
-        made: folder (a path or URL) of features that an encoder makes later, and their identity;
+        trained: folder (a path or URL) of features that an encoder trial writes later, and its key;
             nothing is looked for under the data root.
 
     Raises:
@@ -201,12 +201,12 @@ def locate(
             raise DataError(f"{name!r} leads out of the data root {root}")
     folder = root / dataset / "features" / visual / split.replace("/", "-")
     visual_needs = needs & VISUAL_NEEDS
-    if made is not None:
+    if trained is not None:
         words = _words(_needed_texts(root, known, text, needs), needs)
         form = "".join(f" {need}" for need in sorted(visual_needs - {"generalised"}))
-        content = digest(dataset, split, words, f"encoder {made[1]}{form}")
+        content = digest(dataset, split, words, f"encoder {trained[1]}{form}")
         return DataRef(
-            dataset, split, visual, text, "real", content, Path(made[0]), root, StandIn(), visual_needs
+            dataset, split, visual, text, "real", content, Path(trained[0]), root, StandIn(), visual_needs
         )
     present = _present(folder, visual_needs)
     optional = set() if "generalised" in needs else OPTIONAL

@@ -17,7 +17,7 @@ from dvta.errors import DvtaError
 from orchestrator.store import EpochRow, Store
 from orchestrator.store.queries import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
-from orchestrator.trial import State, text
+from orchestrator.trial import State, format_value
 
 log = logging.getLogger(__name__)
 BATCH = 1000  # MLflow's limit of metrics in one call
@@ -152,7 +152,7 @@ class Mirror:
             tags=tags,
             run_name=f"{name} (simulated)" if trial.source == "simulated" else name,
         )
-        params = [Param(k, text(v)) for k, v in flat.items() if v is not None]
+        params = [Param(k, format_value(v)) for k, v in flat.items() if v is not None]
         client.log_batch(run.info.run_id, params=params[:100])
         return str(run.info.run_id)
 

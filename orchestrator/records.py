@@ -51,6 +51,10 @@ class Outcome:
     seconds: float
 
 
+class Wait:
+    """Stands for the next trial or job when there will be one later but none now."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
     """A lease on an attempt; ``epoch`` is the last one recorded, ``resumed`` when it went on."""
@@ -64,7 +68,7 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EpochRow:
-    """Metrics of one epoch; ``time`` is Unix seconds."""
+    """Metrics of one finished epoch; ``time`` is Unix seconds at its end."""
 
     epoch: int
     time: float

@@ -26,19 +26,13 @@ class State(enum.StrEnum):
         """Whether the attempt can never change again."""
         return self in (State.DONE, State.FAILED, State.PRUNED)
 
-    @property
-    def colour(self) -> str:
-        """The Rich colour the state is shown in."""
-        return _COLOURS[self]
 
+class Kind(enum.StrEnum):
+    """What a trial does."""
 
-_COLOURS = {
-    State.RUNNING: "cyan",
-    State.INTERRUPTED: "yellow",
-    State.DONE: "green",
-    State.FAILED: "red",
-    State.PRUNED: "magenta",
-}
+    ALIGNMENT = "alignment"  # trains a method on features
+    ENCODER = "encoder"  # trains a visual encoder on skeletons and writes its features
+    PROFILE = "profile"  # measures what a method costs, on random input
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,9 +45,7 @@ class Trial:
         stand_in: the simulated data's settings; empty for real data.
         evaluate_on: ``unseen`` test classes, or ``validation`` classes held out of the seen ones.
         data_digest: digest of everything the trial reads.
-        kind: ``alignment`` (a method on features), ``encoder`` (a skeleton encoder on skeletons) or
-            ``profile`` (a method's cost on random input).
-        needs: key of the encoder trial whose features it reads, or None.
+        depends_on: key of the encoder trial whose features it reads, or None.
     """
 
     method: str
@@ -69,8 +61,11 @@ class Trial:
     training: Mapping[str, Scalar]
     stand_in: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
     evaluate_on: str = "unseen"
-    kind: str = "alignment"
-    needs: str | None = None
+    kind: Kind = Kind.ALIGNMENT
+    depends_on: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", Kind(self.kind))
 
     def config(self) -> dict[str, Any]:
         """Return the flat configuration: one name per axis, the same names as in YAML and SQL."""
@@ -94,7 +89,10 @@ class Trial:
         """SHA-256 hex of the canonical configuration and the data digest: the trial's identity."""
         cached = self.__dict__.get("_key")
         if cached is None:
-            cached = hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()
+            identity = self.to_dict()
+            # the name under which the first keys were made
+            identity["needs"] = identity.pop("depends_on")
+            cached = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
             object.__setattr__(self, "_key", cached)
         return str(cached)
 
@@ -116,7 +114,7 @@ class Trial:
 def printed_name(config: Mapping[str, Any], fields: Sequence[str] = ()) -> str:
     """Return the printed name of a flat configuration; see :meth:`Trial.name`."""
     shown = fields or ("dataset", "seed", "split")
-    inside = ",".join(f"{f}={text(config[f])}" for f in sorted(shown) if config.get(f) is not None)
+    inside = ",".join(f"{f}={format_value(config[f])}" for f in sorted(shown) if config.get(f) is not None)
     return f"{config['method']}[{inside}]"
 
 
@@ -125,7 +123,7 @@ def names_beside(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     methods: dict[Any, list[Mapping[str, Any]]] = {}
     for config in configs:
         methods.setdefault(config["method"], []).append(config)
-    without = {"data_digest", "revision", "needs"}
+    without = {"data_digest", "revision", "depends_on"}
     shown = {method: varying(group, without) for method, group in methods.items()}
     return [printed_name(config, shown[config["method"]]) for config in configs]
 
@@ -133,10 +131,10 @@ def names_beside(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 def varying(configs: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> tuple[str, ...]:
     """Return the names, sorted, under which configurations hold different values."""
     names = {n for c in configs for n in c}.difference(without)
-    return tuple(sorted(n for n in names if len({text(c.get(n)) for c in configs}) > 1))
+    return tuple(sorted(n for n in names if len({format_value(c.get(n)) for c in configs}) > 1))
 
 
-def text(value: Scalar) -> str:
+def format_value(value: Scalar) -> str:
     """Return a value as it is printed in names and tables: ``true``, ``none``, ``0.01``, ``1e-05``."""
     if value is None:
         return "none"

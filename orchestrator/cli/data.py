@@ -67,10 +67,10 @@ def data_prepare(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from dvta.skeleton.prepare import prepare
-    from orchestrator.sweep import console
+    from orchestrator.cli.progress import stderr_console
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console()) as bar:
+    with Progress(*columns, console=stderr_console()) as bar:
         task = bar.add_task(f"preparing {kind}", total=None)
 
         def show(done: int, total: int, name: str) -> None:
@@ -181,9 +181,9 @@ def encode_skeleton(
 ) -> None:
     """Train an encoder on a split's seen classes and write features of all its samples to the data root."""
     from orchestrator.cli.encode import encode_skeletons
+    from orchestrator.cli.progress import stderr_console
+    from orchestrator.spec.encoder import EncoderSpec
     from orchestrator.spec.yaml import flag_value
-    from orchestrator.study.visual import TrainedVisual
-    from orchestrator.sweep import console
 
     read = {k: flag_value(f"--set {k}", v) for k, v in pairs(overrides).items()}
     given = {"epochs": epochs, "batch_size": batch_size, **read}
@@ -191,8 +191,8 @@ def encode_skeleton(
         load_settings().data,
         dataset,
         split,
-        TrainedVisual.of_flat(encoder, {k: v for k, v in given.items() if v is not None}, protocol),
-        console(),
+        EncoderSpec.of_flat(encoder, {k: v for k, v in given.items() if v is not None}, protocol),
+        stderr_console(),
         masked=masked,
         seed=seed,
         name=name,
@@ -226,7 +226,7 @@ def predict(
         raise DataError(f"{path}: no such file")
     store = open_store()
     found = store.trial(find_trial(store, trial).key)
-    encoder = store.trial(found.needs) if found.needs else None
+    encoder = store.trial(found.depends_on) if found.depends_on else None
     predictor = Predictor(found, load_settings(), lambda line: typer.echo(line, err=True), encoder=encoder)
     names = [p.partition("=")[0] for p in phrases]
     contexts = [p.partition("=")[2] or p for p in phrases]

@@ -10,7 +10,7 @@ import urllib.request
 from dvta import datasets
 from dvta.errors import DvtaError
 from orchestrator import provenance
-from orchestrator.execute.cluster import silence
+from orchestrator.execute.cluster import unreachable_reason
 from orchestrator.mirror import Mirror, without_login
 from orchestrator.settings import Settings
 from orchestrator.store import Store
@@ -47,7 +47,7 @@ def _ray() -> tuple[bool, str]:
         return True, "Ray: no RAY_ADDRESS; sweeps start a cluster here, or name one with --address HOST:PORT"
     if not address.rpartition(":")[2].isdigit():
         return True, f"Ray: RAY_ADDRESS is {address!r}; sweeps with --address auto use it"
-    why = silence(address)
+    why = unreachable_reason(address)
     if why is not None:
         return False, (
             f"Ray: nothing answers at RAY_ADDRESS {address} ({why}); "

@@ -14,14 +14,14 @@ from dvta.encoders.extract import feature_arrays
 from dvta.encoders.training import EncoderFit
 from dvta.files import staged_folder, write_json
 from dvta.skeleton import splits
-from orchestrator.study.visual import TrainedVisual
+from orchestrator.spec.encoder import EncoderSpec
 
 
 def encode_skeletons(
     root: Path,
     dataset: str,
     split: str,
-    visual: TrainedVisual,
+    visual: EncoderSpec,
     console: Console,
     *,
     masked: bool = False,

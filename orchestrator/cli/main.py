@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.settings import Settings
     from orchestrator.store import Store
     from orchestrator.study.plan import Plan
-    from orchestrator.sweep import Study
+    from orchestrator.study.study import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,23 +51,26 @@ def sweep(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
 ) -> None:
     """Run what a spec asks for and the store does not have yet; again after a crash to go on."""
-    from orchestrator import sweep as sweeps
+    from orchestrator.cli.progress import SweepProgress
     from orchestrator.store import Store
+    from orchestrator.study.plan import plan_study
+    from orchestrator.study.study import read_study, save_study
+    from orchestrator.sweep import make_executor, run_study
 
     settings = load_settings()
-    study = sweeps.read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
+    study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
     store = _existing(settings)
-    plan = sweeps.plan_study(study, store, retry=retry, redo=redo)
+    plan = plan_study(study, store, retry=retry, redo=redo)
     _print_plan(study, plan)
     if dry_run:
         return
     if not plan.to_run and not plan.leased and study.spec.search is None:
-        sweeps.save_study(study, store or Store.open(settings.store))
+        save_study(study, store or Store.open(settings.store))
         raise typer.Exit(1 if plan.failed else 0)
     # an address or resources that are wrong are refused before anything is written
-    with sweeps.make_executor(executor, address, study.spec) as runner:
+    with make_executor(executor, address, study.spec) as runner:
         store = store or Store.open(settings.store)
-        code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console(), fail_fast=fail_fast)
+        code = run_study(study, plan, store, settings, runner, SweepProgress(), fail_fast=fail_fast)
     raise typer.Exit(code)
 
 
@@ -82,11 +85,12 @@ def plan(
     redo: Redo = False,
 ) -> None:
     """Print what a sweep would do."""
-    from orchestrator import sweep as sweeps
+    from orchestrator.study.plan import plan_study
+    from orchestrator.study.study import read_study
 
     settings = load_settings()
-    study = sweeps.read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
-    _print_plan(study, sweeps.plan_study(study, _existing(settings), retry=retry, redo=redo))
+    study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
+    _print_plan(study, plan_study(study, _existing(settings), retry=retry, redo=redo))
 
 
 @app.command()
@@ -97,15 +101,18 @@ def profile(
     ] = None,
 ) -> None:
     """Measure parameters, multiply-accumulates and samples per second of the methods, here and now."""
-    from orchestrator import sweep as sweeps
+    from orchestrator.cli.progress import SweepProgress
     from orchestrator.store import Store
+    from orchestrator.study.plan import plan_study
+    from orchestrator.study.study import profile_study
+    from orchestrator.sweep import make_executor, run_study
 
     settings = load_settings()
-    study = sweeps.profile_study(settings, methods)
+    study = profile_study(settings, methods)
     store = Store.open(settings.store)
-    plan = sweeps.plan_study(study, store, redo=True, retry=True)
-    with sweeps.make_executor("inline", "local", study.spec) as runner:
-        code = sweeps.run_study(study, plan, store, settings, runner, sweeps.console())
+    plan = plan_study(study, store, redo=True, retry=True)
+    with make_executor("inline", "local", study.spec) as runner:
+        code = run_study(study, plan, store, settings, runner, SweepProgress())
     typer.echo("see them with: dvta-orch report --table 9 --study profile")
     raise typer.Exit(code)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,19 +16,19 @@ from torch.nn import functional as F
 from dvta import datasets, features
 from dvta.arrays import header, read
 from dvta.datasets.stand_in import StandIn
-from dvta.encoders import build_encoder
 from dvta.encoders.extract import segments
-from dvta.encoders.text import load_encoder
+from dvta.encoders.text import load_encoder as load_text_encoder
 from dvta.errors import DataError
 from dvta.features import ClassText, FeatureSet
-from dvta.methods import METHODS, Method, build
+from dvta.methods import METHODS, Method
 from dvta.skeleton.read import read_any
 from dvta.skeleton.splits import recipe_name
-from dvta.training import TrainingConfig, fit
-from orchestrator.execute.checkpoints import read_bytes, write
+from orchestrator.execute.checkpoints import write
+from orchestrator.execute.model import load_encoder, load_method, train_method
 from orchestrator.settings import Settings
-from orchestrator.study.visual import PROTOCOL, encoder_options, fetch, folder_of
-from orchestrator.trial import Trial
+from orchestrator.study.feature_folders import fetch, folder_of
+from orchestrator.study.resolve import PROTOCOL
+from orchestrator.trial import Kind, Trial
 
 SAME_MODEL = 0.99  # least cosine between a stored label feature and the same label encoded now
 
@@ -67,7 +66,7 @@ class Predictor:
         *,
         encoder: Trial | None = None,
     ) -> None:
-        if trial.kind != "alignment":
+        if trial.kind is not Kind.ALIGNMENT:
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
         self.trial, self._settings, self._encoder = trial, settings, encoder
         self.features = self._load_features()
@@ -103,7 +102,7 @@ class Predictor:
         trial, settings = self.trial, self._settings
         method = METHODS.get(trial.method)
         needs = method.needs(method.options_class.resolve(dict(trial.options)))
-        folder = folder_of(settings.runs, trial.needs) if trial.needs else None
+        folder = folder_of(settings.runs, trial.depends_on) if trial.depends_on else None
         ref = features.locate(
             settings.data,
             trial.dataset,
@@ -113,7 +112,7 @@ class Predictor:
             source=trial.source,
             stand_in=StandIn(**trial.stand_in) if trial.stand_in else None,  # type: ignore[arg-type]
             needs=needs | ({"generalised"} if trial.evaluate_on == "gzsl" else set()),
-            made=(folder, trial.needs) if folder and trial.needs else None,
+            trained=(folder, trial.depends_on) if folder and trial.depends_on else None,
         )
         if ref.digest != trial.data_digest:
             raise DataError(
@@ -131,21 +130,18 @@ class Predictor:
     def _trained(self, say: Callable[[str], None]) -> Method:
         trial, data = self.trial, self.features
         path = f"{self._settings.runs}/models/{trial.key}.pt"
-        options = {k: v for k, v in trial.options.items() if v is not None}
-        torch.manual_seed(trial.seed)
-        method = build(trial.method, visual_dim=data.visual_dim, text_dim=data.text_dim, **options)
-        weights = _read_weights(path)
-        if weights is not None:
-            method.load_state_dict(weights)
+        method = load_method(trial, data, path)
+        if method is not None:
             return method
-        config = TrainingConfig(**trial.training)  # type: ignore[arg-type]
+        epochs = trial.training["epochs"]
         say(
-            f"the weights of {trial.name()} were not kept (checkpoint.models); training {config.epochs} epochs again"
+            f"the weights of {trial.name()} were not kept (checkpoint.models); training {epochs} epochs again"
         )
-        for _ in fit(method, data, config, seed=trial.seed):
+        run = train_method(trial, data, device="cpu")
+        for _ in run:
             pass
-        write(path, method.state_dict())
-        return method
+        write(path, run.method.state_dict())
+        return run.method
 
     def _visual(self, path: Path) -> Tensor:
         unpooled = self.features.train.ndim == 4
@@ -159,15 +155,13 @@ class Predictor:
         trained = self._encoder
         recipe = recipe_name(str(trained.options[PROTOCOL])) if trained else None
         skeletons = torch.from_numpy(read_any(path, recipe))
-        weights = _read_weights(f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
-        if trained is None or weights is None:
+        encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
+        if encoder is None:
             raise DataError(
                 f"{path}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
                 f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
                 "or a trial with visual: {encoder: …}"
             )
-        encoder = build_encoder(trained.method, encoder_options(trained))
-        encoder.load_state_dict(weights)
         encoder.eval()
         with torch.inference_mode():
             maps = encoder.feature_map(skeletons)
@@ -176,7 +170,7 @@ class Predictor:
     def _text(self, phrases: Sequence[str], contexts: Sequence[str], model: str | None) -> ClassText:
         """Encode the phrases; verbs, nouns and part texts, where a method wants them, are the phrase."""
         trial = self.trial
-        encode, named = load_encoder(*self._text_model(model))
+        encode, named = load_text_encoder(*self._text_model(model))
         known = datasets.get(trial.dataset)
         stored = self.features.class_text.labels[0]
         again = torch.from_numpy(np.array(encode([known.class_names[0]])[0]))
@@ -200,18 +194,3 @@ class Predictor:
         if named == datasets.PACKAGED_TEXT:
             named = packaged
         return about.get("encoder", self.trial.text), model or named
-
-
-def _read_weights(path: str) -> dict[str, Tensor] | None:
-    """Return weights, None where there are none.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    content = read_bytes(path)
-    if content is None:
-        return None
-    try:
-        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
-    except Exception as error:  # torch raises many types on a damaged file
-        raise DataError(f"{path}: not readable weights ({error})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -26,7 +27,7 @@ class _Running:
 
 
 class SweepProgress:
-    """A :class:`orchestrator.driver.Listener` that shows a sweep.
+    """A :class:`orchestrator.sweep.Display` that shows a sweep.
 
     On a terminal: an overall bar with the time left, a line per running trial, failures as they
     happen. Elsewhere: one line when a trial ends and a summary line at most every
@@ -36,24 +37,34 @@ class SweepProgress:
     LINE_SECONDS = 10.0
     SHOWN = 12
 
-    def __init__(self, console: Console, total: int, name: Callable[[Trial], str], *, source: str) -> None:
-        self._console, self._total, self._name = console, total, name
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or stderr_console()
         self._running: dict[str, _Running] = {}
         self._ended = dict.fromkeys(State, 0)
+        self.begin(0, Trial.name, simulated=False)
+
+    def begin(self, total: int, name: Callable[[Trial], str], *, simulated: bool) -> None:
+        """Prepare for ``total`` trials, called by ``name``."""
+        self._total, self._name = total, name
         self._began = time.monotonic()
         self._line_at = self._began
-        note = " · [yellow]simulated data[/yellow]" if source == "simulated" else ""
+        note = " · [yellow]simulated data[/yellow]" if simulated else ""
         self._bar = Progress(
             TextColumn("{task.description}" + note),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
-            console=console,
+            console=self._console,
             expand=True,
         )
         self._task = self._bar.add_task("trials", total=total, left="")
-        self._live = Live(self, console=console, refresh_per_second=4) if console.is_terminal else None
+        terminal = self._console.is_terminal
+        self._live = Live(self, console=self._console, refresh_per_second=4) if terminal else None
+
+    def say(self, line: str, *, error: bool = False) -> None:
+        """Print a line."""
+        self._console.print(Text(line, "red" if error else "yellow"))
 
     def __enter__(self) -> SweepProgress:
         if self._live:
@@ -125,6 +136,11 @@ class SweepProgress:
 
     def _print(self, line: str) -> None:
         (self._live.console if self._live else self._console).print(line, highlight=False)
+
+
+def stderr_console() -> Console:
+    """Return the console for talk: standard error, so that output can be piped."""
+    return Console(file=sys.stderr, highlight=False)
 
 
 def duration(seconds: float) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import socket
 from collections.abc import Iterator
-from typing import Literal
 
 from dvta.errors import DvtaError
 
@@ -19,26 +17,12 @@ class ClusterError(DvtaError):
     """The Ray cluster cannot be reached or cannot run a trial."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Resources:
-    """What one trial takes, and how many may run at once (0: as many as fit).
-
-    ``gpus_per_trial: auto`` lets the first trial run alone on a GPU and takes the share of the memory
-    that it used; without a GPU in the cluster it is 0.
-    """
-
-    cpus_per_trial: float = 1.0
-    gpus_per_trial: float | Literal["auto"] = 0.0
-    max_concurrent: int = 0
-    restarts: int = 3
-
-
-def meant(address: str) -> str:
+def resolve_address(address: str) -> str:
     """Return what ``--address`` means: ``auto`` is ``RAY_ADDRESS`` where that is set."""
     return (address == "auto" and os.environ.get("RAY_ADDRESS", "").strip()) or address
 
 
-def silence(address: str) -> str | None:
+def unreachable_reason(address: str) -> str | None:
     """Return why nothing answers at ``HOST:PORT``, or None where something does."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
@@ -50,7 +34,7 @@ def silence(address: str) -> str | None:
     return None
 
 
-def nobody(address: str, why: str) -> ClusterError:
+def no_cluster_error(address: str, why: str) -> ClusterError:
     """Return the error that no cluster answers at an ``--address``."""
     return ClusterError(
         f"--address {address}: no Ray cluster answers there ({why}); "

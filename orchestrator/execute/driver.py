@@ -8,19 +8,20 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
 from dvta.features import FeatureSet
 from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.errors import LeaseLostError
-from orchestrator.execute.protocol import Executor, Job, Report, Wait
+from orchestrator.execute.inputs import Inputs
+from orchestrator.execute.protocol import Executor, Job, Report
 from orchestrator.execute.sources import TrialSource
-from orchestrator.records import Failure, Outcome
+from orchestrator.records import Failure, Outcome, Wait
 from orchestrator.store import Claim, EpochRow, Store
 from orchestrator.store.owner import is_dead, new_owner
-from orchestrator.trial import State, Trial
+from orchestrator.trial import Kind, State, Trial
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,7 @@ class Listener(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class SweepOptions:
-    """How trials are run; nothing here is part of a trial's identity.
-
-    ``fresh``: key -> the finished attempt that a new one replaces.
-    """
+    """How trials are run; nothing here is part of a trial's identity."""
 
     checkpoints: str
     models: str = ""
@@ -58,7 +56,6 @@ class SweepOptions:
     precision: str = "fp32"
     fail_fast: bool = False
     restarts: int = 3
-    fresh: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -69,7 +66,7 @@ class _Active:
 
 
 class Driver:
-    """Implements :class:`orchestrator.execute.messages.Jobs` over a store and a source of trials."""
+    """Implements :class:`orchestrator.execute.protocol.Jobs` over a store and a source of trials."""
 
     POLL_SECONDS = 1.0
 
@@ -77,23 +74,20 @@ class Driver:
         self,
         store: Store,
         source: TrialSource,
-        load: Callable[[Trial], FeatureSet | SkeletonSplit],
+        inputs: Inputs,
         options: SweepOptions,
         listener: Listener,
         provenance: Mapping[str, Any],
-        held_out: Callable[[Trial], tuple[int, ...]] = lambda trial: (),
-        payload: Callable[[Trial], Mapping[str, Any]] = lambda trial: {},
     ) -> None:
-        self._store, self._source, self._load = store, source, load
+        self._store, self._source, self._inputs = store, source, inputs
         self._options, self._listener, self._provenance = options, listener, provenance
-        self._held_out, self._payload = held_out, payload
         self.owner = new_owner()
         self._active: dict[int, _Active] = {}
         self._elsewhere: dict[str, Trial] = {}
         self._alone: collections.deque[Trial] = collections.deque()
         self._second_pass = False
         self._again: collections.deque[Trial] = collections.deque()
-        self._deaths: collections.Counter[str] = collections.Counter()
+        self._worker_failures: collections.Counter[str] = collections.Counter()
         self._polled = 0.0
         self._by_features: dict[str, Trial] = {}
         self._stop = threading.Event()
@@ -154,7 +148,7 @@ class Driver:
 
     def features(self, digest: str) -> FeatureSet | SkeletonSplit:
         """Return the features (an encoder's skeletons) under a digest handed out with a job."""
-        return self._load(self._by_features[digest])
+        return self._inputs.load(self._by_features[digest])
 
     def on_report(self, report: Report) -> bool:
         """Record a report; return whether its attempt should stop."""
@@ -164,17 +158,16 @@ class Driver:
         if active.lost:
             self._lose(report.attempt_id)
             return True
-        rows = [EpochRow(e.epoch, e.time, e.metrics) for e in report.epochs]
         failure = report.failure
         if failure is not None and failure.kind == "out_of_memory" and not self._second_pass:
             why = f"{failure.message}; it is tried again alone at the end"
-            self._put_back(report.attempt_id, rows, self._alone, why)
+            self._put_back(report.attempt_id, report.epochs, self._alone, why)
             return True
         try:
             self._store.record(
                 report.attempt_id,
                 self.owner,
-                rows,
+                report.epochs,
                 outcome=report.outcome,
                 failure=report.failure,
                 worker=report.worker,
@@ -202,11 +195,11 @@ class Driver:
         active = self._active.get(attempt_id)
         if active is None:
             return
-        self._deaths[active.trial.key] += 1
+        self._worker_failures[active.trial.key] += 1
         if not final:
             self._listener.restarted(active.trial, error)
             return
-        if self._deaths[active.trial.key] <= self._options.restarts:
+        if self._worker_failures[active.trial.key] <= self._options.restarts:
             # Tune gives up a trial whose reused worker is found dead; the limit is ours
             self._put_back(attempt_id, [], self._again, error)
             return
@@ -222,14 +215,13 @@ class Driver:
 
     def _claim(self, trial: Trial) -> Job | None:
         options = self._options
-        replaces = options.fresh.get(trial.key)
+        replaces = self._source.replaces(trial)
         claim = self._store.claim(
             trial, self.owner, options.lease_seconds, self._provenance, replaces=replaces
         )
         if claim is None:
             self._elsewhere[trial.key] = trial
             return None
-        hold_out = self._held_out(trial)
         with self._lock:
             self._active[claim.attempt_id] = _Active(trial, claim)
         self._by_features.setdefault(trial.data_digest, trial)
@@ -237,17 +229,17 @@ class Driver:
         return Job(
             attempt_id=claim.attempt_id,
             trial=trial.to_dict(),
-            features="" if trial.kind == "profile" else trial.data_digest,
+            features="" if trial.kind is Kind.PROFILE else trial.data_digest,
             checkpoints=f"{options.checkpoints}/{trial.key[:2]}/{trial.key}/{claim.number}",
-            hold_out=hold_out,
+            hold_out=self._inputs.held_out(trial),
             checkpoint_seconds=options.checkpoint_seconds,
             report_seconds=options.report_seconds,
             threads=options.threads,
             model=f"{options.models}/{trial.key}.pt"
-            if trial.kind == "encoder" or options.keep_model(trial)
+            if trial.kind is Kind.ENCODER or options.keep_model(trial)
             else "",
             precision=options.precision,
-            payload=self._payload(trial),
+            payload=self._inputs.payload(trial),
         )
 
     def _from_elsewhere(self, idle: Wait | None) -> Job | Wait | None:
@@ -292,7 +284,7 @@ class Driver:
             self.stop()
 
     def _put_back(
-        self, attempt_id: int, rows: list[EpochRow], queue: collections.deque[Trial], why: str
+        self, attempt_id: int, rows: Sequence[EpochRow], queue: collections.deque[Trial], why: str
     ) -> None:
         """Let go of an attempt and queue its trial; it goes on from its checkpoint."""
         with self._lock:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from orchestrator.execute.protocol import Job, Jobs, Report, Wait
+from orchestrator.execute.protocol import Job, Jobs, Report
+from orchestrator.records import Wait
 
 
 class First:

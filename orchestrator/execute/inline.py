@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import time
 
-from orchestrator.execute.protocol import Jobs, Wait
+from orchestrator.execute.protocol import Jobs
 from orchestrator.execute.worker import start
+from orchestrator.records import Wait
 
 
 class InlineExecutor:

@@ -8,7 +8,32 @@ from typing import Any, Protocol
 
 from dvta.features import FeatureSet
 from dvta.skeleton.splits import SkeletonSplit
-from orchestrator.records import Failure, Outcome
+from orchestrator.records import EpochRow, Failure, Outcome, Wait
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EncoderPayload:
+    """Where a trained encoder's features go.
+
+    Attributes:
+        folder: a path or an fsspec URL.
+        extra_features: what is written beyond pooled and un-pooled features (``masked``).
+        reuse: an encoder that is trained already only writes what is missing.
+    """
+
+    folder: str
+    extra_features: tuple[str, ...] = ()
+    reuse: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GeneralisedPayload:
+    """The seen classes that stand for unseen ones while the gate of a generalised trial is fitted."""
+
+    validation: tuple[int, ...]
+
+
+Payload = EncoderPayload | GeneralisedPayload | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,7 +51,7 @@ class Job:
         threads: CPU threads PyTorch may use.
         model: where to write the trained weights at the end, or empty.
         precision: ``fp32`` or ``bf16``; provenance, not identity.
-        payload: what a kind of trial other than ``alignment`` needs.
+        payload: what the worker has to know beside the trial; None for most.
     """
 
     attempt_id: int
@@ -39,16 +64,7 @@ class Job:
     threads: int = 1
     model: str = ""
     precision: str = "fp32"
-    payload: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class EpochDone:
-    """Metrics of one finished epoch; ``time`` is Unix seconds at its end."""
-
-    epoch: int
-    time: float
-    metrics: Mapping[str, float]
+    payload: Payload = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ class Report:
     """News of one attempt; the last report carries an outcome or a failure."""
 
     attempt_id: int
-    epochs: tuple[EpochDone, ...] = ()
+    epochs: tuple[EpochRow, ...] = ()
     outcome: Outcome | None = None
     failure: Failure | None = None
     worker: dict[str, str | int | float] = dataclasses.field(default_factory=dict)
@@ -65,10 +81,6 @@ class Report:
     def last(self) -> bool:
         """Whether the attempt ended."""
         return self.outcome is not None or self.failure is not None
-
-
-class Wait:
-    """Answer of :meth:`Jobs.next_job` when there will be jobs later but none now."""
 
 
 class Jobs(Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import logging
 import os
 import shutil
@@ -39,16 +38,24 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.execute.cluster import ClusterError, Resources, meant, nobody, quiet, silence
+from orchestrator.execute.cluster import (
+    ClusterError,
+    no_cluster_error,
+    quiet,
+    resolve_address,
+    unreachable_reason,
+)
 from orchestrator.execute.gpu_share import First, gpu_share
-from orchestrator.execute.protocol import Job, Jobs, Report, Wait
+from orchestrator.execute.protocol import Job, Jobs, Report
 from orchestrator.execute.worker import Attempt, failure, start
+from orchestrator.records import Wait
+from orchestrator.spec.model import Resources
 
 NAMESPACE = "dvta-orch"
 log = logging.getLogger(__name__)
 
 
-class _Box:
+class _OpaqueJob:
     """Carries a job through Tune's copies and printed tags without being looked into."""
 
     def __init__(self, job: Job) -> None:
@@ -57,11 +64,11 @@ class _Box:
     def __repr__(self) -> str:
         return f"attempt-{self.job.attempt_id}"
 
-    def __deepcopy__(self, memo: object) -> _Box:
+    def __deepcopy__(self, memo: object) -> _OpaqueJob:
         return self
 
 
-class _Here:
+class _NotPickled:
     """Stays in this process: Tune pickles what it is given to files that are never read back."""
 
     def __deepcopy__(self, memo: object) -> Any:
@@ -72,7 +79,7 @@ class _Here:
 
 
 @ray.remote(num_cpus=0)
-class _Board:
+class _FeatureBoard:
     """Holds the references to the features in the object store, by digest."""
 
     def __init__(self) -> None:
@@ -131,7 +138,7 @@ class _Worker(tune.Trainable):
         return self._features[digest]
 
 
-class _Feed(_Here, Searcher):
+class _Feed(_NotPickled, Searcher):
     """Hands the driver's jobs to Tune and their results back."""
 
     def __init__(self, jobs: Jobs, board: Any, board_name: str) -> None:
@@ -157,7 +164,7 @@ class _Feed(_Here, Searcher):
         if isinstance(job, Wait):
             return None
         self.attempts[trial_id] = job.attempt_id
-        return {"box": _Box(job), "board": self._board_name}
+        return {"box": _OpaqueJob(job), "board": self._board_name}
 
     def _next(self) -> Job | Wait | None:
         """Return the next job, its features published; one whose features cannot be read fails."""
@@ -190,7 +197,7 @@ class _Feed(_Here, Searcher):
         raise NotImplementedError("a sweep is resumed by running it again")
 
 
-class _Reports(_Here, tune.Stopper):
+class _Reports(_NotPickled, tune.Stopper):
     """Passes every report to the driver before Tune does anything with it."""
 
     def __init__(self, jobs: Jobs, feed: _Feed) -> None:
@@ -211,7 +218,7 @@ class _Reports(_Here, tune.Stopper):
         return self._jobs.stopping or self._feed.error is not None
 
 
-class _Deaths(_Here, tune.Callback):
+class _WorkerFailures(_NotPickled, tune.Callback):
     """Tells the driver of workers that died."""
 
     def __init__(self, jobs: Jobs, feed: _Feed) -> None:
@@ -269,7 +276,7 @@ class RayTuneExecutor:
         try:
             resources = self._resources
             if alone:
-                resources = dataclasses.replace(self._with_whole_gpu(), max_concurrent=1)
+                resources = self._with_whole_gpu().model_copy(update={"max_concurrent": 1})
             elif resources.gpus_per_trial == "auto":
                 resources = self._with_whole_gpu()
                 if resources.gpus_per_trial:
@@ -282,20 +289,21 @@ class RayTuneExecutor:
     def _with_whole_gpu(self) -> Resources:
         """Return resources with a GPU for every trial, without any where the cluster has none."""
         has_gpu = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
-        return dataclasses.replace(self._resources, gpus_per_trial=float(has_gpu))
+        return self._resources.model_copy(update={"gpus_per_trial": float(has_gpu)})
 
     def _probe(self, jobs: Jobs, folder: Path) -> Resources:
         """Run one trial alone on a GPU and return resources with the share of memory it took."""
         first = First(jobs)
-        self._run(first, folder, dataclasses.replace(self._resources, gpus_per_trial=1.0, max_concurrent=1))
+        alone = self._resources.model_copy(update={"gpus_per_trial": 1.0, "max_concurrent": 1})
+        self._run(first, folder, alone)
         share = gpu_share(first.worker.get("peak_memory_mib", 0.0), first.worker.get("gpu_memory_mib", 0.0))
         log.warning("gpus_per_trial: auto is %g, measured by the first trial", share)
-        return dataclasses.replace(self._resources, gpus_per_trial=share)
+        return self._resources.model_copy(update={"gpus_per_trial": share})
 
     def _run(self, jobs: Jobs, folder: Path, resources: Resources) -> None:
         name = f"board-{uuid.uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        board = _Board.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+        board = _FeatureBoard.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
         feed = _Feed(jobs, board, name)
         # as many trials wait as can run, so that every actor that ends one finds the next
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self._slots(resources))
@@ -317,7 +325,7 @@ class RayTuneExecutor:
                 storage_path=str(folder),
                 verbose=0,
                 stop=_Reports(jobs, feed),
-                callbacks=[_Deaths(jobs, feed)],
+                callbacks=[_WorkerFailures(jobs, feed)],
                 failure_config=tune.FailureConfig(max_failures=resources.restarts),
                 log_to_file=False,
             ),
@@ -344,11 +352,11 @@ def connect(address: str) -> None:
     Raises:
         ClusterError: nothing answers there.
     """
-    target = meant(address)
+    target = resolve_address(address)
     # Ray itself would wait for minutes
-    why = None if target in ("local", "auto") else silence(target)
+    why = None if target in ("local", "auto") else unreachable_reason(target)
     if why is not None:
-        raise nobody(address, why)
+        raise no_cluster_error(address, why)
     # a cluster of our own serves this machine alone; elsewhere the user's settings hold
     if address != "local" and any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -374,7 +382,7 @@ def connect(address: str) -> None:
         try:
             ray.init(address=address, **options)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise nobody(address, str(error).splitlines()[0]) from error
+            raise no_cluster_error(address, str(error).splitlines()[0]) from error
 
 
 def check_resources(resources: Resources) -> None:

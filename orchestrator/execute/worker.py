@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
+import functools
 import json
 import os
 import platform
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,20 +16,21 @@ import torch
 
 from dvta import features as feature_sets
 from dvta import gzsl, profiling
-from dvta.encoders import build_encoder, kinematic
+from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays, masked_features
-from dvta.encoders.training import EncoderConfig, EncoderFit
+from dvta.encoders.training import EncoderFit
 from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
-from dvta.methods import METHODS, Method, build
+from dvta.methods import METHODS
 from dvta.skeleton.splits import SkeletonSplit
-from dvta.training import EpochResult, Fit, TrainingConfig, fit
+from dvta.training import EpochResult, Fit
 from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
 from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
-from orchestrator.execute.protocol import EpochDone, Job, Report
-from orchestrator.records import Failure, Outcome
-from orchestrator.study.visual import MADE, encoder_options
-from orchestrator.trial import Trial
+from orchestrator.execute.model import build_method, load_encoder, train_encoder, train_method
+from orchestrator.execute.protocol import EncoderPayload, GeneralisedPayload, Job, Report
+from orchestrator.records import EpochRow, Failure, Outcome
+from orchestrator.study.feature_folders import MEASURED
+from orchestrator.trial import Kind, Trial
 
 LoadFeatures = Callable[[str], Any]  # a FeatureSet, or a SkeletonSplit for an encoder
 
@@ -59,7 +60,7 @@ class Attempt:
         self._load_features = load_features
         self._checkpoints = Checkpoints(job.checkpoints)
         self._fit: Run | None = None
-        self._history: list[EpochDone] = []
+        self._history: list[EpochRow] = []
         self._seconds = 0.0
         self._saved_at = time.monotonic()
         self._saved_epoch = 0
@@ -84,7 +85,7 @@ class Attempt:
         self._saved_at, self._saved_epoch = time.monotonic(), epoch
 
     def _step(self) -> Report:
-        new: list[EpochDone] = []
+        new: list[EpochRow] = []
         if self._fit is None:
             new.extend(self._start())
         assert self._fit is not None
@@ -98,7 +99,7 @@ class Attempt:
                 give_back_freed_pages()
                 self._checkpoints.clear()
                 return Report(self.job.attempt_id, tuple(new), outcome=outcome, worker=self._worker)
-            epoch = EpochDone(result.epoch, time.time(), dict(result.metrics))
+            epoch = EpochRow(result.epoch, time.time(), dict(result.metrics))
             self._seconds += result.seconds
             self._history.append(epoch)
             new.append(epoch)
@@ -127,12 +128,12 @@ class Attempt:
             self._worker["gpu_memory_mib"] = torch.cuda.get_device_properties(0).total_memory / 2**20
         return device
 
-    def _start(self) -> list[EpochDone]:
+    def _start(self) -> list[EpochRow]:
         device = self._begin()
         saved = self._checkpoints.newest()
         self._fit = self._open(device, saved["fit"] if saved else None)
         if saved:
-            self._history = [EpochDone(int(e), float(t), m) for e, t, m in saved["history"]]
+            self._history = [EpochRow(int(e), float(t), m) for e, t, m in saved["history"]]
             self._seconds = float(saved["seconds"])
             self._saved_epoch = self._history[-1].epoch
         self._saved_at = time.monotonic()
@@ -157,31 +158,18 @@ class AlignmentAttempt(Attempt):
     def _open(self, device: str, state: dict[str, Any] | None) -> Fit:
         features = self._load_features(self.job.features)
         self._features = feature_sets.hold_out(features, self.job.hold_out) if self.job.hold_out else features
-        config = TrainingConfig(**self.trial.training)  # type: ignore[arg-type]
-        return fit(
-            self._build(),
-            self._features,
-            config,
-            seed=self.trial.seed,
-            device=device,
-            precision=self.job.precision,
-            state=state,
+        return train_method(
+            self.trial, self._features, device=device, precision=self.job.precision, state=state
         )
-
-    def _build(self) -> Method:
-        """Return the method with its initial weights, the same at every call."""
-        trial, features = self.trial, self._features
-        options = {name: value for name, value in trial.options.items() if value is not None}
-        torch.manual_seed(trial.seed)
-        return build(trial.method, visual_dim=features.visual_dim, text_dim=features.text_dim, **options)
 
     def _generalised(self, run: Fit, device: str) -> dict[str, float]:
         """Return seen, unseen and harmonic mean through the gate."""
+        assert isinstance(self.job.payload, GeneralisedPayload)
         found = gzsl.evaluate(
             run.method,
             self._features,
-            tuple(self.job.payload["validation"]),
-            self._build,
+            self.job.payload.validation,
+            functools.partial(build_method, self.trial, self._features),
             run.config,
             seed=self.trial.seed,
             device=device,
@@ -230,13 +218,15 @@ class EncoderAttempt(Attempt):
         results: dict[str, float] | None = None
         if self._fit is None:
             began = time.monotonic()
-            self._folder = str(self.job.payload["features"])
-            self._needs = frozenset({"unpooled", *self.job.payload["needs"]})
+            payload = self.job.payload
+            assert isinstance(payload, EncoderPayload)
+            self._folder = payload.folder
+            self._needs = frozenset({"unpooled", *payload.extra_features})
             if self.trial.method == kinematic.NAME:
                 self._begin()
                 self._write(kinematic.feature_arrays(self._load_features(self.job.features)), {})
                 results = {}
-            elif self.job.payload["keep"] and (results := self._made()) is not None:
+            elif payload.reuse and (results := self._measured()) is not None:
                 self._extend(self._begin(), results)
         if results is None:
             return super()._step()
@@ -245,12 +235,9 @@ class EncoderAttempt(Attempt):
 
     def _open(self, device: str, state: dict[str, Any] | None) -> EncoderFit:
         self._data: SkeletonSplit = self._load_features(self.job.features)
-        return EncoderFit(
-            self.trial.method,
+        return train_encoder(
+            self.trial,
             self._data,
-            EncoderConfig(**self.trial.training),  # type: ignore[arg-type]
-            options=encoder_options(self.trial),
-            seed=self.trial.seed,
             device=device,
             precision=self.job.precision,
             held_out=self.job.hold_out,
@@ -268,16 +255,15 @@ class EncoderAttempt(Attempt):
         self._write(feature_arrays(self._data, encoder, needs=self._needs, seed=self.trial.seed), results)
         return Outcome(results, {}, self._seconds)
 
-    def _made(self) -> dict[str, float] | None:
+    def _measured(self) -> dict[str, float] | None:
         """Return what an earlier training measured, None where its features or weights are gone."""
-        note = read_bytes(f"{self._folder}/{MADE}")
+        note = read_bytes(f"{self._folder}/{MEASURED}")
         return None if note is None or read_bytes(self.job.model) is None else json.loads(note)
 
     def _extend(self, device: str, results: Mapping[str, float]) -> None:
-        encoder = build_encoder(self.trial.method, encoder_options(self.trial)).to(device)
-        weights = read_bytes(self.job.model)
-        assert weights is not None
-        encoder.load_state_dict(torch.load(io.BytesIO(weights), weights_only=True, map_location=device))
+        encoder = load_encoder(self.trial, self.job.model)
+        assert encoder is not None
+        encoder.to(device)
         data: SkeletonSplit = self._load_features(self.job.features)
         # what others have read already stays as it is
         self._write({"train_masked": masked_features(data.train, encoder, seed=self.trial.seed)}, results)
@@ -287,7 +273,7 @@ class EncoderAttempt(Attempt):
             # un-pooled features are large, and half precision is finer than they are
             content = array.astype(np.float16) if array.ndim == 4 else array
             write_array(f"{self._folder}/{name}.npy", content)
-        write_bytes(f"{self._folder}/{MADE}", json.dumps(dict(results)).encode())
+        write_bytes(f"{self._folder}/{MEASURED}", json.dumps(dict(results)).encode())
 
 
 class ProfileAttempt(Attempt):
@@ -311,26 +297,16 @@ class ProfileAttempt(Attempt):
         )
 
 
-KINDS: dict[str, type[Attempt]] = {
-    "alignment": AlignmentAttempt,
-    "encoder": EncoderAttempt,
-    "profile": ProfileAttempt,
+KINDS: dict[Kind, type[Attempt]] = {
+    Kind.ALIGNMENT: AlignmentAttempt,
+    Kind.ENCODER: EncoderAttempt,
+    Kind.PROFILE: ProfileAttempt,
 }
 
 
 def start(job: Job, load_features: LoadFeatures) -> Attempt:
     """Return the attempt of a job, by its trial's kind."""
-    return KINDS[str(job.trial["kind"])](job, load_features)
-
-
-def run(job: Job, load_features: LoadFeatures) -> Iterator[Report]:
-    """Yield the reports of one attempt, up to its last."""
-    attempt = start(job, load_features)
-    while True:
-        report = attempt.step()
-        yield report
-        if report.last:
-            return
+    return KINDS[Kind(job.trial["kind"])](job, load_features)
 
 
 def failure(error: Exception) -> Failure:

@@ -12,16 +12,16 @@ from orchestrator.errors import SettingsError
 from orchestrator.records import ACCURACY, CellValue
 from orchestrator.report.compare import Comparison, compare
 from orchestrator.tables import GENERALISED, Layout
-from orchestrator.trial import text, varying
+from orchestrator.trial import format_value, varying
 
 PROTOCOLS = {
     "final": "protocol final: last epoch, true mean, nothing selected on test data",
     "best": "protocol best: best epoch on the unseen test classes, mean of batch accuracies, as the paper's code",
 }
-HIDDEN = {"revision", "kind", "needs"}
-UNMIXED = ("source", "evaluate_on")  # trials that differ in it have no mean
+HIDDEN = {"revision", "kind", "depends_on"}
+NEVER_AVERAGED = ("source", "evaluate_on")  # trials that differ in it have no mean
 HARMONIC = GENERALISED["harmonic mean"]
-Place = tuple[str, str]
+RowColumn = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,15 +65,15 @@ class Table:
     row_name: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    numbers: dict[Place, Number]
-    cells: Mapping[Place, Sequence[CellValue]]
+    numbers: dict[RowColumn, Number]
+    cells: Mapping[RowColumn, Sequence[CellValue]]
     simulated: bool
 
 
 def build_table(
     values: Sequence[CellValue],
     *,
-    by: Callable[[CellValue], Place] | None = None,
+    by: Callable[[CellValue], RowColumn] | None = None,
     protocol: str,
     study: str,
     layout: Layout | None = None,
@@ -111,7 +111,7 @@ def build_table(
         caption.append("accuracy on validation classes held out of the seen ones")
     shared = _shared(values)
     if shared:
-        caption.append("all trials: " + ", ".join(f"{k} {text(v)}" for k, v in shared.items()))
+        caption.append("all trials: " + ", ".join(f"{k} {format_value(v)}" for k, v in shared.items()))
     if against is not None:
         numbers, lines = _compared(cells, numbers, choose("--compare ROW", against, rows), protocol)
         caption += lines
@@ -159,16 +159,16 @@ def pivot(
     if not unique:
         raise SettingsError(f"study {study!r} has no trained methods to pivot")
     _check_names([rows, *columns], unique)
-    labels: dict[tuple[int, int | None], Place] = {}
+    labels: dict[tuple[int, int | None], RowColumn] = {}
 
-    def label(value: CellValue) -> Place:
+    def label(value: CellValue) -> RowColumn:
         # equal configurations are one object
         known = (id(value.config), value.seed)
         if known not in labels:
             config = {**value.config, "seed": value.seed}
             labels[known] = (
-                text(config.get(rows)),
-                " ".join(text(config.get(c)) for c in columns) or ACCURACY,
+                format_value(config.get(rows)),
+                " ".join(format_value(config.get(c)) for c in columns) or ACCURACY,
             )
         return labels[known]
 
@@ -195,24 +195,24 @@ def _check_names(names: Sequence[str], values: Sequence[CellValue]) -> None:
             )
 
 
-def _averaged(values: Sequence[CellValue], by: Callable[[CellValue], Place]) -> list[str]:
+def _averaged(values: Sequence[CellValue], by: Callable[[CellValue], RowColumn]) -> list[str]:
     """Return the names, sorted, in which trials of one cell and seed differ: what a pivot hides."""
     # equal configurations are one object
-    mixed: dict[tuple[Place, int | None], dict[int, Mapping[str, Any]]] = {}
+    mixed: dict[tuple[RowColumn, int | None], dict[int, Mapping[str, Any]]] = {}
     for value in values:
         mixed.setdefault((by(value), value.seed), {})[id(value.config)] = value.config
     names: set[str] = set()
     for configs in mixed.values():
         if len(configs) > 1:
             names.update(varying(list(configs.values()), without={"data_digest", "revision"}))
-    return sorted("the encoder's training" if n == "needs" else n for n in names)
+    return sorted("the encoder's training" if n == "depends_on" else n for n in names)
 
 
 def group(
-    values: Sequence[CellValue], by: Callable[[CellValue], Place] | None = None
-) -> dict[Place, list[CellValue]]:
+    values: Sequence[CellValue], by: Callable[[CellValue], RowColumn] | None = None
+) -> dict[RowColumn, list[CellValue]]:
     """Return the values of every (row, column), in the order they were stored."""
-    cells: dict[Place, list[CellValue]] = {}
+    cells: dict[RowColumn, list[CellValue]] = {}
     for value in values:
         cells.setdefault(by(value) if by else (value.row, value.column), []).append(value)
     return cells
@@ -247,7 +247,7 @@ def _by_trials(cell: Sequence[CellValue], column: str) -> str:
 
 def _placed(
     cell: Sequence[CellValue],
-    place: Place,
+    place: RowColumn,
     protocol: str,
     layout: Layout | None,
     quantity: Callable[[Sequence[CellValue], str], str],
@@ -290,16 +290,21 @@ def _number(cell: Sequence[CellValue], protocol: str, quantity: str, scale: floa
 
 def _mixed(cell: Sequence[CellValue]) -> str | None:
     """Return why the trials of a cell have no mean, or None."""
-    for name in UNMIXED:
+    for name in NEVER_AVERAGED:
         found = {v.config.get(name) for v in cell if v.key}
         if len(found) > 1:
-            return f"trials of {name} {' and '.join(sorted(map(text, found)))}, which are never averaged"
+            return (
+                f"trials of {name} {' and '.join(sorted(map(format_value, found)))}, which are never averaged"
+            )
     return None
 
 
 def _compared(
-    cells: Mapping[Place, list[CellValue]], numbers: Mapping[Place, Number], against: str, protocol: str
-) -> tuple[dict[Place, Number], list[str]]:
+    cells: Mapping[RowColumn, list[CellValue]],
+    numbers: Mapping[RowColumn, Number],
+    against: str,
+    protocol: str,
+) -> tuple[dict[RowColumn, Number], list[str]]:
     """Return the numbers with their comparison, and a caption line per row over all like columns."""
     lines = [
         f"Δ: mean paired difference to row {against!r}, pairs of equal data set, split and seed; "

@@ -1,10 +1,9 @@
-"""What a search may suggest, and how: dimensions, samplers and pruners by their names in a spec."""
+"""What a search may suggest, and how: axes, samplers and pruners by their names in a spec."""
 
 from __future__ import annotations
 
-import dataclasses
 import decimal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -16,59 +15,51 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from orchestrator.spec.model import Axis
 from orchestrator.trial import Scalar
 
+GRID_POINTS = 5  # of a range without a step
 
-@dataclasses.dataclass(frozen=True)
-class Dimension:
-    """One searched option.
 
-    Attributes:
-        kind: ``float``, ``int`` or ``categorical``.
-        low, high, log, step: the range of a number.
-        choices: the values of a categorical.
-        when: values other searched options must have for this one to be searched.
-    """
+def distribution(axis: Axis) -> BaseDistribution:
+    """Return the range of an axis as Optuna keeps it."""
+    if axis.type == "categorical":
+        return CategoricalDistribution(axis.choices)
+    assert axis.low is not None
+    assert axis.high is not None
+    if axis.type == "int":
+        return IntDistribution(int(axis.low), int(axis.high), axis.log, int(axis.step or 1))
+    return FloatDistribution(axis.low, axis.high, axis.log, axis.step)
 
-    name: str
-    kind: str
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    step: float | None = None
-    choices: tuple[Scalar, ...] = ()
-    when: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
 
-    def distribution(self) -> BaseDistribution:
-        """Return the range as Optuna keeps it."""
-        if self.kind == "categorical":
-            return CategoricalDistribution(self.choices)
-        assert self.low is not None
-        assert self.high is not None
-        if self.kind == "int":
-            return IntDistribution(int(self.low), int(self.high), self.log, int(self.step or 1))
-        return FloatDistribution(self.low, self.high, self.log, self.step)
-
-    def suggest(self, trial: optuna.Trial) -> Scalar:
-        """Return the sampler's value."""
-        value: Scalar = trial._suggest(self.name, self.distribution())
+def suggest(trial: optuna.Trial, name: str, axis: Axis) -> Scalar:
+    """Return the sampler's value of an axis."""
+    value: Scalar
+    if axis.type == "categorical":
+        value = trial.suggest_categorical(name, axis.choices)
         return value
+    assert axis.low is not None
+    assert axis.high is not None
+    if axis.type == "int":
+        step = int(axis.step or 1)
+        return trial.suggest_int(name, int(axis.low), int(axis.high), step=step, log=axis.log)
+    return trial.suggest_float(name, axis.low, axis.high, step=axis.step, log=axis.log)
 
-    def grid(self) -> list[Scalar]:
-        """Return the values a grid sampler tries, none outside the range."""
-        if self.kind == "categorical":
-            return list(self.choices)
-        low, high = float(self.low or 0), float(self.high or 0)
-        step = self.step or (1.0 if self.kind == "int" else None)
-        if step is None:
-            points = 5
-            ratio = [i / (points - 1) for i in range(points)]
-            spread = [low * (high / low) ** r if self.log else low + (high - low) * r for r in ratio]
-            return [min(max(v, low), high) for v in spread]
-        # in decimals, as a person counts: 0.1 and two steps of 0.1 are 0.3
-        first, last, pace = (decimal.Decimal(str(x)) for x in (low, high, step))
-        values = [first + pace * i for i in range(int((last - first) / pace) + 1)]
-        return [int(v) for v in values] if self.kind == "int" else [float(v) for v in values]
+
+def grid_values(axis: Axis) -> list[Scalar]:
+    """Return the values a grid sampler tries, none outside the range."""
+    if axis.type == "categorical":
+        return list(axis.choices)
+    low, high = float(axis.low or 0), float(axis.high or 0)
+    step = axis.step or (1.0 if axis.type == "int" else None)
+    if step is None:
+        ratio = [i / (GRID_POINTS - 1) for i in range(GRID_POINTS)]
+        spread = [low * (high / low) ** r if axis.log else low + (high - low) * r for r in ratio]
+        return [min(max(v, low), high) for v in spread]
+    # in decimals, as a person counts: 0.1 and two steps of 0.1 are 0.3
+    first, last, pace = (decimal.Decimal(str(x)) for x in (low, high, step))
+    values = [first + pace * i for i in range(int((last - first) / pace) + 1)]
+    return [int(v) for v in values] if axis.type == "int" else [float(v) for v in values]
 
 
 class _Grid(optuna.samplers.GridSampler):
@@ -80,9 +71,9 @@ class _Grid(optuna.samplers.GridSampler):
         pass
 
 
-def make_sampler(name: str, dimensions: Iterable[Dimension], seed: int) -> optuna.samplers.BaseSampler:
+def make_sampler(name: str, space: Mapping[str, Axis], seed: int) -> optuna.samplers.BaseSampler:
     """Return the sampler of a spec's name for it."""
-    grid: dict[str, Sequence[Any]] = {d.name: d.grid() for d in dimensions}
+    grid: dict[str, Sequence[Any]] = {name: grid_values(axis) for name, axis in space.items()}
     samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
         "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),

@@ -12,21 +12,21 @@ from pydantic import TypeAdapter, ValidationError
 from dvta import datasets
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DvtaError, did_you_mean
-from dvta.methods import METHODS
 from dvta.options import expected
-from dvta.training import TrainingConfig
 from orchestrator.spec.check_search import SearchChecker
-from orchestrator.spec.model import PLACE_TYPES, Place, Point, When
-from orchestrator.study.visual import TrainedVisual
+from orchestrator.spec.encoder import EncoderSpec
+from orchestrator.spec.model import DATA_TYPES, Point, When, YamlPath
 from orchestrator.tables import layout
 
 
 class Checker:
     """Checks every flat name and value of a raw spec against methods, training and the catalogue."""
 
-    def __init__(self, add: Callable[[Place, str], None]) -> None:
+    def __init__(self, add: Callable[[YamlPath, str], None]) -> None:
+        from dvta.training import TrainingConfig
+
         self._add = add
-        self._types: dict[str, Any] = dict(PLACE_TYPES)
+        self._types: dict[str, Any] = dict(DATA_TYPES)
         for owner in (TrainingConfig, StandIn):
             self._types |= typing.get_type_hints(owner)
 
@@ -36,43 +36,20 @@ class Checker:
         out: dict[str, Any] = {}
         out["defaults"] = self._point(("defaults",), raw.get("defaults") or {})
         out["forced"] = self._point(("--set",), raw["forced"])
-        profiles = raw.get("profiles") if isinstance(raw.get("profiles"), dict) else {}
-        out["profiles"] = {n: self._point(("profiles", n), p or {}) for n, p in (profiles or {}).items()}
-        chosen = raw.get("profile")
-        if isinstance(chosen, str) and chosen not in out["profiles"]:
-            known = ", ".join(out["profiles"]) or "none"
-            self._add(
-                ("profile",),
-                f"{chosen!r} is unknown{did_you_mean(chosen, out['profiles'])}; allowed: {known}",
-            )
+        profiles = _mapping(raw, "profiles")
+        out["profiles"] = {n: self._point(("profiles", n), p or {}) for n, p in profiles.items()}
+        self._profile(("profile",), raw.get("profile"), profiles)
         for key in ("include", "exclude"):
-            points = raw.get(key) if isinstance(raw.get(key), list) else []
-            out[key] = [self._point((key, i), p) for i, p in enumerate(points or [])]
-        rules = raw.get("overrides") if isinstance(raw.get("overrides"), list) else []
+            out[key] = [self._point((key, i), p) for i, p in enumerate(_list(raw, key))]
         out["overrides"] = [
             When(
-                when=self._when(("overrides", i, "when"), rule.get("when") or {}, profiles or {}),
+                when=self._when(("overrides", i, "when"), rule.get("when") or {}, profiles),
                 set=self._point(("overrides", i, "set"), rule.get("set") or {}),
             )
-            for i, rule in enumerate(rules or [])
+            for i, rule in enumerate(_list(raw, "overrides"))
             if isinstance(rule, dict)
         ]
-        for i, number in enumerate(raw.get("tables") or [] if isinstance(raw.get("tables"), list) else []):
-            if not isinstance(number, int | str):
-                continue  # reported as a value of the wrong type
-            try:
-                if layout(number).name != "gzsl" and raw.get("protocol") == "gzsl":
-                    self._add(
-                        ("tables", i), "the paper's tables are zero-shot; with protocol gzsl, allowed: gzsl"
-                    )
-            except DvtaError as error:
-                self._add(("tables", i), str(error))
-        methods = raw.get("methods")
-        for i, method in enumerate(methods if isinstance(methods, list) else []):
-            try:
-                METHODS.get(str(method))
-            except DvtaError as error:
-                self._add(("methods", i), str(error))
+        self._tables(raw)
         out["grid"] = self._axes("grid", raw.get("grid"))
         out["where"] = self._axes("where", raw.get("where"))
         self._splits(raw, out)
@@ -86,7 +63,34 @@ class Checker:
             out["search"] = SearchChecker(self._add, self._types, self._value).check(raw["search"])
         return out
 
+    def _tables(self, raw: Mapping[str, Any]) -> None:
+        """Check the names of tables and of one's own methods."""
+        from dvta.methods import METHODS
+
+        for i, number in enumerate(_list(raw, "tables")):
+            if not isinstance(number, int | str):
+                continue  # reported as a value of the wrong type
+            try:
+                if layout(number).name != "gzsl" and raw.get("protocol") == "gzsl":
+                    self._add(
+                        ("tables", i), "the paper's tables are zero-shot; with protocol gzsl, allowed: gzsl"
+                    )
+            except DvtaError as error:
+                self._add(("tables", i), str(error))
+        for i, method in enumerate(_list(raw, "methods")):
+            try:
+                METHODS.get(str(method))
+            except DvtaError as error:
+                self._add(("methods", i), str(error))
+
+    def _profile(self, where: YamlPath, name: Any, profiles: Mapping[str, Any]) -> None:
+        if name is not None and (not isinstance(name, str) or name not in profiles):
+            known = ", ".join(map(str, profiles)) or "none"
+            self._add(where, f"{name!r} is unknown{did_you_mean(name, profiles)}; allowed: {known}")
+
     def _learn_options(self, raw: Mapping[str, Any]) -> None:
+        from dvta.methods import METHODS
+
         named = list(METHODS.names())
         own = raw.get("methods")
         named += [m for m in (own if isinstance(own, list) else []) if isinstance(m, str)]
@@ -105,22 +109,18 @@ class Checker:
         self._types.pop("PRESETS", None)
         self._types["preset"] = str
 
-    def _point(self, where: Place, point: Any) -> Point:
+    def _point(self, where: YamlPath, point: Any) -> Point:
         if not isinstance(point, dict):
             self._add(where, f"{point!r} is not allowed here: a mapping of names to values is")
             return {}
         return {k: self._value((*where, k), k, v) for k, v in point.items()}
 
-    def _when(self, where: Place, point: Any, profiles: Mapping[str, Any]) -> Point:
+    def _when(self, where: YamlPath, point: Any, profiles: Mapping[str, Any]) -> Point:
         """Check a rule's condition, which may name a profile."""
         if not isinstance(point, dict) or "profile" not in point:
             return self._point(where, point)
         name = point["profile"]
-        if not isinstance(name, str) or name not in profiles:
-            known = ", ".join(map(str, profiles)) or "none"
-            self._add(
-                (*where, "profile"), f"{name!r} is unknown{did_you_mean(name, profiles)}; allowed: {known}"
-            )
+        self._profile((*where, "profile"), name, profiles)
         return {"profile": name, **self._point(where, {k: v for k, v in point.items() if k != "profile"})}
 
     def _axes(self, key: str, grid: Any) -> dict[str, list[Any]]:
@@ -152,7 +152,7 @@ class Checker:
             return value
         if name == "visual" and isinstance(value, dict):
             try:
-                return TrainedVisual.parse(value)
+                return EncoderSpec.parse(value)
             except (DvtaError, ValueError, TypeError) as error:
                 self._add(where, str(error))
                 return value
@@ -197,6 +197,9 @@ class Checker:
 
     def _methods(self, out: Mapping[str, Any]) -> None:
         """Build the options of every named method once, so that impossible values are found now."""
+        from dvta.methods import METHODS
+        from dvta.training import TrainingConfig
+
         for where, point in (
             ("defaults", out["defaults"]),
             *((f"profiles.{n}", p) for n, p in out["profiles"].items()),
@@ -221,3 +224,14 @@ def _hint(kind: Any, value: Any) -> str:
     if kind is str and isinstance(value, bool):
         return " (YAML reads unquoted yes, no, on and off as true and false: quote it)"
     return ""
+
+
+def _list(raw: Mapping[str, Any], key: str) -> list[Any]:
+    """Return a list of the spec; what is none has been reported as a value of the wrong type."""
+    value = raw.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _mapping(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = raw.get(key)
+    return value if isinstance(value, dict) else {}

@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from dvta.errors import DvtaError, did_you_mean
 from dvta.options import expected
-from orchestrator.spec.model import PLACE_TYPES, Axis, Place, Point, Spec
-from orchestrator.study.expand import check_settings, grid_points
+from orchestrator.spec.configuration import check_configuration
+from orchestrator.spec.grid import grid_points
+from orchestrator.spec.model import DATA_TYPES, Axis, Point, Spec, YamlPath
 
 SAMPLES = {"float": 0.5, "int": 1}
 
@@ -27,9 +28,9 @@ class SearchChecker:
 
     def __init__(
         self,
-        add: Callable[[Place, str], None],
+        add: Callable[[YamlPath, str], None],
         types: Mapping[str, Any],
-        value: Callable[[Place, str, Any], Any],
+        value: Callable[[YamlPath, str, Any], Any],
     ) -> None:
         self._add, self._types, self._value = add, types, value
 
@@ -43,8 +44,8 @@ class SearchChecker:
         axes: dict[str, Axis] = {}
         for name, given in space.items():
             place = ("search", "space", name)
-            if name in PLACE_TYPES or name not in self._types:
-                names = sorted(set(self._types) - set(PLACE_TYPES))
+            if name in DATA_TYPES or name not in self._types:
+                names = sorted(set(self._types) - set(DATA_TYPES))
                 self._add(
                     place, f"cannot be searched{did_you_mean(name, names)}; allowed: {', '.join(names)}"
                 )
@@ -57,7 +58,7 @@ class SearchChecker:
         return {**raw, "space": axes, "enqueue": self._enqueued(raw, space, axes)}
 
     def _axis(
-        self, place: Place, name: str, axis: Axis, earlier: Mapping[str, Axis], sampler: object
+        self, place: YamlPath, name: str, axis: Axis, earlier: Mapping[str, Axis], sampler: object
     ) -> Axis:
         kind = self._types[name]
         if axis.type == "categorical" and not axis.choices:
@@ -89,7 +90,7 @@ class SearchChecker:
             )
         return axis.model_copy(update={"choices": choices, "when": when})
 
-    def _range(self, place: Place, axis: Axis) -> None:
+    def _range(self, place: YamlPath, axis: Axis) -> None:
         low, high = axis.low, axis.high
         if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
             self._add(place, f"low {low!r} and high {high!r}; allowed: two numbers, the first the smaller")
@@ -125,7 +126,7 @@ class SearchChecker:
             out.append(converted)
         return out
 
-    def _inside(self, place: Place, axis: Axis, value: Any) -> None:
+    def _inside(self, place: YamlPath, axis: Axis, value: Any) -> None:
         """Note a value that the axis would never suggest."""
         if axis.type == "categorical":
             if value not in axis.choices:
@@ -140,20 +141,20 @@ class SearchChecker:
             self._add(place, f"{value!r} is not searched; allowed: {low:g} to {high:g}{by}")
 
 
-def check_candidates(spec: Spec, add: Callable[[Place, str], None]) -> None:
+def check_candidates(spec: Spec, add: Callable[[YamlPath, str], None]) -> None:
     """Note every end of an axis, choice and enqueued point that no values of the other axes make possible.
 
     The options and settings of every cell are built with it.
     """
     assert spec.search is not None
     space = spec.search.space
-    tried: list[tuple[Place, Point]] = []
+    tried: list[tuple[YamlPath, Point]] = []
     for name, axis in space.items():
         for key, value in _ends(axis):
             tried.append((("search", "space", name, *key), {**_conditions(space, name), name: value}))
     tried += [(("search", "enqueue", i), point) for i, point in enumerate(spec.search.enqueue)]
-    for cell in grid_points(spec.grid, spec.include, spec.exclude, spec.settle):
-        config = spec.settle(cell)
+    for cell in grid_points(spec.grid, spec.include, spec.exclude, spec.cell_config):
+        config = spec.cell_config(cell)
         if _impossible(config):
             continue  # whatever is searched; it is not the search's mistake
         for place, given in tried:
@@ -166,7 +167,7 @@ def check_candidates(spec: Spec, add: Callable[[Place, str], None]) -> None:
 def _impossible(config: Point) -> str | None:
     """Return why a configuration cannot be built, None where it can."""
     try:
-        check_settings(config)
+        check_configuration(config)
     except (DvtaError, TypeError) as error:
         return str(error)
     return None

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Point = dict[str, Any]
-Place = tuple[Any, ...]  # of a value in the file
-PLACE_TYPES: dict[str, Any] = {"dataset": str, "split": str, "visual": str, "text": str, "method": str}
+YamlPath = tuple[Any, ...]  # of a value in the file
+DATA_TYPES: dict[str, Any] = {"dataset": str, "split": str, "visual": str, "text": str, "method": str}
 DEFAULTS: Point = {"method": "dvta", "visual": "shift_gcn", "text": "sbert", "evaluate_on": "unseen"}
 
 
@@ -25,7 +25,11 @@ class When(_Strict):
 
 
 class Resources(_Strict):
-    """What a trial takes."""
+    """What one trial takes, and how many may run at once (0: as many as fit).
+
+    ``gpus_per_trial: auto`` lets the first trial run alone on a GPU and takes the share of the memory
+    that it used; without a GPU in the cluster it is 0.
+    """
 
     cpus_per_trial: float = Field(1.0, gt=0)
     gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
@@ -106,7 +110,7 @@ class Spec(_Strict):
             return value
         return {k: v if isinstance(v, list) else [v] for k, v in value.items()}
 
-    def settle(self, cell: Mapping[str, Any]) -> Point:
+    def cell_config(self, cell: Mapping[str, Any]) -> Point:
         """Return a cell's configuration over profile and defaults, under ``--set``.
 
         A rule of ``overrides`` may ask for the ``profile`` too. Order, later wins: defaults, profile, overrides that match, the cell, ``--set``.

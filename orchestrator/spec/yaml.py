@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import SpecError
+from orchestrator.spec.model import YamlPath
 
-Path_ = tuple[Any, ...]
 _EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 _SEXAGESIMAL = re.compile(r"^[-+]?\d+(:[0-5]?\d)+(\.\d*)?$")
 
@@ -22,10 +22,10 @@ class Document:
 
     path: Path
     values: dict[str, Any]
-    lines: dict[Path_, tuple[Path, int]]
-    problems: list[tuple[Path_, str]]
+    lines: dict[YamlPath, tuple[Path, int]]
+    problems: list[tuple[YamlPath, str]]
 
-    def where(self, place: Path_) -> str:
+    def where(self, place: YamlPath) -> str:
         """Return a place as ``grid.gamma[2] (line 7)``, with the file's name where it is the parent's."""
         shown = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
         known = next(
@@ -83,7 +83,7 @@ def flag_value(name: str, written: str) -> Any:
         raise SpecError(f"{name}={written}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def _walk(node: yaml.Node, place: Path_, document: Document) -> None:
+def _walk(node: yaml.Node, place: YamlPath, document: Document) -> None:
     document.lines.setdefault(place, (document.path, node.start_mark.line + 1))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()

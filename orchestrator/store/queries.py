@@ -15,12 +15,12 @@ from orchestrator.errors import StoreError
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.database import Database
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
-from orchestrator.trial import State, Trial, text
+from orchestrator.trial import State, Trial, format_value
 
 CHUNK = 500
 COLUMNS = (
     "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
-    "evaluate_on", "needs", "data_digest",
+    "evaluate_on", "depends_on", "data_digest",
 )  # fmt: skip
 _PLAIN = tuple(c for c in COLUMNS if c != "key")
 _JSON = ("options", "training", "stand_in")
@@ -152,7 +152,7 @@ class Reading:
             if name == "key":
                 query = query.where(TrialRow.key.startswith(str(value)))
             elif name in COLUMNS:
-                query = query.where(sa.cast(getattr(TrialRow, name), sa.Text) == text(value))
+                query = query.where(sa.cast(getattr(TrialRow, name), sa.Text) == format_value(value))
             elif name == "state":
                 query = query.where(AttemptRow.state == (None if value == "not run" else value))
         rest = {n: v for n, v in (where or {}).items() if n not in (*COLUMNS, "state")}
@@ -296,4 +296,4 @@ def _is(stored: Any, wanted: Any) -> bool:
             return bool(float(wanted) == stored)
         except ValueError:
             return False
-    return text(stored) == text(wanted)
+    return format_value(stored) == format_value(wanted)

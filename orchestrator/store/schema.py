@@ -51,7 +51,7 @@ class TrialRow(Base):
     seed: Mapped[int]
     source: Mapped[str] = mapped_column(String(20))
     evaluate_on: Mapped[str] = mapped_column(String(20))
-    needs: Mapped[str | None] = mapped_column(String(64))
+    depends_on: Mapped[str | None] = mapped_column("needs", String(64))
     data_digest: Mapped[str] = mapped_column(String(64))
     options: Mapped[dict[str, Any]] = mapped_column(JSON)
     training: Mapped[dict[str, Any]] = mapped_column(JSON)

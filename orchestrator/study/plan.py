@@ -7,7 +7,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from orchestrator.records import Slot, TrialStatus
-from orchestrator.trial import State, Trial
+from orchestrator.store import Store
+from orchestrator.store.owner import is_dead
+from orchestrator.study import feature_folders
+from orchestrator.study.study import Study
+from orchestrator.trial import Kind, State, Trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Plan:
     Attributes:
         cells: trial slots of the tables and grids, for one seed; an average counts its splits.
         distinct: distinct trials, all seeds.
-        to_run: trials this sweep runs, in order; ``encoders`` of them train visual encoders; ``fresh``
-            has those of them that start over, by key, with the attempt that the new one replaces.
+        to_run: trials this sweep runs, in order; ``encoders`` of them train visual encoders.
+        replaced: key -> the finished attempt that a new one replaces, of those of them that start over.
         again: the states in which trials of earlier sweeps start over.
         done, failed, leased: trials it leaves alone; leased ones are another sweep's.
         missing: reason -> slots that cannot be filled.
@@ -30,7 +34,7 @@ class Plan:
     encoders: int
     seeds: int
     to_run: tuple[Trial, ...]
-    fresh: Mapping[str, int]
+    replaced: Mapping[str, int]
     again: frozenset[State]
     done: tuple[Trial, ...]
     failed: tuple[Trial, ...]
@@ -42,6 +46,35 @@ class Plan:
     def simulated(self) -> bool:
         """Whether any trial reads simulated data."""
         return any(t.source == "simulated" for t in (*self.to_run, *self.done, *self.failed, *self.leased))
+
+
+def plan_study(study: Study, store: Store | None, *, retry: bool = False, redo: bool = False) -> Plan:
+    """Return the plan of a study against a store, or against nothing.
+
+    Leases of dead processes of this machine are let go first.
+    """
+    if store is None:
+        return make_plan(study.slots, {})
+    keys = {slot.trial.key for slot in study.slots if slot.trial}
+    statuses = store.statuses(keys)
+    dead = {s.owner for s in statuses.values() if s.state is State.RUNNING and is_dead(s.owner)}
+    for owner in dead:
+        store.release_all(owner)
+    if dead:
+        statuses = store.statuses(keys)
+    lost = frozenset(
+        key
+        for key, (trial, _) in study.resolver.encoders.items()
+        if (status := statuses.get(key)) and status.state is State.DONE and not _has_features(study, trial)
+    )
+    pace = store.seconds_per_epoch()
+    return make_plan(study.slots, statuses, retry=retry, redo=redo, pace=pace, lost=lost)
+
+
+def _has_features(study: Study, trial: Trial) -> bool:
+    resolver = study.resolver
+    extra = resolver.extra_features.get(trial.key, frozenset())
+    return feature_folders.is_complete(resolver.feature_folder(trial.key), extra)
 
 
 def make_plan(
@@ -61,9 +94,9 @@ def make_plan(
         pace: seconds per epoch by (method, dataset), for the estimate.
     """
     trials = list({s.trial.key: s.trial for s in slots if s.trial}.values())
-    trials.sort(key=lambda t: t.kind != "encoder")
+    trials.sort(key=lambda t: t.kind is not Kind.ENCODER)
     groups: dict[str, list[Trial]] = {"run": [], "done": [], "failed": [], "leased": []}
-    fresh: dict[str, int] = {}
+    replaced: dict[str, int] = {}
     repeated = frozenset([State.FAILED] * retry + [State.DONE, State.PRUNED] * redo)
     for trial in trials:
         status = statuses.get(trial.key)
@@ -72,7 +105,7 @@ def make_plan(
         if status is None or state is State.INTERRUPTED or again:
             groups["run"].append(trial)
             if status and again:
-                fresh[trial.key] = status.attempt_id
+                replaced[trial.key] = status.attempt_id
         else:
             assert state is not None
             named = {State.RUNNING: "leased", State.FAILED: "failed"}
@@ -81,18 +114,18 @@ def make_plan(
     for slot in slots:
         if slot.missing:
             missing[slot.missing] = missing.get(slot.missing, 0) + 1
-    seeds = len({t.seed for t in trials if t.kind == "alignment"}) or 1
+    seeds = len({t.seed for t in trials if t.kind is Kind.ALIGNMENT}) or 1
     # an average over splits repeats trials of its own row
     placed = {(s.table, s.row, s.trial.key): s.trial.kind for s in slots if s.trial}
     kinds = collections.Counter(placed.values())
     return Plan(
         # a profile has one seed only
-        cells=kinds["alignment"] // seeds + kinds["profile"],
+        cells=kinds[Kind.ALIGNMENT] // seeds + kinds[Kind.PROFILE],
         distinct=len(trials),
-        encoders=sum(t.kind == "encoder" for t in groups["run"]),
+        encoders=sum(t.kind is Kind.ENCODER for t in groups["run"]),
         seeds=seeds,
         to_run=tuple(groups["run"]),
-        fresh=fresh,
+        replaced=replaced,
         again=repeated,
         done=tuple(groups["done"]),
         failed=tuple(groups["failed"]),

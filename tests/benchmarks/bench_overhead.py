@@ -9,9 +9,12 @@ from pathlib import Path
 from ray import tune
 from rich.console import Console
 
-from orchestrator import sweep as sweeps
+from orchestrator.cli.progress import SweepProgress
 from orchestrator.settings import Settings
 from orchestrator.store import Store
+from orchestrator.study.plan import plan_study
+from orchestrator.study.study import read_study
+from orchestrator.sweep import make_executor, run_study
 
 TRIALS = 100
 PLAIN = 6
@@ -31,11 +34,11 @@ def main() -> None:
         path.write_text(SPEC + "grid: {gamma: [0.01]}\n")
         runs = f"{folder}/runs"
         settings = Settings(Path(folder), runs, f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
-        study = sweeps.read_study(path, settings)
+        study = read_study(path, settings)
         store = Store.open(settings.store)
-        plan = sweeps.plan_study(study, store)
-        with sweeps.make_executor("ray", "local", study.spec) as executor:
-            sweeps.run_study(study, plan, store, settings, executor, Console(quiet=True))
+        plan = plan_study(study, store)
+        with make_executor("ray", "local", study.spec) as executor:
+            run_study(study, plan, store, settings, executor, SweepProgress(Console(quiet=True)))
         ended = time.time()
         with store.engine.connect() as connection:
             ends = sorted(row[0] for row in connection.exec_driver_sql("SELECT finished FROM attempt"))

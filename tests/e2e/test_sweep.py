@@ -17,10 +17,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.settings import Settings
 from orchestrator.store import Store
-from orchestrator.sweep import plan_study, read_study, run_study
+from orchestrator.study.plan import plan_study
+from orchestrator.study.study import read_study
+from orchestrator.sweep import run_study
 
 SPEC = """
 study: e2e
@@ -165,7 +168,9 @@ def test_a_trial_that_another_sweep_lets_go_is_among_those_that_end(place):
     plan = plan_study(study, store)
     assert (len(plan.to_run), len(plan.leased)) == (3, 1)
     shown = Console(file=io.StringIO())
-    assert run_study(study, plan, store, settings, InlineExecutor(0.01), shown, mirror=False) == 0
+    assert (
+        run_study(study, plan, store, settings, InlineExecutor(0.01), SweepProgress(shown), mirror=False) == 0
+    )
     assert shown.file.getvalue().endswith("4/4 trials ended\n")
     assert_every_trial_once(1)
 

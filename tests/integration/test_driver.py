@@ -3,14 +3,17 @@
 import sqlalchemy as sa
 from rich.console import Console
 
-from orchestrator import sweep
+from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute.driver import Driver, SweepOptions
 from orchestrator.execute.inline import InlineExecutor
-from orchestrator.execute.protocol import EpochDone, Job, Report, Wait
+from orchestrator.execute.protocol import Job, Report
 from orchestrator.execute.sources import PlannedTrials
-from orchestrator.records import Failure, Outcome
+from orchestrator.records import EpochRow, Failure, Outcome, Wait
 from orchestrator.settings import Settings
 from orchestrator.store import Store
+from orchestrator.study.plan import plan_study
+from orchestrator.study.study import read_study
+from orchestrator.sweep import run_study
 from orchestrator.trial import State, Trial
 
 OUTCOME = Outcome({"final_accuracy": 0.5}, {}, 1.0)
@@ -49,10 +52,23 @@ def make(seed=0, **more):
     return Trial("dvta", 1, "ntu60", "55/5", "v", "t", seed, "simulated", "d", {}, {"epochs": 1}, **more)
 
 
+class NoInputs:
+    """Trials that read nothing."""
+
+    def load(self, trial):
+        return None
+
+    def held_out(self, trial):
+        return ()
+
+    def payload(self, trial):
+        return None
+
+
 def drive(store, trials, executor, **options):
     told = Told()
     driver = Driver(
-        store, PlannedTrials(trials), lambda trial: None, SweepOptions(checkpoints="c", **options), told, {}
+        store, PlannedTrials(trials), NoInputs(), SweepOptions(checkpoints="c", **options), told, {}
     )
     driver.POLL_SECONDS = 0.0
     driver.run(executor)
@@ -66,7 +82,7 @@ def open_store(tmp_path):
 def test_a_lease_lost_between_reports_leaves_the_trial_to_its_new_holder(tmp_path):
     store = open_store(tmp_path)
     encoder = make(kind="encoder")
-    reader = make(1, needs=encoder.key)
+    reader = make(1, depends_on=encoder.key)
 
     def run(jobs, alone):
         job = jobs.next_job()
@@ -74,12 +90,12 @@ def test_a_lease_lost_between_reports_leaves_the_trial_to_its_new_holder(tmp_pat
             connection.execute(sa.text("UPDATE attempt SET owner = 'other/x/y/1/1/z', lease_until = 1e12"))
         while not jobs._active[job.attempt_id].lost:  # noticed by the thread that renews
             pass
-        assert jobs.on_report(Report(job.attempt_id, (EpochDone(1, 0.0, {"loss": 1.0}),)))
+        assert jobs.on_report(Report(job.attempt_id, (EpochRow(1, 0.0, {"loss": 1.0}),)))
         assert isinstance(jobs.next_job(), Wait)
         store.record(job.attempt_id, "other/x/y/1/1/z", [], outcome=OUTCOME)
         while isinstance(job := jobs.next_job(), Wait):
             pass
-        assert job.trial["needs"] == encoder.key
+        assert job.trial["depends_on"] == encoder.key
         jobs.on_report(Report(job.attempt_id, outcome=OUTCOME))
         assert jobs.next_job() is None
 
@@ -136,12 +152,12 @@ def test_what_failed_before_or_elsewhere_makes_the_exit_code_1(tmp_path):
 
     def planned(rates):
         (tmp_path / "spec.yaml").write_text(SPEC.replace("LRS", rates))
-        study = sweep.read_study(tmp_path / "spec.yaml", settings)
-        return study, sweep.plan_study(study, store)
+        study = read_study(tmp_path / "spec.yaml", settings)
+        return study, plan_study(study, store)
 
     def run(study, plan):
-        executor, console = InlineExecutor(0.01), Console(quiet=True)
-        return sweep.run_study(study, plan, store, settings, executor, console, mirror=False)
+        executor, display = InlineExecutor(0.01), SweepProgress(Console(quiet=True))
+        return run_study(study, plan, store, settings, executor, display, mirror=False)
 
     assert run(*planned("0.001")) == 0
     assert run(*planned("0.001, 1.0e+30")) == 1

@@ -8,12 +8,15 @@ import pytest
 
 from dvta.errors import DataError
 from orchestrator.cli.predict import Predictor
+from orchestrator.cli.progress import SweepProgress
 from orchestrator.errors import SpecError
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.settings import Settings
+from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.store import Store
-from orchestrator.study.visual import TrainedVisual
-from orchestrator.sweep import console, plan_study, read_study, run_study
+from orchestrator.study.plan import plan_study
+from orchestrator.study.study import read_study
+from orchestrator.sweep import run_study
 from tests.factories import make_skeletons
 from tests.integration.test_bring_your_own import run
 
@@ -48,7 +51,7 @@ def sweep(place, text, **flags):
     study = read_study(place / "spec.yaml", settings)
     store = Store.open(settings.store)
     plan = plan_study(study, store, **flags)
-    code = run_study(study, plan, store, settings, InlineExecutor(0.01), console(), mirror=False)
+    code = run_study(study, plan, store, settings, InlineExecutor(0.01), SweepProgress(), mirror=False)
     return plan, code, store
 
 
@@ -57,7 +60,7 @@ def test_an_encoder_is_trained_once_and_shared(place):
     assert code == 0
     assert (plan.encoders, plan.distinct, plan.cells) == (1, 3, 1)
     assert plan.to_run[0].kind == "encoder"
-    assert {t.needs for t in plan.to_run[1:]} == {plan.to_run[0].key}
+    assert {t.depends_on for t in plan.to_run[1:]} == {plan.to_run[0].key}
     plan, code, store = sweep(place, SPEC.replace("GAMMAS", "0.01, 0.5"))
     assert (code, plan.encoders, len(plan.to_run), len(plan.done)) == (0, 0, 2, 3)
     encoders = [v for v in store.trials() if v.config["kind"] == "encoder"]
@@ -172,7 +175,7 @@ def test_every_method_runs_on_trained_features_and_kinematic_needs_no_training(p
             store,
             settings,
             InlineExecutor(0.01),
-            console(),
+            SweepProgress(),
             mirror=False,
         )
         == 0
@@ -202,7 +205,7 @@ def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place)
     by_key = {v.key: v.config["evaluate_on"] for v in encoders}
     aligned = [v for v in store.trials() if v.config["kind"] == "alignment"]
     assert len(aligned) == 4
-    assert all(by_key[v.config["needs"]] == v.config["evaluate_on"] for v in aligned)
+    assert all(by_key[v.config["depends_on"]] == v.config["evaluate_on"] for v in aligned)
 
 
 def test_a_search_waits_for_its_encoders_and_is_not_begun_when_one_fails(place):
@@ -221,7 +224,7 @@ def test_a_search_waits_for_its_encoders_and_is_not_begun_when_one_fails(place):
 
 def test_steps_are_read_as_people_write_them():
     for given, steps in ((60, "60"), ([60, 80], "60,80"), ("60,80", "60,80")):
-        visual = TrainedVisual.parse({"encoder": "shift_gcn", "train": {"steps": given, "lr": "1e-2"}})
+        visual = EncoderSpec.parse({"encoder": "shift_gcn", "train": {"steps": given, "lr": "1e-2"}})
         assert (visual.config().steps, visual.config().lr) == (steps, 0.01)
 
 

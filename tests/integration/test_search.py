@@ -11,19 +11,24 @@ from rich.console import Console
 
 from dvta import datasets
 from dvta.datasets.stand_in import StandIn
-from orchestrator import sweep
+from orchestrator.cli.progress import SweepProgress
 from orchestrator.errors import SpecError
 from orchestrator.execute import inline, worker
 from orchestrator.execute.inline import InlineExecutor
-from orchestrator.execute.protocol import Report, Wait
-from orchestrator.records import Failure
+from orchestrator.execute.protocol import Report
+from orchestrator.records import Failure, Wait
 from orchestrator.report.table import build_table
 from orchestrator.search import study as search
-from orchestrator.search.space import Dimension
+from orchestrator.search.build import SearchBuilder
+from orchestrator.search.space import grid_values
 from orchestrator.settings import Settings
 from orchestrator.spec.load import load_spec
+from orchestrator.spec.model import Axis
 from orchestrator.store import Store
 from orchestrator.store.schema import AttemptRow, TrialRow
+from orchestrator.study.plan import plan_study
+from orchestrator.study.study import read_study, save_study
+from orchestrator.sweep import run_study
 
 SPEC = """
 study: found
@@ -59,11 +64,11 @@ def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", space=SPAC
     (place / "spec.yaml").write_text(SPEC % (sampler, trials, objective, space, more))
     runs = place / name
     settings = Settings(place / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
-    study = sweep.read_study(place / "spec.yaml", settings)
+    study = read_study(place / "spec.yaml", settings)
     store = Store.open(settings.store)
-    plan = sweep.plan_study(study, store, **flags)
+    plan = plan_study(study, store, **flags)
     console = Console(quiet=True)
-    code = sweep.run_study(study, plan, store, settings, InlineExecutor(0.01), console, mirror=False)
+    code = run_study(study, plan, store, settings, InlineExecutor(0.01), SweepProgress(console), mirror=False)
     storage = optuna.storages.RDBStorage(settings.optuna)
     found = {
         s.study_name: [
@@ -141,13 +146,13 @@ def test_a_grid_is_tried_to_its_end_also_in_two_sweeps(place):
 @pytest.mark.parametrize("log", [True, False])
 def test_a_grid_stays_in_its_range(log):
     for low, high in ((1e-5, 0.01), (0.05, 0.7), (0.003, 0.11)):
-        values = Dimension("lr", "float", low, high, log).grid()
+        values = grid_values(Axis(type="float", low=low, high=high, log=log))
         assert values[0] == low
         assert values[-1] == high
         assert values == sorted(values)
         assert len(values) == 5
-    assert Dimension("lr", "float", 0.1, 0.35, step=0.1).grid() == [0.1, 0.2, 0.3]
-    assert Dimension("epochs", "int", 1, 6, step=2).grid() == [1, 3, 5]
+    assert grid_values(Axis(type="float", low=0.1, high=0.35, step=0.1)) == [0.1, 0.2, 0.3]
+    assert grid_values(Axis(type="int", low=1, high=6, step=2)) == [1, 3, 5]
 
 
 def test_a_search_on_test_classes_says_so(place):
@@ -364,12 +369,12 @@ def test_candidates_of_a_driver_that_dies_are_taken_over_while_waiting(place, mo
     monkeypatch.setattr(search, "RESUME_SECONDS", 0.0)
     (place / "spec.yaml").write_text(SPEC % ("random", 1, "val_acc", SPACE, ""))
     settings = Settings(place / "data", str(place), f"sqlite:///{place}/dvta.db", "")
-    study = sweep.read_study(place / "spec.yaml", settings)
+    study = read_study(place / "spec.yaml", settings)
     store = Store.open(settings.store)
-    study_id = sweep.save_study(study, store)
+    study_id = save_study(study, store)
 
     def driver():
-        return sweep._search(study, store, settings, study_id, frozenset(), {})
+        return SearchBuilder(study, store, study_id).build(settings, frozenset())
 
     first = driver()
     claimed, handed = first.next(), first.next()
@@ -406,11 +411,19 @@ def test_on_postgresql_the_searches_have_a_schema_of_their_own(place, postgres):
     url = postgres()
     settings = Settings(place / "data", str(place / "runs"), url, f"sqlite:///{place}/mlflow.db")
     (place / "spec.yaml").write_text(SPEC % ("tpe", 2, "val_acc", SPACE, ""))
-    study = sweep.read_study(place / "spec.yaml", settings)
+    study = read_study(place / "spec.yaml", settings)
     store = Store.open(url)
-    plan = sweep.plan_study(study, store)
+    plan = plan_study(study, store)
     assert (
-        sweep.run_study(study, plan, store, settings, InlineExecutor(0.01), Console(quiet=True), mirror=False)
+        run_study(
+            study,
+            plan,
+            store,
+            settings,
+            InlineExecutor(0.01),
+            SweepProgress(Console(quiet=True)),
+            mirror=False,
+        )
         == 0
     )
     inspector = sa.inspect(store.engine)

@@ -15,10 +15,12 @@ from orchestrator.cli.main import app
 from orchestrator.errors import SpecError
 from orchestrator.records import TrialStatus
 from orchestrator.settings import Settings
+from orchestrator.spec.grid import grid_points
 from orchestrator.spec.load import load_spec
-from orchestrator.study.expand import Resolver, expand, grid_points
+from orchestrator.study.expand import expand
 from orchestrator.study.plan import make_plan
-from orchestrator.sweep import profile_study
+from orchestrator.study.resolve import Resolver
+from orchestrator.study.study import profile_study
 from orchestrator.tables import TABLES, layout
 from orchestrator.trial import State, Trial, names_beside
 from tests.conftest import ROOT
@@ -36,7 +38,7 @@ def resolver(root=NOWHERE, source="auto"):
 def slots_of(tmp_path, text, root=NOWHERE):
     path = tmp_path / "s.yaml"
     path.write_text(text)
-    return list(expand(load_spec(path), resolver(root)))
+    return expand(load_spec(path), resolver(root))
 
 
 def test_every_printed_number_has_exactly_one_cell():
@@ -215,10 +217,10 @@ def test_costs_and_accuracies_are_counted_for_one_seed(tmp_path):
 def test_the_preset_brings_its_learning_rate_and_warm_up():
     path = ROOT / "experiments/table3.yaml"
     cell = {"method": "dvta", "dataset": "ntu60"}
-    published = load_spec(path, profile="paper").settle(cell)
+    published = load_spec(path, profile="paper").cell_config(cell)
     assert (published["lr"], published["warmup_epochs"]) == (1e-6, 15)
     printed = load_spec(path, profile="paper", overrides={"preset": "paper"})
-    config = printed.settle(cell)
+    config = printed.cell_config(cell)
     assert "lr" not in config
     assert "warmup_epochs" not in config
 
@@ -250,9 +252,9 @@ def test_every_shipped_experiment_expands():
 
 
 def test_trials_are_named_by_what_tells_them_apart():
-    shared = {"dataset": "ntu60", "split": "55/5", "seed": 0, "needs": "a", "lr": 0.1}
+    shared = {"dataset": "ntu60", "split": "55/5", "seed": 0, "depends_on": "a", "lr": 0.1}
     configs = [
-        {**shared, "method": "dvta", "gamma": 0.01, "needs": "b"},
+        {**shared, "method": "dvta", "gamma": 0.01, "depends_on": "b"},
         {**shared, "method": "dvta", "gamma": 0.5},
         {**shared, "method": "smie", "lr": 0.2},
     ]

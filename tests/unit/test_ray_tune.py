@@ -6,7 +6,7 @@ import pytest
 
 from dvta.errors import DataError
 from orchestrator.execute import ray_tune
-from orchestrator.execute.cluster import meant, silence
+from orchestrator.execute.cluster import resolve_address, unreachable_reason
 from orchestrator.execute.protocol import Job, Wait
 from tests.integration.test_bring_your_own import run
 
@@ -63,10 +63,10 @@ def test_an_address_where_nothing_answers_is_refused_and_nothing_written(
 
 def test_auto_is_the_address_of_the_environment(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert (meant("auto"), meant("local")) == ("127.0.0.1:1", "local")
+    assert (resolve_address("auto"), resolve_address("local")) == ("127.0.0.1:1", "local")
     with pytest.raises(ray_tune.ClusterError, match="--address auto: no Ray cluster answers"):
         ray_tune.connect("auto")
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        assert silence(f"127.0.0.1:{server.getsockname()[1]}") is None
+        assert unreachable_reason(f"127.0.0.1:{server.getsockname()[1]}") is None

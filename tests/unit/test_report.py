@@ -117,7 +117,9 @@ def test_the_caption_has_what_is_shared_and_a_pivot_what_varies():
 
 
 def test_a_pivot_says_what_it_averages_over():
-    configs = [{"gamma": g, "tau": t, "needs": n} for g in (0.1, 0.2) for t, n in ((0.5, "x"), (0.6, "y"))]
+    configs = [
+        {"gamma": g, "tau": t, "depends_on": n} for g in (0.1, 0.2) for t, n in ((0.5, "x"), (0.6, "y"))
+    ]
     values = [value("a", "x", s, 0.5, **c) for s in range(2) for c in configs]
     assert (
         "averaged over tau, the encoder's training"

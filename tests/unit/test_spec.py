@@ -6,7 +6,7 @@ from orchestrator.errors import SpecError
 from orchestrator.settings import Settings
 from orchestrator.spec.load import load_spec
 from orchestrator.spec.yaml import flag_value
-from orchestrator.sweep import read_study
+from orchestrator.study.study import read_study
 
 
 def spec(tmp_path, text, **kwargs):
@@ -103,12 +103,12 @@ def test_later_wins(tmp_path):
     )
     found = spec(tmp_path, text)
     assert found.seeds == [0, 1]
-    assert found.settle({})["lr"] == 0.3
-    assert found.settle({"lr": 0.4})["lr"] == 0.4
-    assert found.settle({"dataset": "pku"})["lr"] == 0.2
-    assert spec(tmp_path, text, overrides={"lr": "0.5"}).settle({"lr": 0.4})["lr"] == 0.5
+    assert found.cell_config({})["lr"] == 0.3
+    assert found.cell_config({"lr": 0.4})["lr"] == 0.4
+    assert found.cell_config({"dataset": "pku"})["lr"] == 0.2
+    assert spec(tmp_path, text, overrides={"lr": "0.5"}).cell_config({"lr": 0.4})["lr"] == 0.5
     # what is forced is what rules see
-    assert spec(tmp_path, text, overrides={"dataset": "pku"}).settle({})["lr"] == 0.2
+    assert spec(tmp_path, text, overrides={"dataset": "pku"}).cell_config({})["lr"] == 0.2
 
 
 def test_a_spec_may_extend_one_file_and_not_itself(tmp_path):

@@ -1,27 +1,22 @@
-"""Encoders as trials: what a spec's ``visual: {encoder: …}`` means, and where their features lie."""
+"""A visual encoder that a sweep trains itself: what ``visual: {encoder: …}`` of a spec means."""
 
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import fsspec
+from dvta.errors import OptionError, UnknownNameError, did_you_mean
+from orchestrator.trial import Scalar
 
-from dvta.encoders import ENCODERS, kinematic
-from dvta.encoders.training import EncoderConfig
-from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
-from dvta.skeleton.splits import SkeletonSplit
-from orchestrator.trial import Scalar, Trial, text, varying
+if TYPE_CHECKING:
+    from dvta.encoders.training import EncoderConfig
 
-MADE = "made.json"  # written last: what the encoder's training measured
-PROTOCOL = "protocol"  # of the prepared skeletons, beside the encoder's own switches
+KINEMATIC = "kinematic"  # statistics and PCA: fitted, never trained
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainedVisual:
+class EncoderSpec:
     """Visual features by an encoder that the sweep itself trains on the seen classes.
 
     Attributes:
@@ -39,12 +34,15 @@ class TrainedVisual:
     protocol: str | None = None
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> TrainedVisual:
+    def parse(cls, value: Mapping[str, Any]) -> EncoderSpec:
         """Read the mapping of a spec.
 
         Raises:
             OptionError, UnknownNameError: a key, a setting or the encoder is unknown or impossible.
         """
+        from dvta.encoders import ENCODERS
+        from dvta.encoders.training import EncoderConfig
+
         allowed = ("encoder", "train", "options", "seed", "protocol")
         for key in value:
             if key not in allowed:
@@ -64,7 +62,7 @@ class TrainedVisual:
             )
         if seed != "each" and (not isinstance(seed, int) or isinstance(seed, bool)):
             raise OptionError(f"visual: seed {seed!r} is impossible; allowed: a whole number, or each")
-        if name == kinematic.NAME:
+        if name == KINEMATIC:
             if train or options:
                 raise OptionError(
                     "visual: kinematic is not trained; allowed: {encoder: kinematic, protocol: …}"
@@ -73,14 +71,14 @@ class TrainedVisual:
         try:
             encoder = ENCODERS.get(name)
         except UnknownNameError as error:
-            raise UnknownNameError(f"{error}; or {kinematic.NAME}") from None
+            raise UnknownNameError(f"{error}; or {KINEMATIC}") from None
         names = [f.name for f in dataclasses.fields(EncoderConfig)]
         for key in train:
             if key not in names:
                 raise OptionError(
                     f"visual.train: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
                 )
-        numbers = {k: _settled(k, v) for k, v in train.items()}
+        numbers = {k: _number(k, v) for k, v in train.items()}
         EncoderConfig(**{**encoder.training_defaults, **numbers})
         try:
             encoder.options_class.resolve(options)
@@ -95,12 +93,14 @@ class TrainedVisual:
         )
 
     @classmethod
-    def of_flat(cls, encoder: str, values: Mapping[str, Any], protocol: str | None = None) -> TrainedVisual:
+    def of_flat(cls, encoder: str, values: Mapping[str, Any], protocol: str | None = None) -> EncoderSpec:
         """Read settings and options that are not told apart.
 
         Raises:
             OptionError, UnknownNameError: a name, a value or the encoder is unknown or impossible.
         """
+        from dvta.encoders.training import EncoderConfig
+
         settings = {f.name for f in dataclasses.fields(EncoderConfig)}
         train = {k: v for k, v in values.items() if k in settings}
         options = {k: v for k, v in values.items() if k not in settings}
@@ -110,73 +110,29 @@ class TrainedVisual:
         return self.encoder
 
     @property
-    def trained(self) -> bool:
+    def is_trainable(self) -> bool:
         """Whether there is something to train."""
-        return self.encoder != kinematic.NAME
+        return self.encoder != KINEMATIC
 
     def config(self) -> EncoderConfig | None:
         """Return all training settings, None where nothing is trained."""
-        if not self.trained:
+        from dvta.encoders import ENCODERS
+        from dvta.encoders.training import EncoderConfig
+
+        if not self.is_trainable:
             return None
         return EncoderConfig(**{**ENCODERS.get(self.encoder).training_defaults, **dict(self.train)})
 
     def switches(self) -> dict[str, Scalar]:
         """Return all of the encoder's own switches."""
-        if not self.trained:
+        from dvta.encoders import ENCODERS
+
+        if not self.is_trainable:
             return {}
         return ENCODERS.get(self.encoder).options_class.resolve(dict(self.options)).canonical()
 
-    def trial(self, data: SkeletonSplit, seed: int, *, held_out: bool) -> Trial:
-        """Return the trial that trains the encoder; ``held_out`` leaves the validation classes out."""
-        encoder = ENCODERS.get(self.encoder) if self.trained else None
-        config = self.config()
-        return Trial(
-            method=self.encoder,
-            revision=encoder.revision if encoder else kinematic.REVISION,
-            dataset=data.dataset,
-            split=data.split,
-            visual=self.encoder,
-            text="none",
-            seed=(seed if self.seed is None else self.seed) if encoder else 0,
-            source="real",
-            data_digest=data.digest,
-            options={PROTOCOL: data.protocol, **self.switches()},
-            training=dataclasses.asdict(config) if config else {},
-            evaluate_on="validation" if held_out and encoder else "unseen",
-            kind="encoder",
-        )
 
-
-def labels(visuals: Iterable[TrainedVisual | str]) -> dict[TrainedVisual, str]:
-    """Return what each trained one is called beside the others.
-
-    ``st_gcn``; ``st_gcn(epochs=12)`` where variants of it differ in that; ``st_gcn(trained)`` beside
-    features of that name that are there already.
-    """
-    groups: dict[str, dict[TrainedVisual, dict[str, Any]]] = {}
-    ready = set()
-    for visual in visuals:
-        if not isinstance(visual, TrainedVisual):
-            ready.add(visual)
-            continue
-        config = visual.config()
-        own: dict[str, Any] = {"seed": visual.seed, "protocol": visual.protocol, **visual.switches()}
-        own |= dataclasses.asdict(config) if config else {}
-        groups.setdefault(visual.encoder, {})[visual] = own
-    return {
-        visual: name
-        + (described(own, varying(list(group.values()))) or ("(trained)" if name in ready else ""))
-        for name, group in groups.items()
-        for visual, own in group.items()
-    }
-
-
-def described(config: Mapping[str, Any], names: Sequence[str]) -> str:
-    """Return ``(name=value name=value)``, or nothing without names."""
-    return f"({' '.join(f'{n}={text(config.get(n))}' for n in names)})" if names else ""
-
-
-def _settled(name: str, value: Any) -> Any:
+def _number(name: str, value: Any) -> Any:
     """Return a training setting as its field has it; YAML 1.1 reads 1e-3 as text, and 60 is no text."""
     if name in ("lr", "weight_decay") and isinstance(value, str):
         try:
@@ -186,36 +142,3 @@ def _settled(name: str, value: Any) -> Any:
     if name == "steps" and not isinstance(value, str | bool):
         return ",".join(map(str, value if isinstance(value, list) else [value]))
     return value
-
-
-def encoder_options(trial: Trial) -> dict[str, Scalar]:
-    """Return the encoder's own switches of an encoder trial."""
-    return {k: v for k, v in trial.options.items() if k != PROTOCOL}
-
-
-def folder_of(runs: str, key: str) -> str:
-    """Return where the features of an encoder trial lie, a path or an fsspec URL."""
-    return f"{runs}/features/{key[:2]}/{key}"
-
-
-def is_there(folder: str, needs: frozenset[str] = frozenset()) -> bool:
-    """Whether the features are complete, masked ones among them where they are needed."""
-    fs, path = fsspec.core.url_to_fs(folder)
-    files = [MADE, *(["train_masked.npy"] if "masked" in needs else [])]
-    return all(fs.exists(f"{path}/{file}") for file in files)
-
-
-def fetch(folder: str) -> Path:
-    """Return a local folder with the features, copied once a process where they are remote.
-
-    Raises:
-        DataError: they are not there.
-    """
-    fs, path = fsspec.core.url_to_fs(folder)
-    if not fs.exists(f"{path}/{MADE}"):
-        raise DataError(f"{folder}: the encoder's features are not there; run the sweep again to make them")
-    if "local" in fs.protocol or "file" in fs.protocol:
-        return Path(path)
-    target = Path(tempfile.mkdtemp(prefix="dvta-features-"))
-    fs.get(f"{path}/", str(target), recursive=True)
-    return target

@@ -1,0 +1,57 @@
+"""What a planned trial reads, and what its worker has to know beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from dvta import datasets
+from dvta.features import FeatureSet
+from dvta.skeleton.splits import SkeletonSplit
+from orchestrator.execute.protocol import EncoderPayload, GeneralisedPayload, Payload
+from orchestrator.study import feature_folders
+from orchestrator.study.resolve import Resolver
+from orchestrator.trial import Kind, Trial
+
+
+class Inputs:
+    """The inputs of a study's trials, found by the resolver that made them.
+
+    Args:
+        retrain: train encoders anew; else one that is trained already only writes what is missing.
+    """
+
+    def __init__(self, resolver: Resolver, *, retrain: bool = False) -> None:
+        self._resolver, self._retrain = resolver, retrain
+
+    def load(self, trial: Trial) -> FeatureSet | SkeletonSplit:
+        """Return what a trial reads: skeletons for an encoder, else features.
+
+        Raises:
+            DataError: they are gone or damaged.
+        """
+        resolver = self._resolver
+        if trial.kind is Kind.ENCODER:
+            return resolver.encoders[trial.key][1]
+        ref = resolver.refs[trial.data_digest]
+        if trial.depends_on is not None:
+            folder = feature_folders.fetch(resolver.feature_folder(trial.depends_on))
+            ref = dataclasses.replace(ref, folder=folder)
+        return ref.load()
+
+    def held_out(self, trial: Trial) -> tuple[int, ...]:
+        """Return the class ids that are held out of the seen ones; empty for the real test classes."""
+        if trial.evaluate_on != "validation":
+            return ()
+        return datasets.get(trial.dataset).split(trial.split).validation
+
+    def payload(self, trial: Trial) -> Payload:
+        """Return what the worker has to know of a trial of its kind."""
+        if trial.kind is Kind.ENCODER:
+            return EncoderPayload(
+                folder=self._resolver.feature_folder(trial.key),
+                extra_features=tuple(sorted(self._resolver.extra_features.get(trial.key, ()))),
+                reuse=not self._retrain,
+            )
+        if trial.evaluate_on == "gzsl":
+            return GeneralisedPayload(datasets.get(trial.dataset).split(trial.split).validation)
+        return None

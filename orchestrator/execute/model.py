@@ -1,0 +1,108 @@
+"""A trial's model: how it is seeded, built, trained and loaded. What a result means is decided here, once."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dvta.encoders import build_encoder
+from dvta.encoders.base import SkeletonEncoder
+from dvta.encoders.training import EncoderConfig, EncoderFit
+from dvta.errors import DataError
+from dvta.features import FeatureSet
+from dvta.methods import Method, build
+from dvta.skeleton.splits import SkeletonSplit
+from dvta.training import Fit, TrainingConfig, fit
+from orchestrator.execute.checkpoints import read_bytes
+from orchestrator.study.resolve import encoder_options
+from orchestrator.trial import Trial
+
+
+def build_method(trial: Trial, features: FeatureSet) -> Method:
+    """Return the method of an alignment trial with its initial weights, the same at every call."""
+    options = {name: value for name, value in trial.options.items() if value is not None}
+    torch.manual_seed(trial.seed)
+    return build(trial.method, visual_dim=features.visual_dim, text_dim=features.text_dim, **options)
+
+
+def train_method(
+    trial: Trial,
+    features: FeatureSet,
+    *,
+    device: str,
+    precision: str = "fp32",
+    state: dict[str, Any] | None = None,
+) -> Fit:
+    """Return the training of an alignment trial, from its beginning or from a checkpoint's state."""
+    config = TrainingConfig(**trial.training)  # type: ignore[arg-type]
+    method = build_method(trial, features)
+    return fit(method, features, config, seed=trial.seed, device=device, precision=precision, state=state)
+
+
+def load_method(trial: Trial, features: FeatureSet, path: str) -> Method | None:
+    """Return the trained method whose weights lie at ``path``, None where there are none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    weights = read_weights(path)
+    if weights is None:
+        return None
+    method = build_method(trial, features)
+    method.load_state_dict(weights)
+    return method
+
+
+def train_encoder(
+    trial: Trial,
+    data: SkeletonSplit,
+    *,
+    device: str,
+    precision: str = "fp32",
+    held_out: tuple[int, ...] = (),
+    state: dict[str, Any] | None = None,
+) -> EncoderFit:
+    """Return the training of an encoder trial, from its beginning or from a checkpoint's state."""
+    return EncoderFit(
+        trial.method,
+        data,
+        EncoderConfig(**trial.training),  # type: ignore[arg-type]
+        options=encoder_options(trial),
+        seed=trial.seed,
+        device=device,
+        precision=precision,
+        held_out=held_out,
+        state=state,
+    )
+
+
+def load_encoder(trial: Trial, path: str) -> SkeletonEncoder | None:
+    """Return the trained encoder whose weights lie at ``path``, None where there are none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    weights = read_weights(path)
+    if weights is None:
+        return None
+    encoder = build_encoder(trial.method, encoder_options(trial))
+    encoder.load_state_dict(weights)
+    return encoder
+
+
+def read_weights(path: str) -> dict[str, Tensor] | None:
+    """Return the weights at a path or URL, None where there are none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    content = read_bytes(path)
+    if content is None:
+        return None
+    try:
+        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+    except Exception as error:  # torch raises many types on a damaged file
+        raise DataError(f"{path}: not readable weights ({error})") from error

@@ -1,0 +1,78 @@
+"""The searches of a study: one cell a point of its grid, its candidates and tuned trials recorded as they appear."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.records import Slot
+from orchestrator.search.study import SearchCell, SearchTrials
+from orchestrator.settings import Settings
+from orchestrator.store import Store
+from orchestrator.study.expand import grid_cells
+from orchestrator.study.study import Study
+from orchestrator.tables import GENERALISED
+from orchestrator.trial import Scalar, State, Trial
+
+
+class SearchBuilder:
+    """Makes the trials of a study's searches and records them in its cells."""
+
+    def __init__(self, study: Study, store: Store, study_id: int) -> None:
+        assert study.spec.search is not None
+        self._study, self._store, self._study_id = study, store, study_id
+        self._search = study.spec.search
+
+    def build(self, settings: Settings, again: frozenset[State]) -> SearchTrials:
+        """Open the Optuna studies of all cells.
+
+        Args:
+            again: states in which candidates and tuned trials of earlier sweeps are run again.
+
+        Raises:
+            SpecError: a search cannot be continued with this space.
+        """
+        spec = self._study.spec
+        filled = {s.row for s in self._study.slots if s.trial and s.table == "grid"}
+        points = {row: config for row, config in grid_cells(spec) if row in filled}
+        for config in points.values():
+            # encoders without the validation classes become known before the search begins
+            self._candidate(config, {})
+        cells = [
+            SearchCell(
+                row, functools.partial(self._candidate, config), functools.partial(self._tuned, config)
+            )
+            for row, config in points.items()
+        ]
+        return SearchTrials(
+            self._store,
+            cells,
+            self._search,
+            name=spec.study,
+            url=settings.optuna,
+            seeds=spec.seeds,
+            again=again,
+            on_candidates=self._record_candidates,
+            on_tuned=self._record_tuned,
+        )
+
+    def _candidate(self, config: Mapping[str, Any], values: Mapping[str, Scalar]) -> Trial:
+        evaluate_on = "validation" if self._search.objective == "val_acc" else "unseen"
+        full = {**config, **values, "evaluate_on": evaluate_on}
+        return self._study.resolver.trial(full, self._search.seed)
+
+    def _tuned(self, config: Mapping[str, Any], values: Mapping[str, Scalar], seed: int) -> Trial:
+        return self._study.resolver.trial({**config, **values}, seed)
+
+    def _record_candidates(self, cell: SearchCell, trials: list[Trial]) -> None:
+        column = "validation accuracy" if self._search.objective == "val_acc" else "test accuracy"
+        slots = [Slot("search", cell.name, column, trial) for trial in trials]
+        self._store.add_slots(self._study_id, slots)
+
+    def _record_tuned(self, cell: SearchCell, trials: list[Trial]) -> None:
+        tuned_on_test = " on the test classes" if self._search.objective == "test" else ""
+        label = f"{cell.name} tuned{tuned_on_test}"
+        columns = GENERALISED if self._study.spec.protocol == "gzsl" else ("accuracy",)
+        slots = [Slot("grid", label, column, trial) for column in columns for trial in trials]
+        self._store.add_slots(self._study_id, slots)

@@ -1,0 +1,40 @@
+"""Where the features that encoder trials write lie, and whether they are complete."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import fsspec
+
+from dvta.errors import DataError
+
+MEASURED = "made.json"  # written last: what the encoder's training measured
+
+
+def folder_of(runs: str, key: str) -> str:
+    """Return where the features of an encoder trial lie, a path or an fsspec URL."""
+    return f"{runs}/features/{key[:2]}/{key}"
+
+
+def is_complete(folder: str, extra: frozenset[str] = frozenset()) -> bool:
+    """Whether the features are complete, masked ones among them where ``extra`` names them."""
+    fs, path = fsspec.core.url_to_fs(folder)
+    files = [MEASURED, *(["train_masked.npy"] if "masked" in extra else [])]
+    return all(fs.exists(f"{path}/{file}") for file in files)
+
+
+def fetch(folder: str) -> Path:
+    """Return a local folder with the features, copied once a process where they are remote.
+
+    Raises:
+        DataError: they are not there.
+    """
+    fs, path = fsspec.core.url_to_fs(folder)
+    if not fs.exists(f"{path}/{MEASURED}"):
+        raise DataError(f"{folder}: the encoder's features are not there; run the sweep again to make them")
+    if "local" in fs.protocol or "file" in fs.protocol:
+        return Path(path)
+    target = Path(tempfile.mkdtemp(prefix="dvta-features-"))
+    fs.get(f"{path}/", str(target), recursive=True)
+    return target

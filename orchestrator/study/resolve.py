@@ -1,0 +1,206 @@
+"""From a flat configuration to its trial: options, settings and data resolved, nothing left to a default."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dvta.arrays import digest
+from dvta.datasets.stand_in import StandIn
+from dvta.encoders import ENCODERS, kinematic
+from dvta.errors import DataError, OptionError
+from dvta.features import DataRef
+from dvta.methods import METHODS
+from dvta.skeleton.splits import SkeletonSplit
+from orchestrator.spec.configuration import STAND_IN, method_options, training_settings
+from orchestrator.spec.encoder import EncoderSpec
+from orchestrator.spec.model import DEFAULTS
+from orchestrator.trial import Kind, Scalar, Trial
+
+DATA_NAMES = ("dataset", "split", "visual", "text")
+PROTOCOL = "protocol"  # of the prepared skeletons, among the options of an encoder trial
+
+Locate = Callable[..., DataRef]
+
+
+class Resolver:
+    """Turns flat configurations into trials; finds each distinct data set and method once.
+
+    Args:
+        locate: :func:`dvta.features.locate` without its data root.
+        source: ``auto``, ``real`` or ``simulated``.
+        skeletons: :func:`dvta.skeleton.splits.load` without its data root.
+        feature_folder: the folder of an encoder trial's features by its key.
+
+    :meth:`trial` fills the attributes; a sweep reads them when it runs what it planned.
+
+    Attributes:
+        refs: data digest -> the features a trial reads.
+        encoders: key -> the encoder trial others depend on, with its skeletons.
+        extra_features: key of an encoder trial -> what its readers need beyond pooled and un-pooled features.
+    """
+
+    def __init__(
+        self,
+        locate: Locate,
+        source: str,
+        skeletons: Callable[..., SkeletonSplit] | None = None,
+        feature_folder: Callable[[str], str] = lambda key: f"features/{key}",
+    ) -> None:
+        self._locate, self._source = locate, source
+        self._skeletons, self.feature_folder = skeletons, feature_folder
+        self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
+        self._data: dict[Any, DataRef | DataError] = {}
+        self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
+        self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
+        self.refs: dict[str, DataRef] = {}
+        self.extra_features: dict[str, frozenset[str]] = {}
+
+    def trial(self, config: Mapping[str, Any], seed: int) -> Trial:
+        """Return the trial of a flat configuration.
+
+        Notes its data under :attr:`refs` and, where a sweep trains the encoder of its features, that
+        trial under :attr:`encoders` and what it has to write under :attr:`extra_features`.
+
+        Raises:
+            DataError: its features or texts are missing.
+            OptionError, UnknownNameError: a value is impossible, or a name is unknown.
+        """
+        full = {**DEFAULTS, **config}
+        for name in ("dataset", "split"):
+            if name not in full:
+                raise OptionError(f"no {name}; name one under defaults, grid or include")
+        method = METHODS.get(full["method"])
+        stand_in = {k: v for k, v in full.items() if k in STAND_IN}
+        given = method_options(method, full)
+        memo = (full["method"], tuple(sorted(given.items(), key=lambda item: item[0])))
+        if memo not in self._options:
+            options = method.options_class.resolve(given)
+            self._options[memo] = (options.canonical(), method.needs(options))
+        canonical, needs = self._options[memo]
+        if full["evaluate_on"] == "gzsl":
+            needs |= {"generalised"}
+        encoder = self._encoder(full, seed) if isinstance(full["visual"], EncoderSpec) else None
+        if encoder is not None:
+            _check_encoder_makes(full["visual"], full["method"], needs)
+            known = self.extra_features.get(encoder.key, frozenset())
+            self.extra_features[encoder.key] = known | (needs & {"masked"})
+        ref = self._find(full, stand_in, needs, encoder)
+        return Trial(
+            method=full["method"],
+            revision=method.revision,
+            dataset=full["dataset"],
+            split=full["split"],
+            visual=str(full["visual"]),
+            text=full["text"],
+            seed=seed,
+            source=ref.source,
+            data_digest=ref.digest,
+            options=canonical,
+            training=training_settings(method, full),
+            stand_in=dataclasses.asdict(ref.stand_in) if ref.source == "simulated" else {},
+            evaluate_on=full["evaluate_on"],
+            depends_on=encoder.key if encoder else None,
+        )
+
+    def profile(self, config: Mapping[str, Any]) -> Trial:
+        """Return the trial that measures a method's cost; it reads no data and has no seed."""
+        method = METHODS.get(config["method"])
+        given = {k: v for k, v in config.items() if k == "preset"}
+        return Trial(
+            method=config["method"],
+            revision=method.revision,
+            dataset=config["dataset"],
+            split=config["split"],
+            visual=config["visual"],
+            text=config["text"],
+            seed=0,
+            source="random",
+            data_digest=digest("random input"),
+            options=method.options_class.resolve(given).canonical(),
+            training={"visual_dim": 256, "text_dim": method.published_text_dim, "candidates": 12},
+            kind=Kind.PROFILE,
+        )
+
+    def _encoder(self, full: Mapping[str, Any], seed: int) -> Trial:
+        """Return the encoder trial whose features a configuration reads."""
+        visual: EncoderSpec = full["visual"]
+        split = (full["dataset"], full["split"], visual.protocol)
+        if self._skeletons is None or self._source == "simulated":
+            raise DataError(
+                f"visual {visual.encoder}: encoders are trained on real skeletons, never on simulated ones"
+            )
+        if split not in self._splits:
+            try:
+                self._splits[split] = self._skeletons(*split[:2], protocol=visual.protocol)
+            except DataError as error:
+                self._splits[split] = error
+        data = self._splits[split]
+        if isinstance(data, DataError):
+            raise data
+        # tuning must not see the validation classes through the encoder either
+        trial = encoder_trial(visual, data, seed, held_out=full["evaluate_on"] == "validation")
+        self.encoders.setdefault(trial.key, (trial, data))
+        return self.encoders[trial.key][0]
+
+    def _find(
+        self,
+        full: Mapping[str, Any],
+        stand_in: dict[str, Any],
+        needs: frozenset[str],
+        encoder: Trial | None,
+    ) -> DataRef:
+        names = tuple(str(full[name]) for name in DATA_NAMES)
+        memo = (names, tuple(sorted(stand_in.items())), needs, encoder)
+        if memo not in self._data:
+            try:
+                trained = (self.feature_folder(encoder.key), encoder.key) if encoder else None
+                ref = self._locate(
+                    *names, source=self._source, stand_in=StandIn(**stand_in), needs=needs, trained=trained
+                )
+                self.refs[ref.digest] = ref
+                self._data[memo] = ref
+            except DataError as error:
+                self._data[memo] = error
+        found = self._data[memo]
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+
+def _check_encoder_makes(visual: EncoderSpec, method: str, needs: frozenset[str]) -> None:
+    """Refuse what an encoder cannot make.
+
+    Raises:
+        DataError: the method needs more than pooled features, and nothing is trained to make them.
+    """
+    for need in sorted(needs & {"masked", "unpooled"}):
+        if not visual.is_trainable:
+            raise DataError(f"{method} needs {need} features, which {visual} does not make; train an encoder")
+
+
+def encoder_trial(visual: EncoderSpec, data: SkeletonSplit, seed: int, *, held_out: bool) -> Trial:
+    """Return the trial that trains the encoder; ``held_out`` leaves the validation classes out."""
+    encoder = ENCODERS.get(visual.encoder) if visual.is_trainable else None
+    config = visual.config()
+    return Trial(
+        method=visual.encoder,
+        revision=encoder.revision if encoder else kinematic.REVISION,
+        dataset=data.dataset,
+        split=data.split,
+        visual=visual.encoder,
+        text="none",
+        seed=(seed if visual.seed is None else visual.seed) if encoder else 0,
+        source="real",
+        data_digest=data.digest,
+        options={PROTOCOL: data.protocol, **visual.switches()},
+        training=dataclasses.asdict(config) if config else {},
+        evaluate_on="validation" if held_out and encoder else "unseen",
+        kind=Kind.ENCODER,
+    )
+
+
+def encoder_options(trial: Trial) -> dict[str, Scalar]:
+    """Return the encoder's own switches of an encoder trial."""
+    return {k: v for k, v in trial.options.items() if k != PROTOCOL}
