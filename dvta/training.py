@@ -71,7 +71,7 @@ class EpochResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """The last epoch's evaluation, the best by ``batch_accuracy`` on the test classes, and extras."""
 
     final: Evaluation
@@ -161,11 +161,11 @@ class Fit:
         }
         return EpochResult(epoch, metrics, time.perf_counter() - began)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TrainingOutcome:
         """Return what was measured up to here; needs at least one epoch."""
         assert self._final is not None
         assert self._best is not None
-        return Outcome(self._final, self._best, self._best_epoch, self.method.extra_metrics())
+        return TrainingOutcome(self._final, self._best, self._best_epoch, self.method.extra_metrics())
 
     def state(self) -> dict[str, Any]:
         """Return everything a continuation needs, as tensors and plain values."""

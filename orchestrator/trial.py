@@ -118,6 +118,13 @@ def printed_name(config: Mapping[str, Any], fields: Sequence[str] = ()) -> str:
     return f"{config['method']}[{inside}]"
 
 
+def parse_name(name: str) -> dict[str, str]:
+    """Return the configuration names and texts of a printed name, ``method`` among them."""
+    method, _, inside = name.rstrip("]").partition("[")
+    parts = (part.partition("=") for part in inside.split(",") if part)
+    return {"method": method, **{key.strip(): value for key, _, value in parts}}
+
+
 def names_beside(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return printed names that show how each configuration differs from the others of its method."""
     methods: dict[Any, list[Mapping[str, Any]]] = {}

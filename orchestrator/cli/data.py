@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.common import friendly, load_settings, open_store, pairs
+from orchestrator.cli.common import friendly, load_settings
 
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
-encode = typer.Typer(no_args_is_help=True, help="Make features from words or skeletons.")
 
 
 @data.command("import")
@@ -133,111 +132,3 @@ def data_check() -> None:
                     typer.echo(f"wrong: {error}", err=True)
     typer.echo(f"{count} feature folders checked, {wrong} wrong")
     raise typer.Exit(2 if wrong else 0)
-
-
-@encode.command("text")
-@friendly
-def encode_text(
-    dataset: Annotated[str, typer.Option(help="The data set whose class texts are encoded.")],
-    encoder: Annotated[str, typer.Option(help="sbert, clip, clip_b32 or your own.")] = "sbert",
-    model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
-    name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Your own sentences, one row a class.")] = None,
-) -> None:
-    """Encode labels, contexts, verbs, nouns and part texts of a data set."""
-    from dvta import datasets
-    from dvta.encoders.text import encode_dataset
-
-    done = encode_dataset(
-        datasets.get(dataset), load_settings().data, encoder=encoder, model=model, name=name, sentences=csv
-    )
-    typer.echo(f"{len(done.files)} files of width {done.dim} by {done.model} in {done.files[0].parent}")
-
-
-@encode.command("skeleton")
-@friendly
-def encode_skeleton(
-    dataset: Annotated[str, typer.Option(help="The data set.")],
-    split: Annotated[str, typer.Option(help="The split whose seen classes train the encoder.")],
-    encoder: Annotated[
-        str, typer.Option(help="st_gcn, shift_gcn, ctr_gcn, kinematic or your own.")
-    ] = "st_gcn",
-    epochs: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Instead of the published one.")] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Any other setting or option, such as partition=true_distance.",
-        ),
-    ] = None,
-    protocol: Annotated[str | None, typer.Option(help="Of the prepared skeletons, such as xsub_300.")] = None,
-    masked: Annotated[
-        bool, typer.Option("--masked", help="Features of masked sequences too, for SMIE's temporal term.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
-    name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
-) -> None:
-    """Train an encoder on a split's seen classes and write features of all its samples to the data root."""
-    from orchestrator.cli.encode import encode_skeletons
-    from orchestrator.cli.progress import stderr_console
-    from orchestrator.spec.encoder import EncoderSpec
-    from orchestrator.spec.yaml import flag_value
-
-    read = {k: flag_value(f"--set {k}", v) for k, v in pairs(overrides).items()}
-    given = {"epochs": epochs, "batch_size": batch_size, **read}
-    folder, accuracy = encode_skeletons(
-        load_settings().data,
-        dataset,
-        split,
-        EncoderSpec.of_flat(encoder, {k: v for k, v in given.items() if v is not None}, protocol),
-        stderr_console(),
-        masked=masked,
-        seed=seed,
-        name=name,
-    )
-    reached = "" if accuracy is None else f"; {100 * accuracy:.2f} % on test samples of seen classes"
-    typer.echo(f"features in {folder}{reached}")
-
-
-@friendly
-def predict(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A recording, a position or a feature array.")],
-    phrases: Annotated[
-        list[str], typer.Argument(metavar="PHRASE...", help="Words, or WORDS=CONTEXT SENTENCE.")
-    ],
-    trial: Annotated[str, typer.Option(help="A key's beginning, or a printed name.")],
-    model: Annotated[str | None, typer.Option(help="The text model's name or folder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Rank phrases, known as classes or not, by how well a motion fits them."""
-    import dataclasses
-    import json
-
-    from rich.console import Console
-    from rich.table import Table
-
-    from dvta.errors import DataError
-    from orchestrator.cli.predict import Predictor
-    from orchestrator.cli.results import find_trial
-
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    store = open_store()
-    found = store.trial(find_trial(store, trial).key)
-    encoder = store.trial(found.depends_on) if found.depends_on else None
-    predictor = Predictor(found, load_settings(), lambda line: typer.echo(line, err=True), encoder=encoder)
-    names = [p.partition("=")[0] for p in phrases]
-    contexts = [p.partition("=")[2] or p for p in phrases]
-    ranked, count = predictor.rank(path, names, contexts, model)
-    if as_json:
-        about = {"file": str(path), "trial": found.key, "source": found.source, "samples": count}
-        typer.echo(json.dumps({**about, "ranking": [dataclasses.asdict(r) for r in ranked]}, indent=1))
-        return
-    shown = Table("phrase", "score", "share")
-    for entry in ranked:
-        shown.add_row(entry.phrase, f"{entry.score:.3f}", f"{100 * entry.probability:.1f} %")
-    note = ", trained on SIMULATED features" if found.source == "simulated" else ""
-    typer.echo(f"{path.name}: mean over {count} samples, {found.name()}{note}")
-    Console(highlight=False).print(shown)

@@ -1,77 +1,78 @@
-"""Encoding skeletons outside a sweep: the features go to the data root, for every later study."""
+"""Commands that make features from words or skeletons."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
-import torch
-from rich.console import Console
+import typer
 
-from dvta.encoders import kinematic
-from dvta.encoders.extract import feature_arrays
-from dvta.encoders.training import EncoderFit
-from dvta.files import staged_folder, write_json
-from dvta.skeleton import splits
-from orchestrator.spec.encoder import EncoderSpec
+from orchestrator.cli.common import friendly, load_settings, pairs
+
+encode = typer.Typer(no_args_is_help=True, help="Make features from words or skeletons.")
 
 
-def encode_skeletons(
-    root: Path,
-    dataset: str,
-    split: str,
-    visual: EncoderSpec,
-    console: Console,
-    *,
-    masked: bool = False,
-    seed: int = 0,
-    name: str | None = None,
-) -> tuple[Path, float | None]:
-    """Train an encoder on the seen classes of a split and write all features of the split.
+@encode.command("text")
+@friendly
+def encode_text(
+    dataset: Annotated[str, typer.Option(help="The data set whose class texts are encoded.")],
+    encoder: Annotated[str, typer.Option(help="sbert, clip, clip_b32 or your own.")] = "sbert",
+    model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
+    name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Your own sentences, one row a class.")] = None,
+) -> None:
+    """Encode labels, contexts, verbs, nouns and part texts of a data set."""
+    from dvta import datasets
+    from dvta.encoders.text import encode_dataset
 
-    Args:
-        masked: write the features of masked sequences too: eight more forward passes.
+    done = encode_dataset(
+        datasets.get(dataset), load_settings().data, encoder=encoder, model=model, name=name, sentences=csv
+    )
+    typer.echo(f"{len(done.files)} files of width {done.dim} by {done.model} in {done.files[0].parent}")
 
-    Returns:
-        The folder, and the accuracy on test samples of the seen classes (None where nothing trains).
 
-    Raises:
-        DataError: there are no prepared skeletons.
-        UnknownNameError: there is no such data set or split.
-    """
-    data = splits.load(root, dataset, split, protocol=visual.protocol)
-    accuracy: float | None = None
-    about: dict[str, object] = {
-        "encoder": visual.encoder,
-        "skeletons": data.digest,
-        "protocol": data.protocol,
-    }
-    config = visual.config()
-    if config is None:
-        arrays = kinematic.feature_arrays(data)
-    else:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        run = EncoderFit(visual.encoder, data, config, options=visual.switches(), seed=seed, device=device)
-        for result in run:
-            reached = result.metrics.get("accuracy")
-            shown = "" if reached is None else f"seen classes {100 * reached:.2f} %, "
-            console.print(
-                f"epoch {result.epoch}/{config.epochs}: loss {result.metrics['loss']:.4f}, {shown}{result.seconds:.1f} s"
-            )
-        accuracy, about["best_epoch"] = run.best
-        needs = frozenset({"unpooled", *(["masked"] if masked else [])})
-        arrays = feature_arrays(data, run.encoder, needs=needs, seed=seed)
-        about |= {
-            "seed": seed,
-            "training": dataclasses.asdict(config),
-            "options": visual.switches(),
-            "accuracy_seen_classes": accuracy,
-        }
-    target = root / dataset / "features" / (name or visual.encoder) / split.replace("/", "-")
-    with staged_folder(target) as stage:
-        for file, array in arrays.items():
-            # un-pooled features are large, and half precision is finer than they are
-            np.save(stage / f"{file}.npy", array.astype(np.float16) if array.ndim == 4 else array)
-        write_json(stage / "about.json", about)
-    return target, accuracy
+@encode.command("skeleton")
+@friendly
+def encode_skeleton(
+    dataset: Annotated[str, typer.Option(help="The data set.")],
+    split: Annotated[str, typer.Option(help="The split whose seen classes train the encoder.")],
+    encoder: Annotated[
+        str, typer.Option(help="st_gcn, shift_gcn, ctr_gcn, kinematic or your own.")
+    ] = "st_gcn",
+    epochs: Annotated[int | None, typer.Option(help="Instead of the published number.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Instead of the published one.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other setting or option, such as partition=true_distance.",
+        ),
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="Of the prepared skeletons, such as xsub_300.")] = None,
+    masked: Annotated[
+        bool, typer.Option("--masked", help="Features of masked sequences too, for SMIE's temporal term.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
+    name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
+) -> None:
+    """Train an encoder on a split's seen classes and write features of all its samples to the data root."""
+    from orchestrator.cli.progress import stderr_console
+    from orchestrator.execute.encode import encode_skeletons
+    from orchestrator.spec.encoder import EncoderSpec
+    from orchestrator.spec.yaml import flag_value
+
+    read = {k: flag_value(f"--set {k}", v) for k, v in pairs(overrides).items()}
+    given = {"epochs": epochs, "batch_size": batch_size, **read}
+    folder, accuracy = encode_skeletons(
+        load_settings().data,
+        dataset,
+        split,
+        EncoderSpec.of_flat(encoder, {k: v for k, v in given.items() if v is not None}, protocol),
+        stderr_console(),
+        masked=masked,
+        seed=seed,
+        name=name,
+    )
+    reached = "" if accuracy is None else f"; {100 * accuracy:.2f} % on test samples of seen classes"
+    typer.echo(f"features in {folder}{reached}")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import data as cli_data
-from orchestrator.cli import results as cli_results
+from orchestrator.cli import data, database, encode, predict, report, trials
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
@@ -210,8 +209,9 @@ def _print_plan(study: Study, plan: Plan) -> None:
         typer.echo(line)
 
 
-app.command()(cli_data.predict)
-app.add_typer(cli_results.app)
-app.add_typer(cli_data.data, name="data")
-app.add_typer(cli_data.encode, name="encode")
-app.add_typer(cli_results.db, name="db")
+app.command()(predict.predict)
+app.add_typer(report.app)
+app.add_typer(trials.app)
+app.add_typer(data.data, name="data")
+app.add_typer(encode.encode, name="encode")
+app.add_typer(database.db, name="db")

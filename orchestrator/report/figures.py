@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from dvta import datasets
 from dvta.errors import did_you_mean
@@ -16,7 +15,7 @@ from orchestrator.report.table import group
 from orchestrator.store import CellValue, Store
 
 if TYPE_CHECKING:
-    from orchestrator.cli.predict import Predictor
+    from orchestrator.execute.trained import TrainedTrial
 
 FROM_STORE = (5, 6)
 FROM_TRIAL = (4, 7)
@@ -58,9 +57,11 @@ def class_changes(store: Store, cells: list[CellValue], axes: Any) -> None:
     axes.set(xlabel="change of accuracy in percentage points", title=f"Adding SDE, {column}")
 
 
-def representations(predictor: Predictor, axes: Any) -> None:
+def representations(trained: TrainedTrial, axes: Any) -> None:
     """Draw Fig. 4: two principal components of unseen samples, before and after the visual projector."""
-    data, method = predictor.features, predictor.method
+    import torch
+
+    data, method = trained.features, trained.method
     chosen = data.unseen[:CLASSES_SHOWN]
     mask = torch.isin(data.z_label, torch.tensor(chosen))
     visual, label = data.ztest[mask], data.z_label[mask]
@@ -79,14 +80,16 @@ def representations(predictor: Predictor, axes: Any) -> None:
     axes[1].legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 
-def similarities(predictor: Predictor, axes: Any) -> None:
+def similarities(trained: TrainedTrial, axes: Any) -> None:
     """Draw Fig. 7: the similarity matrices of DA, AA and both for a batch, beside the truth."""
-    data = predictor.features
+    import torch
+
+    data = trained.features
     visual, label = data.ztest[:BATCH], data.z_label[:BATCH]
     order = label.argsort()
-    predictor.method.eval()
+    trained.method.eval()
     with torch.inference_mode():
-        matrices = predictor.method.similarity_matrices(visual[order], label[order], data.class_text)  # type: ignore[operator]
+        matrices = trained.method.similarity_matrices(visual[order], label[order], data.class_text)  # type: ignore[operator]
     titles = {"da": "DA", "aa": "AA", "combined": "DA and AA", "truth": "ground truth"}
     for one, (name, title) in zip(axes, titles.items(), strict=True):
         if name in matrices:
@@ -100,12 +103,12 @@ def draw(
     *,
     store: Store,
     cells: Callable[[str], tuple[str, list[CellValue]]],
-    predictor: Callable[[], Predictor],
+    trained: Callable[[], TrainedTrial],
 ) -> bytes:
     """Return a figure of the paper as a file of a style, such as ``png``, ``svg`` or ``pdf``.
 
     Args:
-        cells: the study's name and values of a table. predictor: the trained trial to look into.
+        cells: the study's name and values of a table. trained: the trained trial to look into.
 
     Raises:
         SettingsError: there is no such figure, nothing to draw in it, or the trial's method has no
@@ -126,12 +129,12 @@ def draw(
         (loss_curves if number == 5 else class_changes)(store, values, axes)
         simulated, of = any(v.source == "simulated" for v in values), f"study {study}"
     else:
-        trained = predictor()
-        if trained.trial.method != "dvta" or trained.trial.options.get("visual_projector") is None:
-            raise SettingsError(f"figure {number}: looks into a dvta trial, not {trained.trial.method}")
+        trial = trained()
+        if trial.trial.method != "dvta" or trial.trial.options.get("visual_projector") is None:
+            raise SettingsError(f"figure {number}: looks into a dvta trial, not {trial.trial.method}")
         figure, axes = pyplot.subplots(1, 2 if number == 4 else 4, figsize=(11, 4))
-        (representations if number == 4 else similarities)(trained, axes)
-        simulated, of = trained.trial.source == "simulated", f"trial {trained.trial.key[:10]}"
+        (representations if number == 4 else similarities)(trial, axes)
+        simulated, of = trial.trial.source == "simulated", f"trial {trial.trial.key[:10]}"
     figure.suptitle(f"{'SIMULATED data, ' if simulated else ''}{of}", fontsize="small", color="gray")
     figure.tight_layout()
     file = io.BytesIO()

@@ -7,10 +7,12 @@ import platform
 import uuid
 from pathlib import Path
 
+import psutil
+
 
 def new_owner() -> str:
     """Return a name for this process that no other process ever has."""
-    return "/".join([*_here(), str(os.getpid()), _started(os.getpid()) or "0", uuid.uuid4().hex[:8]])
+    return "/".join([*_machine(), str(os.getpid()), _started(os.getpid()) or "0", uuid.uuid4().hex[:8]])
 
 
 def is_dead(owner: str) -> bool:
@@ -20,34 +22,28 @@ def is_dead(owner: str) -> bool:
     the lease's deadline decides.
     """
     parts = owner.split("/")
-    if len(parts) != 6 or parts[:3] != _here():
+    if len(parts) != 6 or parts[:3] != _machine():
         return False
     return _started(int(parts[3])) != parts[4]
 
 
-def _here() -> list[str]:
-    return [platform.node(), _read("/proc/sys/kernel/random/boot_id")[:8], _namespace()]
-
-
-def _namespace() -> str:
+def _machine() -> list[str]:
+    """Return host, boot and process namespace; the last two are Linux's, empty elsewhere."""
     try:
-        return os.readlink("/proc/self/ns/pid").removeprefix("pid:[").removesuffix("]")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        namespace = os.readlink("/proc/self/ns/pid").removeprefix("pid:[").removesuffix("]")
     except OSError:
-        return "0"
+        return [platform.node(), str(int(psutil.boot_time())), "0"]
+    return [platform.node(), boot, namespace]
 
 
 def _started(pid: int) -> str | None:
-    """Return the start time of a process in clock ticks since boot, or None when it is gone."""
-    stat = _read(f"/proc/{pid}/stat")
-    if not stat:
-        return None
-    # the command name in parentheses may contain blanks
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else fields[19]
-
-
-def _read(path: str) -> str:
+    """Return when a process started, in hundredths of a second since boot, or None when it is gone."""
     try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        # both move with the clock when somebody sets it; their difference never does
+        return str(round(100 * (process.create_time() - psutil.boot_time())))
+    except psutil.NoSuchProcess:
+        return None

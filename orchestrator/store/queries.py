@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from orchestrator.errors import StoreError
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.database import Database
-from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
+from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
 from orchestrator.trial import State, Trial, format_value
 
 CHUNK = 500
@@ -40,7 +40,7 @@ class Reading:
 
     def studies(self) -> list[tuple[int, str, float]]:
         """Return (id, name, last update) of every study, the newest first."""
-        query = sa.select(Study.id, Study.name, Study.updated).order_by(Study.updated.desc())
+        query = sa.select(StudyRow.id, StudyRow.name, StudyRow.updated).order_by(StudyRow.updated.desc())
         return [tuple(row) for row in self._read(query)]
 
     def find_study(self, name: str | None = None, table: str | None = None) -> tuple[int, str]:
@@ -49,11 +49,13 @@ class Reading:
         Raises:
             StoreError: there is none.
         """
-        query = sa.select(Study.id, Study.name).order_by(Study.updated.desc())
+        query = sa.select(StudyRow.id, StudyRow.name).order_by(StudyRow.updated.desc())
         if name:
-            query = query.where(Study.name == name)
+            query = query.where(StudyRow.name == name)
         if table:
-            query = query.where(Study.id.in_(sa.select(CellRow.study_id).where(CellRow.table_name == table)))
+            query = query.where(
+                StudyRow.id.in_(sa.select(CellRow.study_id).where(CellRow.table_name == table))
+            )
         found = self._read(query.limit(1))
         if not found:
             what = " ".join(

@@ -23,7 +23,7 @@ class Base(DeclarativeBase):
     )
 
 
-class Study(Base):
+class StudyRow(Base):
     """A spec that was swept, with the profile, source and ``--set`` values it was swept with."""
 
     __tablename__ = "study"

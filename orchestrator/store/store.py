@@ -12,7 +12,7 @@ from orchestrator.errors import LeaseLostError
 from orchestrator.records import Claim, EpochRow, Failure, Outcome, Slot, TrialStatus
 from orchestrator.store.database import Database
 from orchestrator.store.queries import Reading, chunks, newest_attempt
-from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, Study, TrialRow
+from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
 from orchestrator.trial import State, Trial
 
 
@@ -50,8 +50,8 @@ class Store(Reading):
         def work(session: Session) -> int:
             # drivers may start at the same moment: one row, and its lock orders the rest
             new = {"name": name, "spec": spec, "updated": 0.0, "arguments": {}}
-            session.execute(self._insert(Study).values(**new).on_conflict_do_nothing())
-            study = session.scalars(sa.select(Study).where(Study.name == name).with_for_update()).one()
+            session.execute(self._insert(StudyRow).values(**new).on_conflict_do_nothing())
+            study = session.scalars(sa.select(StudyRow).where(StudyRow.name == name).with_for_update()).one()
             study.spec, study.updated = spec, self._db.now(session)
             study.arguments = dict(arguments or {})
             session.flush()
@@ -294,8 +294,8 @@ class Store(Reading):
         Attempts that another MLflow has are among them only with ``everything``.
         """
         study = (
-            sa.select(sa.func.min(Study.name))
-            .join(CellRow, CellRow.study_id == Study.id)
+            sa.select(sa.func.min(StudyRow.name))
+            .join(CellRow, CellRow.study_id == StudyRow.id)
             .where(CellRow.trial_id == TrialRow.id)
             .scalar_subquery()
         )

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dvta.errors import DataError
-from orchestrator.cli.predict import Predictor
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.errors import SpecError
 from orchestrator.execute.inline import InlineExecutor
+from orchestrator.execute.trained import TrainedTrial
 from orchestrator.settings import Settings
 from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.store import Store
@@ -281,13 +281,13 @@ def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, ca
     assert json.loads(again.out) == answer
     assert run("predict", "clip.npy", "walk", "--trial", trial.name(), "--model", "nowhere/none") == 2
     assert "cannot be loaded" in capsys.readouterr().err
-    predictor = Predictor(trial, Settings.load(), encoder=plan.to_run[0])
+    predictor = TrainedTrial(trial, Settings.load(), encoder=plan.to_run[0])
     np.save(place / "wrong.npy", np.zeros((2, 7), np.float32))
     with pytest.raises(DataError, match=r"rows of shape \(7,\)"):
         predictor.rank(place / "wrong.npy", ["a"], ["a"], minilm)
     assert predictor.rank(place / "clip.npy", ["a"], ["a"], minilm)[1] == 3
     with pytest.raises(DataError, match="allowed: alignment"):
-        Predictor(plan.to_run[0], Settings.load())
+        TrainedTrial(plan.to_run[0], Settings.load())
 
 
 def test_encoding_skeletons_into_the_data_root(place, capsys):

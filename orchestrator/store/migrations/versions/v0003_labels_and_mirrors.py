@@ -12,6 +12,4 @@ def upgrade() -> None:
     if op.get_bind().dialect.name != "sqlite":
         for name in ("row", "col"):
             op.alter_column("cell", name, type_=sa.Text())
-    columns = {c["name"] for c in sa.inspect(op.get_bind()).get_columns("attempt")}
-    if "mlflow_uri" not in columns:
-        op.add_column("attempt", sa.Column("mlflow_uri", sa.Text()))
+    op.add_column("attempt", sa.Column("mlflow_uri", sa.Text()))

@@ -1,0 +1,46 @@
+"""Commands that look after the result store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.common import friendly, load_settings, open_store
+
+db = typer.Typer(no_args_is_help=True, help="Look after the result store.")
+
+
+@db.command("check")
+@friendly
+def db_check() -> None:
+    """Open the store and say what is in it."""
+    from orchestrator.store.schema import REVISION
+
+    store = open_store()
+    count = sum(store.standing(i).trials for i, _, _ in store.studies())
+    where = load_settings().store.rpartition("@")[2]
+    typer.echo(f"{where}: schema {REVISION}, {len(store.studies())} studies, {count} trials in their cells")
+
+
+@db.command("upgrade")
+@friendly
+def db_upgrade() -> None:
+    """Migrate the store to this program's schema; an SQLite file is copied first."""
+    from orchestrator.store.schema import REVISION
+
+    open_store()  # opening migrates
+    typer.echo(f"{load_settings().store.rpartition('@')[2]}: schema {REVISION}")
+
+
+@db.command("export")
+@friendly
+def db_export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the CSV files go.")],
+) -> None:
+    """Write every table of the store as CSV."""
+    from orchestrator.store.export import export
+
+    for name, count in export(open_store(), folder).items():
+        typer.echo(f"{folder / name}.csv: {count} rows")

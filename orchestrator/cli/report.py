@@ -1,0 +1,151 @@
+"""Commands that write what was measured: tables, figures, the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.common import (
+    Format,
+    Output,
+    Protocol,
+    StudyName,
+    emit,
+    friendly,
+    load_settings,
+    open_store,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
+
+app = typer.Typer()
+
+
+@app.command()
+@friendly
+def report(
+    table: Annotated[
+        str | None, typer.Option("--table", help="A table of the paper, 1 to 9, or gzsl.")
+    ] = None,
+    rows: Annotated[str | None, typer.Option("--rows", help="A configuration name for the rows.")] = None,
+    cols: Annotated[
+        str | None, typer.Option("--cols", help="Configuration names for the columns, with commas.")
+    ] = None,
+    study: StudyName = None,
+    format_: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.rich,
+    protocol: Annotated[
+        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
+    ] = Protocol.final,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", metavar="ROW", help="Compare every row with this one, in pairs."),
+    ] = None,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--explain", metavar="ROW COL", help="Say what one number is made of."),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
+    from rich.console import Console
+
+    from orchestrator.errors import SettingsError
+    from orchestrator.report import render
+    from orchestrator.report import table as tables
+    from orchestrator.report.explain import explain as explained
+    from orchestrator.tables import layout
+
+    store = open_store()
+    shape = layout(table) if table is not None else None
+    study_id, name = store.find_study(study, shape.name if shape else None)
+    if rows or cols:
+        values = store.cells(study_id, shape.name if shape else None)
+        columns = [c.strip() for c in (cols or "").split(",") if c.strip()]
+        built = tables.pivot(
+            values, rows or "method", columns, protocol=protocol, study=name, against=compare
+        )
+    else:
+        values = store.cells(study_id, shape.name if shape else "grid")
+        if not values:
+            raise SettingsError(f"study {name!r} has no grid{_tables_to_give(store, study_id)}")
+        built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=compare)
+    if explain is not None:
+        emit("\n".join([*explained(store, built, *explain, protocol), ""]), output)
+    elif format_ is Format.rich and output is None:
+        render.print_rich(built, Console(highlight=False))
+    else:
+        emit(render.render(built, "md" if format_ is Format.rich else format_), output)
+
+
+@app.command()
+@friendly
+def figure(
+    number: Annotated[int, typer.Argument(metavar="N", help="4, 5, 6 or 7, as in the paper.")],
+    output: Annotated[Path, typer.Option("--output", help="An image file: .png, .svg, .pdf.")],
+    study: StudyName = None,
+    trial: Annotated[str | None, typer.Option(help="4 and 7: the dvta trial to look into.")] = None,
+) -> None:
+    """Draw a figure of the paper: 4 representations, 5 loss curves, 6 classes and SDE, 7 similarities."""
+    from orchestrator.errors import SettingsError
+    from orchestrator.execute.trained import TrainedTrial
+    from orchestrator.report.figures import draw
+    from orchestrator.store.find import load_trial
+
+    if output.suffix not in (".png", ".svg", ".pdf"):
+        raise SettingsError(f"--output {output}: allowed endings: .png, .svg, .pdf")
+    store = open_store()
+
+    def cells(table: str) -> tuple[str, list[Any]]:
+        study_id, name = store.find_study(study, table)
+        return name, store.cells(study_id, table)
+
+    def trained() -> TrainedTrial:
+        if trial is None:
+            raise SettingsError(f"figure {number}: looks into one trial; give it with --trial")
+        found = load_trial(store, trial)
+        return TrainedTrial(found, load_settings(), lambda line: typer.echo(line, err=True))
+
+    emit(draw(number, output.suffix[1:], store=store, cells=cells, trained=trained), output)
+    typer.echo(str(output))
+
+
+@app.command()
+@friendly
+def page(
+    output: Annotated[Path, typer.Option("--output", help="Where the page goes.")] = Path("page.html"),
+    study: StudyName = None,
+    protocol: Annotated[
+        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
+    ] = Protocol.final,
+) -> None:
+    """Write one HTML page with every table of a study."""
+    from orchestrator.report import table as tables
+    from orchestrator.report.page import page as html_page
+    from orchestrator.tables import TABLES, layout
+
+    store = open_store()
+    study_id, name = store.find_study(study)
+    values = store.cells(study_id)
+    built = {
+        which: tables.build_table(
+            [v for v in values if v.table == which],
+            protocol=protocol,
+            study=name,
+            layout=layout(which) if which in (*TABLES, "gzsl") else None,
+        )
+        for which in dict.fromkeys(v.table for v in values)
+    }
+    emit(html_page(f"Study {name}", built), output)
+    typer.echo(f"{output}: {len(built)} tables")
+
+
+def _tables_to_give(store: Store, study_id: int) -> str:
+    """Return the flags that report the tables a study has."""
+    from orchestrator.tables import EXTRA, TABLES
+
+    stored = {value.table for value in store.cells(study_id)}
+    have = [table.removeprefix("table") for table in (*TABLES, *EXTRA) if table in stored]
+    return f"; give --table {' or '.join(have)}" if have else " yet"

@@ -1,0 +1,178 @@
+"""A trial that was run, loaded again: its features, its trained method, and what it says of a recording."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dvta import datasets, features
+from dvta.arrays import header, read
+from dvta.datasets.stand_in import StandIn
+from dvta.encoders.extract import segments
+from dvta.encoders.text import load_encoder as load_text_encoder
+from dvta.errors import DataError
+from dvta.features import ClassText, FeatureSet
+from dvta.methods import METHODS, Method
+from dvta.predict import Ranked, phrase_text, rank
+from dvta.skeleton.read import read_any
+from dvta.skeleton.splits import recipe_name
+from orchestrator.execute.checkpoints import write
+from orchestrator.execute.model import load_encoder, load_method, train_method
+from orchestrator.settings import Settings
+from orchestrator.study.feature_folders import fetch, folder_of
+from orchestrator.study.resolve import PROTOCOL
+from orchestrator.trial import Kind, Trial
+
+SAME_MODEL = 0.99  # least cosine between a stored label feature and the same label encoded now
+
+
+class TrainedTrial:
+    """An alignment trial that was run: its features and its trained method, ready to rank phrases.
+
+    Attributes:
+        trial, features, method: the trial, what it read, and its trained method.
+
+    Args:
+        trial: an alignment trial that was run.
+        settings: where data, runs and weights lie.
+        say: is told when the trial has to be trained again because its weights were not kept.
+        encoder: the trial that trained the encoder of its features, where a sweep did.
+
+    Raises:
+        DataError: its data are gone or have changed, or the trial trains no alignment.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        settings: Settings,
+        say: Callable[[str], None] = lambda line: None,
+        *,
+        encoder: Trial | None = None,
+    ) -> None:
+        if trial.kind is not Kind.ALIGNMENT:
+            raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
+        self.trial, self._settings, self._encoder = trial, settings, encoder
+        self.features = self._load_features()
+        self.method = self._trained(say)
+
+    def rank(
+        self, path: Path, phrases: Sequence[str], contexts: Sequence[str], model: str | None
+    ) -> tuple[list[Ranked], int]:
+        """Return the ranked phrases and the number of windows or samples they were scored on.
+
+        Args:
+            path: a recording (NTU, PKU-MMD, BVH, AMC), a position array (N, 3, 50, 25, M) or a
+                feature array (N, Dv).
+            phrases: any words, classes or not. contexts: a sentence for each.
+            model: name or folder of the text model that made the trial's text features.
+
+        Raises:
+            DataError: the file, the encoder's weights or the text model do not fit the trial.
+        """
+        visual = self._visual(path)
+        text = self._text(phrases, contexts, model)
+        return rank(self.method, visual, text, phrases, seed=self.trial.seed), len(visual)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _load_features(self) -> FeatureSet:
+        trial, settings = self.trial, self._settings
+        method = METHODS.get(trial.method)
+        needs = method.needs(method.options_class.resolve(dict(trial.options)))
+        folder = folder_of(settings.runs, trial.depends_on) if trial.depends_on else None
+        ref = features.locate(
+            settings.data,
+            trial.dataset,
+            trial.split,
+            trial.visual,
+            trial.text,
+            source=trial.source,
+            stand_in=StandIn(**trial.stand_in) if trial.stand_in else None,  # type: ignore[arg-type]
+            needs=needs | ({"generalised"} if trial.evaluate_on == "gzsl" else set()),
+            trained=(folder, trial.depends_on) if folder and trial.depends_on else None,
+        )
+        if ref.digest != trial.data_digest:
+            raise DataError(
+                f"trial {trial.key[:10]}: its data have changed since it ran (digest {ref.digest[:10]} now, "
+                f"{trial.data_digest[:10]} then); sweep again"
+            )
+        if folder:
+            ref = dataclasses.replace(ref, folder=fetch(folder))
+        loaded = ref.load()
+        if trial.evaluate_on == "validation":
+            held = datasets.get(trial.dataset).split(trial.split).validation
+            loaded = features.hold_out(loaded, held)
+        return loaded
+
+    def _trained(self, say: Callable[[str], None]) -> Method:
+        trial, data = self.trial, self.features
+        path = f"{self._settings.runs}/models/{trial.key}.pt"
+        method = load_method(trial, data, path)
+        if method is not None:
+            return method
+        epochs = trial.training["epochs"]
+        say(
+            f"the weights of {trial.name()} were not kept (checkpoint.models); training {epochs} epochs again"
+        )
+        run = train_method(trial, data, device="cpu")
+        for _ in run:
+            pass
+        write(path, run.method.state_dict())
+        return run.method
+
+    def _visual(self, path: Path) -> Tensor:
+        unpooled = self.features.train.ndim == 4
+        if path.suffix == ".npy" and len(header(path)[0]) == self.features.train.ndim:
+            visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
+            if visual.shape[1:] != self.features.train.shape[1:]:
+                raise DataError(
+                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
+                )
+            return visual
+        trained = self._encoder
+        recipe = recipe_name(str(trained.options[PROTOCOL])) if trained else None
+        skeletons = torch.from_numpy(read_any(path, recipe))
+        encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
+        if encoder is None:
+            raise DataError(
+                f"{path}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
+                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
+                "or a trial with visual: {encoder: …}"
+            )
+        encoder.eval()
+        with torch.inference_mode():
+            maps = encoder.feature_map(skeletons)
+        return segments(maps).clone() if unpooled else maps.mean((1, 2)).clone()
+
+    def _text(self, phrases: Sequence[str], contexts: Sequence[str], model: str | None) -> ClassText:
+        """Encode the phrases by the text model of the trial's own texts."""
+        trial = self.trial
+        encode, named = load_text_encoder(*self._text_model(model))
+        known = datasets.get(trial.dataset)
+        stored = self.features.class_text.labels[0]
+        again = torch.from_numpy(np.array(encode([known.class_names[0]])[0]))
+        if again.shape != stored.shape or F.cosine_similarity(again, stored, dim=0) < SAME_MODEL:
+            raise DataError(
+                f"text model {named!r} did not make the text features of this trial ({trial.text}, width "
+                f"{stored.shape[0]}, here {again.shape[0]}); give the right one with --model"
+            )
+        labels, sentences = (torch.from_numpy(np.array(encode(list(x)))) for x in (phrases, contexts))
+        return phrase_text(labels, sentences)
+
+    def _text_model(self, model: str | None) -> tuple[str, str | None]:
+        note = self._settings.data / self.trial.dataset / "text" / f"{self.trial.text}.json"
+        about: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+        packaged = f"sentence-transformers/{datasets.PACKAGED_TEXT}" if self.trial.text == "sbert" else None
+        named = about.get("model") or packaged
+        if named == datasets.PACKAGED_TEXT:
+            named = packaged
+        return about.get("encoder", self.trial.text), model or named
