@@ -91,6 +91,13 @@ class FeatureSet:
     unseen: tuple[int, ...]
     masked: Tensor | None = None
 
+    def __repr__(self) -> str:
+        return (
+            f"FeatureSet({self.dataset} {self.split}, {self.visual}/{self.text}, {self.source}, "
+            f"train {tuple(self.train.shape)}, ztest {tuple(self.ztest.shape)}, "
+            f"{len(self.seen)} seen and {len(self.unseen)} unseen classes, digest {self.digest[:10]})"
+        )
+
     @property
     def visual_dim(self) -> int:
         """Dv, the width of a visual feature."""

@@ -3,7 +3,7 @@
 A gate decides for every test sample between a classifier of the seen classes and the zero-shot
 method. It is fitted without any test sample: another copy of the method is trained without the
 validation classes and without some seen-class samples, and the gate learns to tell those two apart
-(reference section 4). Thresholds are compared with P(unseen) throughout.
+(SynSE, Gupta et al., 2021). Thresholds are compared with P(unseen) throughout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CTR-GCN (Chen et al., 2021): a topology for every channel (reference section 4)."""
+"""CTR-GCN (Chen et al., 2021): a topology for every channel."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def least_motion(skeletons: np.ndarray, keep: int = KEPT) -> np.ndarray:
     """Return the indices (N, keep) of the frames that move least, in order.
 
     A frame's motion is the mean over C, V, M of the squared differences to its neighbours, of
-    (N, C, T, V, M) skeletons (reference section 11).
+    (N, C, T, V, M) skeletons (SMIE's published code).
     """
     difference = np.square(np.diff(skeletons, axis=2))
     motion = np.zeros(skeletons.shape[:1] + skeletons.shape[2:3])
@@ -92,7 +92,7 @@ def _encode(
 def masked_features(
     samples: Samples, encoder: SkeletonEncoder, *, batch_size: int = 128, seed: int = 0
 ) -> np.ndarray:
-    """Return features (N, 8, 256) of eight random masks of each sample's calm frames (reference section 11)."""
+    """Return features (N, 8, 256) of eight random masks of each sample's calm frames (SMIE's published code)."""
     device = next(encoder.parameters()).device
     encoder.eval()
     chosen = masks(min(KEPT, samples.shape[2]), seed=seed)

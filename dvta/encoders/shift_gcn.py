@@ -1,4 +1,4 @@
-"""Shift-GCN (Cheng et al., 2020) in plain PyTorch: shifts instead of convolutions (reference section 3)."""
+"""Shift-GCN (Cheng et al., 2020) in plain PyTorch: shifts instead of convolutions."""
 
 from __future__ import annotations
 

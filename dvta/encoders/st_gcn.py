@@ -1,4 +1,4 @@
-"""ST-GCN (Yan et al., 2018), classical and in the small form SMIE and DVTA use (reference section 2)."""
+"""ST-GCN (Yan et al., 2018), classical and in the small form SMIE and DVTA use."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ from dvta.errors import DataError, OptionError
 from dvta.features import ClassText
 from dvta.losses import LOSSES
 from dvta.methods.base import METHODS, Method
+from dvta.methods.metric_network import MetricNetwork
 from dvta.options import Options, check_values
 
 Activation = Literal["leaky_sigmoid", "sigmoid", "none"]
-METRIC_HIDDEN = 768  # does not follow the text width in the published code either
 RESIDUAL_WIDTH = 256
 
 
@@ -148,30 +148,6 @@ class VisualProjector(nn.Module):
         """Project (N, Dv) features."""
         first = self.l0(x) + x if self._residual else self.l0(x)
         return self.l3(torch.relu(self.l2(torch.relu(self.l1(torch.relu(first))))))  # type: ignore[no-any-return]
-
-
-class MetricNetwork(nn.Module):
-    """The deep metric network E on ``[v ; t]``: 2Dt -> 2Dt -> 768 -> 1 (paper section 3.2.2)."""
-
-    def __init__(self, text_dim: int) -> None:
-        super().__init__()
-        self.l0 = nn.Linear(2 * text_dim, 2 * text_dim)
-        self.l1 = nn.Linear(2 * text_dim, METRIC_HIDDEN)
-        self.l2 = nn.Linear(METRIC_HIDDEN, 1)
-        self._text_dim = text_dim
-
-    def visual_half(self, v: Tensor) -> Tensor:
-        """Return the visual side of the first layer, bias included: (..., Dt) -> (..., 2Dt)."""
-        return F.linear(v, self.l0.weight[:, : self._text_dim], self.l0.bias)
-
-    def text_half(self, t: Tensor) -> Tensor:
-        """Return the text side of the first layer: (..., Dt) -> (..., 2Dt)."""
-        return F.linear(t, self.l0.weight[:, self._text_dim :])
-
-    def forward(self, first: Tensor) -> Tensor:
-        """Return E (...) from the sum of both halves (..., 2Dt), which is overwritten."""
-        hidden = F.relu(self.l1(F.relu(first, inplace=True)), inplace=True)
-        return self.l2(hidden).squeeze(-1)  # type: ignore[no-any-return]
 
 
 class _Texts:

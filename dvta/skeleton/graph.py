@@ -12,7 +12,7 @@ JOINT_NAMES = (
     *("right hip", "right knee", "right ankle", "right foot"),
     *("spine at shoulder", "left hand tip", "left thumb", "right hand tip", "right thumb"),
 )
-#: (child, parent) pairs, 0-based (reference section 1)
+#: (child, parent) pairs, 0-based, of NTU RGB+D's 25 joints
 BONES = tuple(
     (child - 1, parent - 1)
     for child, parent in (
@@ -67,7 +67,7 @@ def spatial_partition(partition: str = "official") -> np.ndarray:
 def directed_partition() -> np.ndarray:
     """Return the A-GCN matrices, (3, 25, 25) float32: identity, inward, outward, column-normalised.
 
-    The inward matrix has child-to-parent bones at [parent, child] (reference section 1).
+    The inward matrix has child-to-parent bones at [parent, child] (ST-GCN, Yan et al., 2018).
     """
     inward = np.zeros((JOINTS, JOINTS))
     for child, parent in BONES:

@@ -185,9 +185,7 @@ class _Feed(_NotPickled, Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the stopper sees every result first."""
 
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing: the driver has the report."""
 
     def save(self, checkpoint_path: str) -> None:
@@ -354,8 +352,7 @@ def connect(address: str) -> None:
     """
     target = resolve_address(address)
     # Ray itself would wait for minutes
-    why = None if target in ("local", "auto") else unreachable_reason(target)
-    if why is not None:
+    if target not in ("local", "auto") and (why := unreachable_reason(target)) is not None:
         raise no_cluster_error(address, why)
     # a cluster of our own serves this machine alone; elsewhere the user's settings hold
     if address != "local" and any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):

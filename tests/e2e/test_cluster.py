@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.e2e.test_sweep import place, start  # noqa: F401  (place is a fixture)
+from tests.processes import start
 
 SHORT, LONG = 200, 6
 EPOCHS = {"short": 8, "long": 4000}
@@ -83,13 +83,13 @@ class Truth:
 
 
 @pytest.fixture
-def spec(place):  # noqa: F811
+def spec(place):
     Path("many.yaml").write_text(SPEC)
     return "many.yaml"
 
 
 @pytest.fixture
-def sqlite(place):  # noqa: F811
+def sqlite(place):
     return f"sqlite:///{place}/runs/dvta.db"
 
 

@@ -17,11 +17,11 @@ from orchestrator.execute.gpu_share import gpu_share
 from orchestrator.execute.ray_tune import check_resources
 from orchestrator.spec.model import Resources
 from tests.conftest import ROOT
-from tests.e2e.test_sweep import assert_every_trial_once, place, query, run, start, wait_for, write_spec  # noqa: F401
+from tests.processes import assert_every_trial_once, query, run, start, wait_for, write_spec
 
 
 @pytest.fixture
-def small_disk(place):  # noqa: F811
+def small_disk(place):
     """Mount a disk of 3 MiB at ``disk``, or skip."""
     folder = place / "disk"
     folder.mkdir()
@@ -52,7 +52,7 @@ def test_a_full_disk_fails_trials_by_name_and_a_retry_goes_on(small_disk):
 
 
 @pytest.mark.slow
-def test_a_torn_checkpoint_costs_the_epochs_since_the_one_before(place):  # noqa: F811
+def test_a_torn_checkpoint_costs_the_epochs_since_the_one_before(place):
     spec = write_spec(epochs=20)
     first = start("sweep", str(spec), "--executor", "inline")
     found = wait_for(lambda: sorted(Path("runs").glob("checkpoints/*/*/*/epoch-0000[1-3]*.pt"))[1:])
@@ -106,7 +106,7 @@ def own_spec(*names: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_memory_that_runs_out_is_tried_again_alone_at_the_end(place, executor):  # noqa: F811
+def test_memory_that_runs_out_is_tried_again_alone_at_the_end(place, executor):
     spec = own_spec("Greedy", "Hungry")
     out = run("sweep", spec, "--executor", executor, code=1, PYTHONPATH=str(place))
     assert "it is tried again alone at the end" in out
@@ -119,7 +119,7 @@ def test_memory_that_runs_out_is_tried_again_alone_at_the_end(place, executor): 
     assert query("SELECT restarts FROM attempt ORDER BY restarts") == [(1,), (1,)]
 
 
-def test_a_mistake_in_a_users_method_fails_that_trial_alone(place):  # noqa: F811
+def test_a_mistake_in_a_users_method_fails_that_trial_alone(place):
     out = run("sweep", own_spec("Broken", "Greedy"), "--executor", "inline", code=1, PYTHONPATH=str(place))
     assert "KeyError" in out
     assert "a mistake in a user's method" in " ".join(out.split())
@@ -128,7 +128,7 @@ def test_a_mistake_in_a_users_method_fails_that_trial_alone(place):  # noqa: F81
     assert query("SELECT state, count(*) FROM attempt GROUP BY state") == [("done", 1), ("failed", 1)]
 
 
-def test_an_older_store_is_migrated_with_a_backup_and_a_newer_one_refused(place):  # noqa: F811
+def test_an_older_store_is_migrated_with_a_backup_and_a_newer_one_refused(place):
     Path("runs").mkdir()
     shutil.copyfile(ROOT / "tests/assets/store_v0001.db", "runs/dvta.db")
     assert "schema 0003" in run("db", "upgrade")
@@ -141,7 +141,7 @@ def test_an_older_store_is_migrated_with_a_backup_and_a_newer_one_refused(place)
     assert "newer than this program's 0003" in run("status", code=2)
 
 
-def test_the_doctor_names_what_is_wrong_with_its_remedy(place):  # noqa: F811
+def test_the_doctor_names_what_is_wrong_with_its_remedy(place):
     out = run("doctor")
     assert out.count("\n") >= 6
     assert "WRONG" not in out
@@ -176,7 +176,7 @@ def test_a_share_of_a_gpu_is_a_fifth_above_the_measured_peak(peak, total, share)
 
 
 @pytest.mark.slow
-def test_gpus_auto_probes_with_one_trial_and_without_gpus_is_none(place):  # noqa: F811
+def test_gpus_auto_probes_with_one_trial_and_without_gpus_is_none(place):
     spec = write_spec(epochs=2, extra="resources: {gpus_per_trial: auto}\n")
     run("sweep", str(spec))
     assert_every_trial_once(2)
@@ -197,13 +197,13 @@ def test_what_no_node_can_hold_is_refused(monkeypatch):
 
 
 @pytest.mark.slow
-def test_resources_that_no_node_has_write_nothing(place):  # noqa: F811
+def test_resources_that_no_node_has_write_nothing(place):
     spec = write_spec(extra="resources: {cpus_per_trial: 6400}\n")
     assert "asks for 6400 CPUs" in run("sweep", str(spec), code=2)
     assert not Path("runs").exists()
 
 
-def test_reports_explain_and_compare_from_the_command_line(place):  # noqa: F811
+def test_reports_explain_and_compare_from_the_command_line(place):
     Path("t.yaml").write_text(
         "study: t\ntables: [5]\nwhere: {dataset: ntu60, split: 55/5}\nseeds: 6\n"
         "defaults: {epochs: 1, train_per_class: 1, test_per_class: 2}\n"
@@ -225,7 +225,7 @@ def test_reports_explain_and_compare_from_the_command_line(place):  # noqa: F811
     assert "allowed: 1 to 9, gzsl" in run("report", "--table", "10", code=2)
 
 
-def test_figures_and_the_page_of_a_study(place):  # noqa: F811
+def test_figures_and_the_page_of_a_study(place):
     Path("f.yaml").write_text(
         "study: f\ntables: [5, 6]\nwhere: {text: sbert, split: [96/24]}\nseeds: 1\n"
         "defaults: {epochs: 2, train_per_class: 1, test_per_class: 2}\n"

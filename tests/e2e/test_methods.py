@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dvta.methods import METHODS
-from tests.e2e.test_sweep import place, run, start, wait_for  # noqa: F401  (place is a fixture)
+from tests.processes import run, start, wait_for
 
 SPEC = """
 study: nine
@@ -37,7 +37,7 @@ def results(runs: str) -> dict[str, tuple[str, int, str]]:
 
 
 @pytest.mark.slow
-def test_every_method_survives_a_kill_bit_for_bit(place):  # noqa: F811
+def test_every_method_survives_a_kill_bit_for_bit(place):
     names = METHODS.names()
     assert len(names) == 9
     Path("nine.yaml").write_text(SPEC.replace("METHODS", ", ".join(names)))

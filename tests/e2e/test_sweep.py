@@ -8,9 +8,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -24,80 +21,7 @@ from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
-
-SPEC = """
-study: e2e
-defaults: {dataset: pku, split: smie_7, visual: st_gcn, preset: official, train_per_class: 2, test_per_class: 4,
-           batch_size: 32, lr: 0.001, epochs: EPOCHS}
-grid: {gamma: [0.01, 0.5], sde: [false, true]}
-seeds: 1
-checkpoint: {every_seconds: 0}
-"""
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """Work in an empty folder with its own stores."""
-    for name in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write_spec(epochs: int = 4, extra: str = "") -> Path:
-    path = Path("spec.yaml")
-    path.write_text(SPEC.replace("EPOCHS", str(epochs)) + extra)
-    return path
-
-
-def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from orchestrator.cli.main import app; app()", *arguments]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, **environment},
-    )
-
-
-def run(*arguments: str, code: int = 0, **environment: str) -> str:
-    process = start(*arguments, **environment)
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == code, f"{out}\n{err}"
-    return out + err
-
-
-def query(sql: str) -> list[tuple]:
-    with sqlite3.connect(f"file:{Path('runs/dvta.db').resolve()}?mode=ro", uri=True) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def wait_for(condition, seconds: float = 120.0):
-    """Poll until a condition holds; a missing or busy database counts as not yet."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            found = condition()
-        except (sqlite3.Error, OSError):
-            found = None
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("the condition never held")
-
-
-def assert_every_trial_once(epochs: int, trials: int = 4) -> None:
-    assert query("SELECT count(*) FROM trial")[0][0] == trials
-    done = query("SELECT trial_id, count(*) FROM attempt WHERE state = 'done' GROUP BY trial_id")
-    assert [n for _, n in done] == [1] * trials
-    counts = query(
-        "SELECT count(*), count(DISTINCT epoch), min(epoch), max(epoch) FROM epoch_metric m "
-        "JOIN attempt a ON a.id = m.attempt_id WHERE a.state = 'done' AND metric = 'loss' GROUP BY attempt_id"
-    )
-    assert counts == [(epochs, epochs, 1, epochs)] * trials
+from tests.processes import assert_every_trial_once, query, run, start, wait_for, write_spec
 
 
 def mlflow_points() -> list[tuple[int, int]]:

@@ -7,17 +7,10 @@ import sys
 import pytest
 
 from dvta.methods import METHODS
-from orchestrator.cli import main as cli
+from tests.commands import run
 from tests.conftest import ROOT
 
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
-
-
-def run(*arguments):
-    try:
-        return cli.app(list(arguments), standalone_mode=False) or 0
-    except SystemExit as stop:
-        return stop.code
 
 
 @pytest.fixture

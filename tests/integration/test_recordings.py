@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.settings import Settings
 from orchestrator.store import Store
+from tests.commands import run
 from tests.conftest import ROOT
-from tests.integration.test_bring_your_own import run
 
 STUDY = str(ROOT / "experiments/cmu_end_to_end.yaml")
 PER_CLASS = 2

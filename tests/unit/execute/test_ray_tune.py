@@ -8,7 +8,7 @@ from dvta.errors import DataError
 from orchestrator.execute import ray_tune
 from orchestrator.execute.cluster import resolve_address, unreachable_reason
 from orchestrator.execute.protocol import Job, Wait
-from tests.integration.test_bring_your_own import run
+from tests.commands import run
 
 
 def job(attempt_id, features=""):

@@ -17,8 +17,8 @@ from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
+from tests.commands import run
 from tests.factories import make_skeletons
-from tests.integration.test_bring_your_own import run
 
 SPEC = """
 study: graph

@@ -1,9 +1,8 @@
 """The documents say what is true: commands, flags, tests and files that exist."""
 
 import re
-import subprocess
-import sys
 
+from tests.commands import commands, help_of
 from tests.conftest import ROOT
 
 COMMAND = re.compile(r"^\w*\$ (?:PYTHONPATH=\S+ )?dvta-orch (.*?)(?:\s+#.*)?$", re.MULTILINE)
@@ -12,47 +11,6 @@ HELP = ROOT / "docs/commands.md"
 
 def documents():
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docker/README.md"]
-
-
-def help_of(*command: str) -> str:
-    """Return a command's --help at a fixed width, without colour."""
-    import os
-
-    environment = {
-        **os.environ,
-        "COLUMNS": "110",
-        "NO_COLOR": "1",
-        "TERM": "dumb",
-        "_TYPER_FORCE_DISABLE_TERMINAL": "1",
-    }
-    code = "from orchestrator.cli.main import app; app(prog_name='dvta-orch')"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command, "--help"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
-
-
-def commands() -> list[tuple[str, ...]]:
-    """Return every command of the program, as the words one types."""
-    from typer.main import get_command
-
-    from orchestrator.cli.main import app
-
-    found: list[tuple[str, ...]] = []
-
-    def walk(command, words):
-        inside = getattr(command, "commands", None)
-        if not inside:
-            found.append(words)
-        for name, child in sorted((inside or {}).items()):
-            walk(child, (*words, name))
-
-    walk(get_command(app), ())
-    return found
 
 
 def written() -> str:

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.commands import commands, help_of
 from tests.conftest import ROOT
-from tests.unit.test_docs import commands, help_of
 
 DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
