@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.records import CellValue
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 
@@ -33,7 +34,7 @@ def results(study: str | None = None, *, store: str | None = None, epochs: bool 
 
     opened = Store.open(store or Settings.load().store, create=False)
     study_id, _ = opened.find_study(study)
-    trials = {}
+    trials: dict[str, CellValue] = {}
     for value in opened.cells(study_id):
         if value.key is not None:
             trials.setdefault(value.key, value)

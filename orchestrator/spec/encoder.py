@@ -41,7 +41,6 @@ class EncoderSpec:
             OptionError, UnknownNameError: a key, a setting or the encoder is unknown or impossible.
         """
         from dvta.encoders import ENCODERS
-        from dvta.encoders.training import EncoderConfig
 
         allowed = ("encoder", "train", "options", "seed", "protocol")
         for key in value:
@@ -72,14 +71,7 @@ class EncoderSpec:
             encoder = ENCODERS.get(name)
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}; or {KINEMATIC}") from None
-        names = [f.name for f in dataclasses.fields(EncoderConfig)]
-        for key in train:
-            if key not in names:
-                raise OptionError(
-                    f"visual.train: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
-                )
-        numbers = {k: _number(k, v) for k, v in train.items()}
-        EncoderConfig(**{**encoder.training_defaults, **numbers})
+        numbers = _training_numbers(train, encoder.training_defaults)
         try:
             encoder.options_class.resolve(options)
         except OptionError as error:
@@ -130,6 +122,21 @@ class EncoderSpec:
         if not self.is_trainable:
             return {}
         return ENCODERS.get(self.encoder).options_class.resolve(dict(self.options)).canonical()
+
+
+def _training_numbers(train: Mapping[str, Any], published: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``train`` as their fields have them, checked over the published ones."""
+    from dvta.encoders.training import EncoderConfig
+
+    names = [f.name for f in dataclasses.fields(EncoderConfig)]
+    for key in train:
+        if key not in names:
+            raise OptionError(
+                f"visual.train: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
+            )
+    numbers = {k: _number(k, v) for k, v in train.items()}
+    EncoderConfig(**{**published, **numbers})
+    return numbers
 
 
 def _number(name: str, value: Any) -> Any:
