@@ -92,7 +92,7 @@ class Driver:
         self._by_features: dict[str, Trial] = {}
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self.done = self.failed = self.pruned = 0
+        self.done = self.failed = 0
 
     @property
     def stopping(self) -> bool:
@@ -277,7 +277,6 @@ class Driver:
             trial = self._active.pop(attempt_id).trial
         self.done += state is State.DONE
         self.failed += state is State.FAILED
-        self.pruned += state is State.PRUNED
         self._listener.ended(trial, state, failure.message if failure else "")
         self._source.on_end(trial, state, outcome.results if outcome else {})
         if failure is not None and self._options.fail_fast:
