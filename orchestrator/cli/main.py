@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import data, database, encode, predict, report, trials
+from orchestrator.cli import data, database, encode, predict, query, report, trials
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def _print_plan(study: Study, plan: Plan) -> None:
 
 
 app.command()(predict.predict)
+app.command()(query.query)
 app.add_typer(report.app)
 app.add_typer(trials.app)
 app.add_typer(data.data, name="data")
