@@ -12,7 +12,7 @@ from dvta.arrays import read
 from dvta.errors import DataError
 from dvta.features import FILES, RENAMED, locate
 from dvta.files import staged_files, write_json, write_npy
-from dvta.skeleton import splits
+from dvta.importers.cmu import import_cmu_skeletons
 
 PURLS_SPLITS = {
     5: ("ntu60", "55/5"), 12: ("ntu60", "48/12"), 20: ("ntu60", "40/20"), 30: ("ntu60", "30/30"),
@@ -79,7 +79,7 @@ def import_features(kind: str, path: Path, root: Path) -> list[Path]:
         for dataset, split in found:
             locate(stage, dataset, split, visual, "sbert", source="real").load()
     for archive in skeletons:
-        folder = splits.import_archive(archive, root)
+        folder = import_cmu_skeletons(archive, root)
         written += sorted(p for p in folder.iterdir() if p.is_file())
     return written
 

@@ -11,7 +11,6 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import file_digest
 from dvta.errors import MissingSkeletonsError
-from dvta.files import RowWriter, staged_folder, write_json
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
@@ -162,43 +161,6 @@ def available(root: Path, dataset: str) -> list[str]:
     """Return the protocols for which skeletons of a data set are prepared."""
     folder = root / dataset / "skeletons"
     return sorted(p.name for p in folder.glob("*") if any(p.glob("*_position.npy")))
-
-
-def import_archive(path: Path, root: Path) -> Path:
-    """Bring CMU's ``skeletons.npz`` into the data root; returns the folder written.
-
-    The archive holds ``x`` (N, 50, 25, 3), ``y``, ``clip`` and ``start``.
-
-    Raises:
-        DataError: the archive is missing, damaged, or contradicts the catalogue.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            x, y, clip, start = (archive[key] for key in ("x", "y", "clip", "start"))
-    except FileNotFoundError:
-        raise SkeletonError(path, "no such file") from None
-    except Exception as error:  # zip, deflate and header damage raise many types
-        raise SkeletonError(path, f"not CMU's skeletons.npz ({error})") from error
-    classes = len(datasets.get("cmu").class_names)
-    if x.ndim != 4 or x.shape[2:] != (25, 3) or not len(x) == len(y) == len(clip) == len(start):
-        raise SkeletonError(path, f"x {x.shape}, y {y.shape}; allowed: (N, frames, 25, 3) and (N,)")
-    if y.min() < 0 or y.max() >= classes:
-        raise SkeletonError(path, f"label {int(y.max())}, allowed: 0 to {classes - 1}")
-    target = root / "cmu" / "skeletons" / CLIPS
-    shape = (3, x.shape[1], 25, 1)
-    with staged_folder(target) as stage:
-        with (
-            RowWriter(stage / "all_position.npy", shape, "<f4") as positions,
-            RowWriter(stage / "all_label.npy", (), "<i8") as labels,
-        ):
-            for row, label in zip(x, y, strict=True):
-                positions.append(row.transpose(2, 0, 1)[..., None])
-                labels.append(int(label))
-        names = "".join(f"{c}:{s}\n" for c, s in zip(clip, start, strict=True))
-        (stage / "all_name.txt").write_text(names, encoding="utf-8")
-        about = {"dataset": "cmu", "protocol": CLIPS, "from": path.name, "samples": {"all": len(x)}}
-        write_json(stage / "about.json", about)
-    return target
 
 
 def read_names(path: Path, samples: int) -> list[str]:

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dvta.errors import DataError
+from dvta.importers.ctr_gcn import CtrGcnArchive
 from dvta.skeleton import SkeletonError
 from dvta.skeleton.acclaim import read_amc, read_asf
-from dvta.skeleton.arrays import CtrGcnArchive, open_positions, read_labels
+from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.bvh import read_bvh
 from dvta.skeleton.ntu import read_ntu
 from dvta.skeleton.pku import read_labels as read_pku_labels
