@@ -119,7 +119,8 @@ VISUAL_NEEDS = frozenset({"unpooled", "masked", "generalised"})
 class DataRef:
     """Features that were found, or will be simulated: cheap to pass around, loaded on demand.
 
-    ``needs`` is what a method asked for beyond pooled features (:meth:`dvta.methods.Method.needs`).
+    ``needs`` is what a method asked for beyond pooled features (:meth:`dvta.methods.Method.needs`);
+    ``unseen`` are the unseen classes of a split that the dataset itself does not name.
     """
 
     dataset: str
@@ -132,6 +133,7 @@ class DataRef:
     root: Path
     stand_in: StandIn
     needs: frozenset[str] = frozenset()
+    unseen: tuple[str | int, ...] | None = None
 
     def load(self) -> FeatureSet:
         """Read or generate the features, and check everything.
@@ -139,8 +141,8 @@ class DataRef:
         Raises:
             DataError: something does not fit; the message names the file.
         """
-        dataset = datasets.get(self.dataset)
-        split = dataset.split(self.split)
+        dataset = datasets.get(self.dataset, self.root)
+        split = dataset.split(self.split, self.unseen)
         if self.folder is not None:
             arrays = {name: _read(path) for name, path in _present(self.folder, self.needs).items()}
             _check(arrays, self.folder, dataset, split)
@@ -179,6 +181,7 @@ def locate(
     stand_in: StandIn | None = None,
     needs: frozenset[str] = frozenset(),
     trained: tuple[str, str] | None = None,
+    unseen: tuple[str | int, ...] | None = None,
 ) -> DataRef:
     """Find features without keeping them.
 
@@ -190,12 +193,14 @@ def locate(
         needs: what the method wants beyond pooled features and label texts.
         trained: folder (a path or URL) of features that an encoder trial writes later, and its key;
             nothing is looked for under the data root.
+        unseen: the unseen classes, by name or id, of a split that the dataset itself does not name.
 
     Raises:
         DataError: files are missing where they must not be, or only some of a folder's are there.
     """
-    known = datasets.get(dataset)
-    known.split(split)
+    known = datasets.get(dataset, root)
+    stamp = known.split(split, unseen).stamp
+    names = (dataset, split, *([stamp] if stamp else []))
     for name in (dataset, visual, text, split):
         if ".." in name or name.startswith(("/", "\\")):
             raise DataError(f"{name!r} leads out of the data root {root}")
@@ -204,9 +209,10 @@ def locate(
     if trained is not None:
         words = _words(_needed_texts(root, known, text, needs), needs)
         form = "".join(f" {need}" for need in sorted(visual_needs - {"generalised"}))
-        content = digest(dataset, split, words, f"encoder {trained[1]}{form}")
+        content = digest(*names, words, f"encoder {trained[1]}{form}")
+        folder, kept = Path(trained[0]), StandIn()
         return DataRef(
-            dataset, split, visual, text, "real", content, Path(trained[0]), root, StandIn(), visual_needs
+            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen
         )
     present = _present(folder, visual_needs)
     optional = set() if "generalised" in needs else OPTIONAL
@@ -214,9 +220,11 @@ def locate(
     missing = [_file_names(name, visual_needs)[0] for name in wanted if name not in present]
     words = _words(_needed_texts(root, known, text, needs), needs)
     if source != "simulated" and not missing:
-        content = digest(dataset, split, words, *_stamped(present))
+        content = digest(*names, words, *_stamped(present))
         kept = stand_in or StandIn()
-        return DataRef(dataset, split, visual, text, "real", content, folder, root, kept, visual_needs)
+        return DataRef(
+            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen
+        )
     if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
         files = ", ".join(f"{name}.npy" for name in missing)
         raise DataError(f"{folder}: missing {files}; to get {dataset}: {known.where}")
@@ -230,10 +238,11 @@ def locate(
     # pooled stand-ins have test samples of all classes anyway
     inert = frozenset() if "unpooled" in needs else frozenset({"generalised"})
     form = "".join(f" {need}" for need in sorted(visual_needs - inert))
-    content = digest(
-        dataset, split, visual, words, f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}{form}"
+    made = f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}{form}"
+    content = digest(*names, visual, words, made)
+    return DataRef(
+        dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs, unseen
     )
-    return DataRef(dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs)
 
 
 def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]) -> dict[str, np.ndarray]:

@@ -39,7 +39,7 @@ def read_labels(path: Path, names: Sequence[str] = ()) -> np.ndarray:
 
 
 def _of_pickle(path: Path) -> np.ndarray:
-    content = read_pickle(path)
+    content = read_pickle(path, what="label pickle")
     if (
         isinstance(content, tuple | list)
         and len(content) == 2

@@ -6,7 +6,7 @@ import math
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from dvta.limits import limits, open_regular
 MAX_LABEL_BYTES = 1 << 26
 
 
-def read_pickle(path: Path, max_bytes: int = MAX_LABEL_BYTES) -> Any:
+def read_pickle(path: Path, max_bytes: int = MAX_LABEL_BYTES, what: str = "pickle") -> Any:
     """Return what a pickle of lists, tuples, mappings, texts, numbers and NumPy arrays holds.
 
     Nothing is imported or called: arrays are rebuilt here, from their type, shape and bytes.
@@ -32,12 +32,12 @@ def read_pickle(path: Path, max_bytes: int = MAX_LABEL_BYTES) -> Any:
             content = _Plain(_Bounded(file, size)).load()
         except Exception as error:  # a mangled pickle raises almost anything
             reason = str(error)[:200] or type(error).__name__
-            raise DataError(f"{path}: not a safe pickle ({reason})") from error
+            raise DataError(f"{path}: not a safe {what} ({reason})") from error
     _check_depth(path, content)
     try:
         return _finished(content, {})
     except pickle.UnpicklingError as error:
-        raise DataError(f"{path}: not a safe pickle ({error})") from error
+        raise DataError(f"{path}: not a safe {what} ({error})") from error
 
 
 def _check_depth(path: Path, content: Any) -> None:
@@ -147,7 +147,7 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     The Python implementation: the C one allocates gigabytes for a single large memo number.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _KNOWN:

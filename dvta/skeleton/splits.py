@@ -10,6 +10,7 @@ import numpy as np
 
 from dvta import datasets
 from dvta.arrays import file_digest
+from dvta.datasets import Dataset
 from dvta.errors import MissingSkeletonsError
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.clips import part_by_clip
@@ -94,7 +95,14 @@ class SkeletonSplit:
         return dataclasses.replace(self.gtest, rows=self.gtest.rows[keep], labels=self.gtest.labels[keep])
 
 
-def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -> SkeletonSplit:
+def load(
+    root: Path,
+    dataset: str,
+    split: str,
+    *,
+    protocol: str | None = None,
+    unseen: tuple[str | int, ...] | None = None,
+) -> SkeletonSplit:
     """Open the prepared skeletons ``<root>/<dataset>/skeletons/<protocol>`` for a split.
 
     Args:
@@ -102,13 +110,14 @@ def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -
         dataset, split: names of the catalogue.
         protocol: ``xsub``, ``xview``, ``xsetup`` or ``clips``; None takes what was cut for this very
             split (``zeroshot_<split>``), else the only one, else ``xsub``.
+        unseen: the unseen classes, by name or id, of a split that the dataset itself does not name.
 
     Raises:
         DataError: nothing is prepared, or the arrays contradict each other or the catalogue.
     """
-    known = datasets.get(dataset)
-    parts = known.split(split)
-    folder = _folder(root, dataset, split, protocol)
+    known = datasets.get(dataset, root)
+    parts = known.split(split, unseen)
+    folder = _folder(root, known, split, protocol)
     classes = len(known.class_names)
     seen, unseen = list(parts.seen), list(parts.unseen)
     if folder.name == CLIPS:
@@ -178,19 +187,19 @@ def read_names(path: Path, samples: int) -> list[str]:
     return names
 
 
-def _folder(root: Path, dataset: str, split: str, protocol: str | None) -> Path:
-    found = available(root, dataset)
+def _folder(root: Path, dataset: Dataset, split: str, protocol: str | None) -> Path:
+    found = available(root, dataset.name)
     own = f"zeroshot_{split.replace('/', '-')}"
     general = [name for name in found if not name.startswith("zeroshot_")]
     chosen = protocol or (own if own in found else general[0] if len(general) == 1 else "xsub")
     if chosen not in found:
-        where = root / dataset / "skeletons" / chosen
+        where = root / dataset.name / "skeletons" / chosen
         raise MissingSkeletonsError(
             f"{where}: no prepared skeletons (there are: {', '.join(found) or 'none'}); "
-            f"to get {dataset}: {datasets.get(dataset).where}",
-            dataset,
+            f"to get {dataset.name}: {dataset.where}",
+            dataset.name,
         )
-    return root / dataset / "skeletons" / chosen
+    return root / dataset.name / "skeletons" / chosen
 
 
 def _label_path(folder: Path, part: str) -> Path:

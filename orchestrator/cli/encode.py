@@ -25,8 +25,9 @@ def encode_text(
     from dvta import datasets
     from dvta.encoders.text import encode_dataset
 
+    root = load_settings().data
     done = encode_dataset(
-        datasets.get(dataset), load_settings().data, encoder=encoder, model=model, name=name, sentences=csv
+        datasets.get(dataset, root), root, encoder=encoder, model=model, name=name, sentences=csv
     )
     typer.echo(f"{len(done.files)} files of width {done.dim} by {done.model} in {done.files[0].parent}")
 

@@ -65,6 +65,12 @@ class Reading:
             raise StoreError(f"nothing stored for {what or 'any study'}; studies here: {have}")
         return found[0][0], found[0][1]
 
+    def own_splits(self, name: str) -> list[tuple[str | int, ...]]:
+        """Return the unseen classes, by name or id, that specs have given a split of their own of this name."""
+        found = [row[0] for row in self._rows(sa.select(Study.arguments).order_by(Study.updated.desc()))]
+        defined = (tuple(classes) for a in found for classes in a.get("splits", {}).get(name, []))
+        return list(dict.fromkeys(defined))
+
     def standing(self, study_id: int) -> Standing:
         """Return how the trials of a study stand, and what is left of those that run."""
         mine = sa.select(CellRow.trial_id).where(CellRow.study_id == study_id).distinct()
