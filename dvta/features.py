@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +144,12 @@ class DataRef:
         dataset = datasets.get(self.dataset, self.root)
         split = dataset.split(self.split, self.unseen)
         if self.folder is not None:
-            arrays = {name: _read(path) for name, path in _present(self.folder, self.needs).items()}
-            _check(arrays, self.folder, dataset, split)
+            paths = _present(self.folder, self.needs)
+            arrays = {name: _read(path) for name, path in paths.items()}
+            missing = [name for name in FILES[:4] if name not in paths]
+            if missing:
+                raise DataError(f"{self.folder}: missing {', '.join(f'{name}.npy' for name in missing)}")
+            check_arrays(arrays, {name: str(path) for name, path in paths.items()}, dataset, split)
         else:
             arrays = self.stand_in.generate(dataset, split, self.visual, self.needs)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -204,7 +208,7 @@ def locate(
     for name in (dataset, visual, text, split):
         if ".." in name or name.startswith(("/", "\\")):
             raise DataError(f"{name!r} leads out of the data root {root}")
-    folder = root / dataset / "features" / visual / split.replace("/", "-")
+    folder = feature_folder(root, dataset, visual, split)
     visual_needs = needs & VISUAL_NEEDS
     if trained is not None:
         words = _words(_needed_texts(root, known, text, needs), needs)
@@ -320,41 +324,53 @@ def _stamped(present: dict[str, Path]) -> list[str]:
     return [f"{name} {file_digest(path)}" for name, path in sorted(present.items())]
 
 
-def _check(arrays: dict[str, np.ndarray], folder: Path, dataset: Dataset, split: Split) -> None:
-    """Refuse arrays that contradict each other, their dataset or their split."""
+def check_arrays(
+    arrays: Mapping[str, np.ndarray], names: Mapping[str, str], dataset: Dataset, split: Split
+) -> None:
+    """Refuse arrays that contradict each other, their dataset or their split.
+
+    Args:
+        arrays: ``train``, ``train_label``, ``ztest``, ``z_label``, and what else a feature folder has.
+        names: what the message calls each array: its file.
+
+    Raises:
+        DataError: they do.
+    """
     pairs = (("train", "train_label"), ("ztest", "z_label"), ("gtest", "g_label"))
     shape = arrays["train"].shape[1:]
     for name, label in pairs:
         if (name in arrays) != (label in arrays):
-            raise DataError(f"{folder}: {name}.npy and {label}.npy come together, one of them is missing")
+            there = names[name if name in arrays else label]
+            raise DataError(f"{there}: {name}.npy and {label}.npy come together, one of them is missing")
         if name not in arrays:
             continue
         x, y = arrays[name], arrays[label]
         if len(x) != len(y):
-            raise DataError(f"{folder}/{label}.npy: {len(y)} labels for {len(x)} rows of {name}.npy")
+            raise DataError(f"{names[label]}: {len(y)} labels for {len(x)} rows of {Path(names[name]).name}")
         if len(x) == 0:
-            raise DataError(f"{folder}/{name}.npy: has no rows")
+            raise DataError(f"{names[name]}: has no rows")
         if x.shape[1:] != shape:
-            raise DataError(
-                f"{folder}/{name}.npy: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy"
-            )
+            raise DataError(f"{names[name]}: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy")
         if y.min() < 0 or y.max() >= len(dataset.class_names):
             raise DataError(
-                f"{folder}/{label}.npy: label {int(y.max() if y.min() >= 0 else y.min())}, "
+                f"{names[label]}: label {int(y.max() if y.min() >= 0 else y.min())}, "
                 f"allowed: 0 to {len(dataset.class_names) - 1} ({dataset.name})"
             )
     masked = arrays.get("train_masked")
     if masked is not None and (len(masked), masked.shape[2]) != arrays["train"].shape:
-        raise DataError(
-            f"{folder}/train_masked.npy: shape {masked.shape} does not fit {arrays['train'].shape}"
-        )
+        raise DataError(f"{names['train_masked']}: shape {masked.shape} does not fit {arrays['train'].shape}")
     for label, allowed, kind in (("train_label", split.seen, "seen"), ("z_label", split.unseen, "unseen")):
         wrong = sorted(set(np.unique(arrays[label]).tolist()) - set(allowed))
         if wrong:
             raise DataError(
-                f"{folder}/{label}.npy: class {wrong[0]} ({dataset.class_names[wrong[0]]}) is not {kind} "
+                f"{names[label]}: class {wrong[0]} ({dataset.class_names[wrong[0]]}) is not {kind} "
                 f"in split {split.name}; is this another split's file?"
             )
+
+
+def feature_folder(root: Path, dataset: str, visual: str, split: str) -> Path:
+    """Return where the features of a split lie under a data root."""
+    return root / dataset / "features" / visual / split.replace("/", "-")
 
 
 def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
