@@ -10,6 +10,7 @@ import numpy as np
 from dvta.arrays import NAMES, NUMBERS, load
 from dvta.errors import DataError, did_you_mean
 from dvta.pickles import read_pickle
+from dvta.texts import read_text
 
 ENDINGS = (".npy", ".pkl", ".pickle", ".txt", ".csv")
 
@@ -18,8 +19,19 @@ def read_labels(path: Path, names: Sequence[str] = ()) -> np.ndarray:
     """Read class ids, (N,) int64, as they are: they may count from one.
 
     Args:
+        path: as :func:`raw_labels` reads them. names: the class names, where labels may be names.
+
+    Raises:
+        DataError: the file is missing or unsafe, or holds no labels.
+    """
+    return as_ids(str(path), raw_labels(path), names)
+
+
+def raw_labels(path: Path) -> np.ndarray:
+    """Read labels in any form: numbers or text.
+
+    Args:
         path: ``.npy``; ``.pkl`` of labels, or of (sample names, labels); ``.txt`` or ``.csv`` with a label a line.
-        names: the class names, where labels may be names.
 
     Raises:
         DataError: the file is missing or unsafe, or holds no labels.
@@ -28,14 +40,10 @@ def read_labels(path: Path, names: Sequence[str] = ()) -> np.ndarray:
     if ending not in ENDINGS:
         raise DataError(f"{path}: labels come in a file that ends in {', '.join(ENDINGS)}")
     if ending == ".npy":
-        found = load(path, NUMBERS + NAMES)
-    elif ending in (".txt", ".csv"):
-        from dvta.texts import read_text
-
-        found = np.array([line.strip().strip('"') for line in read_text(path).splitlines() if line.strip()])
-    else:
-        found = _of_pickle(path)
-    return as_ids(str(path), found, names)
+        return load(path, NUMBERS + NAMES)
+    if ending in (".txt", ".csv"):
+        return np.array([line.strip().strip('"') for line in read_text(path).splitlines() if line.strip()])
+    return _of_pickle(path)
 
 
 def _of_pickle(path: Path) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -13,13 +13,17 @@ import numpy as np
 from dvta.errors import DataError
 from dvta.limits import limits, open_regular
 
-MAX_LABEL_BYTES = 1 << 26
+MAX_LABEL_BYTES = 1 << 24
 
 
-def read_pickle(path: Path, max_bytes: int = MAX_LABEL_BYTES, what: str = "pickle") -> Any:
+def read_pickle(path: Path, max_bytes: int = MAX_LABEL_BYTES, what: str = "pickle", start: int = 0) -> Any:
     """Return what a pickle of lists, tuples, mappings, texts, numbers and NumPy arrays holds.
 
-    Nothing is imported or called: arrays are rebuilt here, from their type, shape and bytes.
+    Nothing is imported or called: arrays are rebuilt here, from their type, shape and bytes; one of
+    objects becomes the list of them.
+
+    Args:
+        max_bytes: of the file. what: what the message calls it. start: where in the file the pickle begins.
 
     Raises:
         DataError: the file is missing, too large, damaged, nested too deeply, or wants anything else.
@@ -28,8 +32,9 @@ def read_pickle(path: Path, max_bytes: int = MAX_LABEL_BYTES, what: str = "pickl
         size = path.stat().st_size
         if size > max_bytes:
             raise DataError(f"{path}: {size:,} bytes; allowed: at most {max_bytes:,}")
+        file.seek(start)
         try:
-            content = _Plain(_Bounded(file, size)).load()
+            content = _Plain(_Bounded(file, size - start)).load()
         except Exception as error:  # a mangled pickle raises almost anything
             reason = str(error)[:200] or type(error).__name__
             raise DataError(f"{path}: not a safe {what} ({reason})") from error
@@ -47,9 +52,10 @@ def _check_depth(path: Path, content: Any) -> None:
     for _ in range(deepest):
         below = []
         for value in level:
-            if isinstance(value, list | tuple | dict) and id(value) not in seen:
-                seen.add(id(value))
-                below += value.values() if isinstance(value, dict) else value
+            inside = value.values if isinstance(value, _Array) else value
+            if isinstance(inside, list | tuple | dict) and id(inside) not in seen:
+                seen.add(id(inside))
+                below += inside.values() if isinstance(inside, dict) else inside
         if not below:
             return
         level = below
@@ -80,7 +86,7 @@ class _Type:
         if not isinstance(name, str):
             raise pickle.UnpicklingError("a type that is no name")
         self.dtype = np.dtype(name)
-        if self.dtype.hasobject or self.dtype.kind not in "fiubU" or self.dtype.itemsize == 0:
+        if self.dtype.kind not in "fiubUO" or self.dtype.itemsize == 0:
             raise pickle.UnpicklingError(f"an array of {self.dtype}; allowed: numbers and text")
 
     def __setstate__(self, state: Any) -> None:
@@ -92,15 +98,18 @@ class _Array:
     """A pickled array on its way; :attr:`values` are there once its state has come."""
 
     def __init__(self, *_: Any) -> None:
-        self.values: np.ndarray | None = None
+        self.values: np.ndarray | list[Any] | None = None
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, content = state
+        if isinstance(kind, _Type) and kind.dtype.hasobject and isinstance(content, list):
+            self.values = content
+            return
         self.values = _from_buffer(content, kind, shape, "F" if fortran else "C")
 
 
 def _from_buffer(content: Any, kind: Any, shape: Any, order: str = "C") -> np.ndarray:
-    if not isinstance(kind, _Type) or not isinstance(content, bytes | bytearray):
+    if not isinstance(kind, _Type) or kind.dtype.hasobject or not isinstance(content, bytes | bytearray):
         raise pickle.UnpicklingError("an array whose content is no bytes")
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     if not all(type(n) is int and n >= 0 for n in shape):
@@ -141,6 +150,20 @@ _KNOWN: Mapping[tuple[str, str], Any] = {
 }
 
 
+def _checked_tuple(load: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return an operation that makes a tuple, which refuses one that is nested too deeply."""
+
+    def checked(reader: _Plain) -> None:
+        load(reader)
+        made = reader.stack[-1]
+        inside = (reader.depths.get(id(value), 0) for value in made if type(value) is tuple)
+        reader.depths[id(made)] = depth = 1 + max(inside, default=0)
+        if depth > reader.deepest:
+            raise pickle.UnpicklingError(str(limits().exceeded("max_depth", depth, "levels of nested values")))
+
+    return checked
+
+
 class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """Loads plain values and arrays; any other global, and so any code, is refused.
 
@@ -148,6 +171,11 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self.deepest = limits().max_depth
+        self.depths: dict[int, int] = {}  # of the tuples that are there, which are built from inside
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _KNOWN:
@@ -191,6 +219,8 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     dispatch[pickle.SETITEM[0]] = load_setitem
     dispatch[pickle.SETITEMS[0]] = load_setitems
     dispatch[pickle.DICT[0]] = load_dict
+    for _code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3):
+        dispatch[_code[0]] = _checked_tuple(dispatch[_code[0]])
     for _code in (pickle.EMPTY_SET, pickle.FROZENSET, pickle.ADDITEMS):
         dispatch[_code[0]] = _no_sets
 
@@ -200,7 +230,7 @@ def _finished(value: Any, known: dict[int, Any]) -> Any:
     if isinstance(value, _Array):
         if value.values is None:
             raise pickle.UnpicklingError("an array without content")
-        return value.values
+        return _finished(value.values, known) if isinstance(value.values, list) else value.values
     if not isinstance(value, list | tuple | dict):
         return value
     if id(value) not in known:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dvta import datasets, features
-from dvta.arrays import header, read
+from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.extract import segments
 from dvta.encoders.text import load_encoder as load_text_encoder
@@ -24,6 +24,7 @@ from dvta.features import ClassText, DataRef, FeatureSet
 from dvta.methods import METHODS, Method
 from dvta.predict import Ranked, phrase_text, rank
 from dvta.skeleton.read import read_any
+from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
 from orchestrator.execute.checkpoints import write
 from orchestrator.execute.model import load_encoder, load_method, train_method
@@ -153,7 +154,7 @@ class TrainedTrial:
 
     def _visual(self, path: Path) -> Tensor:
         unpooled = self.features.train.ndim == 4
-        if path.suffix == ".npy" and len(header(path)[0]) == self.features.train.ndim:
+        if path.suffix == ".npy" and not is_sequence_file(path):
             visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
             if visual.shape[1:] != self.features.train.shape[1:]:
                 raise DataError(
