@@ -144,12 +144,7 @@ class DataRef:
         dataset = datasets.get(self.dataset, self.root)
         split = dataset.split(self.split, self.unseen)
         if self.folder is not None:
-            paths = _present(self.folder, self.needs)
-            arrays = {name: _read(path) for name, path in paths.items()}
-            missing = [name for name in FILES[:4] if name not in paths]
-            if missing:
-                raise DataError(f"{self.folder}: missing {', '.join(f'{name}.npy' for name in missing)}")
-            check_arrays(arrays, {name: str(path) for name, path in paths.items()}, dataset, split)
+            arrays = read_arrays(self.folder, dataset, split, self.needs)
         else:
             arrays = self.stand_in.generate(dataset, split, self.visual, self.needs)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -322,6 +317,23 @@ def _read(path: Path) -> np.ndarray:
 def _stamped(present: dict[str, Path]) -> list[str]:
     """Return name and content hash of every file; unchanged files are hashed once a process."""
     return [f"{name} {file_digest(path)}" for name, path in sorted(present.items())]
+
+
+def read_arrays(
+    folder: Path, dataset: Dataset, split: Split, needs: frozenset[str] = frozenset()
+) -> dict[str, np.ndarray]:
+    """Read and check the arrays of a feature folder.
+
+    Raises:
+        DataError: one is missing or malformed, or they contradict each other, their dataset or their split.
+    """
+    paths = _present(folder, needs)
+    missing = [_file_names(name, needs)[0] for name in FILES[:4] if name not in paths]
+    if missing:
+        raise DataError(f"{folder}: missing {', '.join(f'{name}.npy' for name in missing)}")
+    arrays = {name: _read(path) for name, path in paths.items()}
+    check_arrays(arrays, {name: str(path) for name, path in paths.items()}, dataset, split)
+    return arrays
 
 
 def check_arrays(

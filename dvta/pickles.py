@@ -159,7 +159,9 @@ def _checked_tuple(load: Callable[[Any], None]) -> Callable[[Any], None]:
         inside = (reader.depths.get(id(value), 0) for value in made if type(value) is tuple)
         reader.depths[id(made)] = depth = 1 + max(inside, default=0)
         if depth > reader.deepest:
-            raise pickle.UnpicklingError(str(limits().exceeded("max_depth", depth, "levels of nested values")))
+            raise pickle.UnpicklingError(
+                str(limits().exceeded("max_depth", depth, "levels of nested values"))
+            )
 
     return checked
 

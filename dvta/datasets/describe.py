@@ -28,7 +28,7 @@ def describe(path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         raise DataError(f"{path}: allowed: a folder of a subfolder a class, or a .csv table")
     columns, rows = read_table(path)
-    if "clip" in columns or len(columns) == 2 and "class" not in columns:
+    if "clip" in columns or (len(columns) == 2 and "class" not in columns):
         return {"class_names": _of_clips(path)}
     for column in columns:
         if column not in COLUMNS:

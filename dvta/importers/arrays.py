@@ -150,10 +150,15 @@ class _Arrays:
     def open(cls, path: Path, labels: Path | None) -> _Arrays:
         if path.is_dir():
             files = {p.stem: p for p in sorted(path.glob("*.npy"))}
-            if set(FILES[:4]) <= files.keys() or {"train", "train_label", "test", "test_label"} <= files.keys():
+            if (
+                set(FILES[:4]) <= files.keys()
+                or {"train", "train_label", "test", "test_label"} <= files.keys()
+            ):
                 return cls(path, (), load, lambda name: (), Source.of_folder(path))
             if not files:
-                raise DataError(f"{path}: no .npy files here; expected x.npy and y.npy, or x_train.npy and so on")
+                raise DataError(
+                    f"{path}: no .npy files here; expected x.npy and y.npy, or x_train.npy and so on"
+                )
             return cls(path, tuple(files), lambda n: _any(files[n]), lambda n: _any(files[n]).shape)
         if path.suffix.lower() == ".npz":
             archive = Archive(path)
@@ -191,10 +196,14 @@ class _Arrays:
         if x is not None:
             values, ids = self.read(x), self._labels(known, self._ids())
             clips = self._one(GROUPS)
-            _same_length(self.path, {x: values, "labels": ids, **({clips: self.read(clips)} if clips else {})})
+            _same_length(
+                self.path, {x: values, "labels": ids, **({clips: self.read(clips)} if clips else {})}
+            )
             names = self.read(clips) if clips else np.arange(len(ids)).astype(str)
             if not clips:
-                done.say(f"{self.path}: no array of recordings (clip); each row is taken for a recording of its own")
+                done.say(
+                    f"{self.path}: no array of recordings (clip); each row is taken for a recording of its own"
+                )
             test = part_by_clip(names.astype(str), ids, list(split.seen))
             train_x, train_y, test_x, test_y = values[~test], ids[~test], values[test], ids[test]
             unseen = np.isin(ids, split.unseen)
@@ -245,7 +254,9 @@ class _Arrays:
     def _ids(self) -> str:
         found = self._one(IDS)
         if found is None:
-            raise DataError(f"{self.path}: has no labels ({', '.join(IDS)}); it has {', '.join(self.names[:10])}")
+            raise DataError(
+                f"{self.path}: has no labels ({', '.join(IDS)}); it has {', '.join(self.names[:10])}"
+            )
         return found
 
     def _parts(self) -> dict[str, tuple[str, str]]:
@@ -354,7 +365,9 @@ def _pyskl_split(
     known = sorted({name.rpartition("_")[0] for name in split if name.endswith(("_train", "train"))})
     wanted = protocol or ("xsub" if "xsub" in known else known[0] if len(known) == 1 else None)
     if wanted is None or wanted not in known:
-        raise DataError(f"{path}: give --protocol; allowed: {', '.join(known) or 'none'} (of {', '.join(split)})")
+        raise DataError(
+            f"{path}: give --protocol; allowed: {', '.join(known) or 'none'} (of {', '.join(split)})"
+        )
     prefix = f"{wanted}_" if wanted else ""
     chosen = {}
     for part, endings in (("train", ("train",)), ("test", ("val", "test"))):

@@ -112,12 +112,16 @@ def _bodies(path: Path, content: Any) -> np.ndarray:
     values = content[0] if isinstance(content, list) and len(content) == 1 else content
     if not isinstance(values, dict):
         raise DataError(f"{path}: a mapping of skel_body0 and so on is expected")
-    bodies = [values[k] for k in sorted(k for k in values if isinstance(k, str) and k.startswith("skel_body"))]
+    bodies = [
+        values[k] for k in sorted(k for k in values if isinstance(k, str) and k.startswith("skel_body"))
+    ]
     if not bodies:
         raise DataError(f"{path}: has no skel_body0; it has {', '.join(map(str, list(values)[:8]))}")
     shapes = {b.shape if isinstance(b, np.ndarray) else None for b in bodies}
     if len(shapes) != 1 or None in shapes or bodies[0].ndim != 3 or bodies[0].shape[1:] != (25, 3):
-        raise DataError(f"{path}: bodies of shapes {sorted(map(str, shapes))}; allowed: (frames, 25, 3), all alike")
+        raise DataError(
+            f"{path}: bodies of shapes {sorted(map(str, shapes))}; allowed: (frames, 25, 3), all alike"
+        )
     return finite(str(path), np.stack(bodies)[None])
 
 
@@ -169,7 +173,9 @@ def network_input(path: Path, recipe: str) -> np.ndarray:
     sequences = read_sequences(path)
     if is_prepared(sequences, recipe):
         return np.ascontiguousarray(sequences.transpose(0, 4, 2, 3, 1))
-    return np.concatenate([prepare_sequence(s, recipe, f"{path}: row {i}")[0] for i, s in enumerate(sequences)])
+    return np.concatenate(
+        [prepare_sequence(s, recipe, f"{path}: row {i}")[0] for i, s in enumerate(sequences)]
+    )
 
 
 def is_prepared(sequences: np.ndarray, recipe: str) -> bool:
@@ -181,7 +187,9 @@ def is_prepared(sequences: np.ndarray, recipe: str) -> bool:
     return bool(np.abs(origin).max() < SAME)
 
 
-def prepare_sequence(sequence: np.ndarray, recipe: str, place: str, rate: float = ARRAY_RATE) -> tuple[np.ndarray, list[str]]:
+def prepare_sequence(
+    sequence: np.ndarray, recipe: str, place: str, rate: float = ARRAY_RATE
+) -> tuple[np.ndarray, list[str]]:
     """Put one recording, (M, T, V, C), through a recipe.
 
     Returns:

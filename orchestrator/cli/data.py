@@ -50,7 +50,9 @@ def data_import(
     if kind not in KINDS:
         raise DataError(f"KIND: {kind!r} is unknown{did_you_mean(kind, KINDS)}; allowed: {', '.join(KINDS)}")
     if not path.is_dir() and not (kind in ("arrays", "ctr_gcn", "flora") and path.is_file()):
-        raise DataError(f"{path}: no such {'file or ' if kind in ('arrays', 'ctr_gcn', 'flora') else ''}folder")
+        raise DataError(
+            f"{path}: no such {'file or ' if kind in ('arrays', 'ctr_gcn', 'flora') else ''}folder"
+        )
     root = load_settings().data
     counting = labels if labels in features.COUNTING or kind != "arrays" else "auto"
     held = tuple(parse_splits({"unseen": unseen})["unseen"]) if unseen is not None else None
@@ -150,42 +152,25 @@ def data_prepare(
 @friendly
 def data_list() -> None:
     """Print what the data root has, and where to get what it lacks."""
-    from dvta import datasets
-    from dvta.skeleton import splits
+    from dvta.data_root import contents
 
-    root = load_settings().data
-    for name in datasets.names(root):
-        found = sorted(p.parent for p in (root / name / "features").glob("*/*/train.npy"))
-        skeletons = splits.available(root, name)
-        for folder in found:
-            typer.echo(f"{name}: {folder.relative_to(root)}")
-        for protocol in skeletons:
-            typer.echo(f"{name}: {name}/skeletons/{protocol}")
-        if not found and not skeletons:
-            where = datasets.get(name, root).where
-            typer.echo(f"{name}: no features or skeletons under {root / name}; {where}")
+    for line in contents(load_settings().data):
+        typer.echo(line)
 
 
 @data.command("check")
 @friendly
 def data_check() -> None:
-    """Read and check every feature file of the data root."""
-    from dvta import datasets, features
-    from dvta.errors import DvtaError
+    """Read and check every feature file and every description of a data set in the data root."""
+    from dvta.data_root import check_features
 
-    root, wrong, count = load_settings().data, 0, 0
-    for name in datasets.names(root):
-        for split in datasets.get(name, root).splits:
-            for train in sorted((root / name / "features").glob(f"*/{split.replace('/', '-')}/train*.npy")):
-                if train.stem != "train":
-                    continue
-                count += 1
-                try:
-                    features.locate(
-                        root, name, split, train.parent.parent.name, "sbert", source="real"
-                    ).load()
-                except DvtaError as error:
-                    wrong += 1
-                    typer.echo(f"wrong: {error}", err=True)
-    typer.echo(f"{count} feature folders checked, {wrong} wrong")
+    checks = list(check_features(load_settings().data))
+    for check in checks:
+        if check.wrong:
+            typer.echo(f"wrong: {check.wrong}", err=True)
+        if check.unknown:
+            typer.echo(f"not checked: {check.path}: {check.unknown}", err=True)
+    wrong = sum(check.wrong is not None for check in checks)
+    folders = sum(check.unknown is None for check in checks)
+    typer.echo(f"{folders} feature folders checked, {wrong} wrong")
     raise typer.Exit(2 if wrong else 0)
