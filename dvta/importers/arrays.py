@@ -15,7 +15,7 @@ from dvta.arrays import NAMES, NUMBERS, finite, load
 from dvta.datasets import Dataset
 from dvta.errors import DataError
 from dvta.features import FILES
-from dvta.files import RowWriter, staged_folder, write_json
+from dvta.files import RowWriter, write_json
 from dvta.importers.features import Choice, Found, Source, place
 from dvta.importers.staging import Imported, staged_import
 from dvta.labels import as_ids, check_range, raw_labels
@@ -105,9 +105,7 @@ def import_arrays(
     target = root / known.name / "skeletons" / (CLIPS if CLIPS in parts else protocol or "xsub")
     if CLIPS in parts and protocol not in (None, CLIPS):
         raise DataError(f"{path}: --protocol {protocol}: recordings without a test part go to {CLIPS}")
-    if any(target.glob("*_position.npy")):
-        done.say(f"replaced {target}")
-    with staged_folder(target) as stage:
+    with done.folder(target) as stage:
         counts = {}
         for name, part in parts.items():
             counts[PARTS.get(name, "all")] = _write_part(
@@ -115,7 +113,6 @@ def import_arrays(
             )
         about = {"dataset": known.name, "protocol": target.name, "from": path.name, "samples": counts}
         write_json(stage / "about.json", about)
-    done.files.append(target)
     return done
 
 

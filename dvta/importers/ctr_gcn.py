@@ -10,7 +10,8 @@ import numpy as np
 from dvta import datasets
 from dvta.archives import Archive
 from dvta.errors import DataError
-from dvta.files import RowWriter, staged_folder, write_json
+from dvta.files import RowWriter, write_json
+from dvta.importers.staging import Imported
 from dvta.labels import as_ids
 from dvta.skeleton.preprocess import RECIPES, recipe_of
 
@@ -23,8 +24,8 @@ CTR_GCN = {
 }
 
 
-def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[Path]:
-    """Bring in CTR-GCN's archives; returns the folders written.
+def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> Imported:
+    """Bring in CTR-GCN's archives.
 
     Known are ``NTU60_CS.npz``, ``NTU60_CV.npz``, ``NTU120_CSub.npz`` and ``NTU120_CSet.npz``; each is
     streamed, and memory holds one sample.
@@ -41,12 +42,12 @@ def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[
     found = [p for p in ([path] if path.is_file() else sorted(path.rglob("*.npz"))) if p.stem in CTR_GCN]
     if not found:
         raise DataError(f"{path}: none of CTR-GCN's archives here; expected {', '.join(CTR_GCN)} (.npz)")
-    written = []
+    done = Imported()
     for file in found:
         dataset, protocol = CTR_GCN[file.stem]
         archive, classes = CtrGcnArchive(file), len(datasets.get(dataset).class_names)
         target = root / dataset / "skeletons" / (protocol if recipe == "frames50" else f"{protocol}_300")
-        with staged_folder(target) as stage:
+        with done.folder(target) as stage:
             for source, part in zip(("train", "test"), PARTS, strict=True):
                 with (
                     RowWriter(
@@ -66,8 +67,7 @@ def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[
                         ids.append(label)
             about = {"dataset": dataset, "protocol": target.name, "from": file.name, "samples": archive.sizes}
             write_json(stage / "about.json", about)
-        written.append(target)
-    return written
+    return done
 
 
 class CtrGcnArchive:

@@ -20,6 +20,7 @@ from dvta.files import write_json
 from dvta.importers.cmu import import_cmu_skeletons
 from dvta.importers.staging import Imported, staged_import
 from dvta.labels import as_ids, read_labels
+from dvta.skeleton.splits import CLIPS
 
 SYNSE_SPLITS = {
     5: ("ntu60", "55/5"),
@@ -188,6 +189,8 @@ def import_features(kind: str, path: Path, root: Path, choice: Choice | None = N
         if kind == "cmu" and (found or (path / "classes.txt").is_file()):
             _stage_cmu_text(path, stage)
     if has_skeletons:
+        if any((root / "cmu" / "skeletons" / CLIPS).glob("*")):
+            done.say(f"replaced {root / 'cmu' / 'skeletons' / CLIPS}")
         folder = import_cmu_skeletons(skeletons, root)
         done.files += sorted(p for p in folder.iterdir() if p.is_file())
     return done

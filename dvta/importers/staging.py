@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dvta.features import FILES
-from dvta.files import staged_files
+from dvta.files import staged_files, staged_folder
 
 FEATURES = {*FILES, "train_masked", *(f"{name}_unpooled" for name in ("train", "ztest", "gtest"))}
 
 
 @dataclasses.dataclass
 class Imported:
-    """What an import wrote.
+    """What an import wrote: a collection of files or folders, with notes.
 
     Attributes:
         files: the files or folders written.
@@ -26,10 +26,25 @@ class Imported:
     files: list[Path] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
     def say(self, note: str) -> None:
         """Add a note, once."""
         if note not in self.notes:
             self.notes.append(note)
+
+    @contextmanager
+    def folder(self, target: Path) -> Iterator[Path]:
+        """Give an empty folder that takes the place of ``target`` at the end; notes what it replaces."""
+        if target.exists() and any(target.iterdir()):
+            self.say(f"replaced {target}")
+        with staged_folder(target) as stage:
+            yield stage
+        self.files.append(target)
 
 
 @contextmanager

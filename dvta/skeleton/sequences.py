@@ -155,7 +155,7 @@ def to_ntu(sequence: np.ndarray) -> tuple[np.ndarray, list[str]]:
     torso = float(np.median(np.linalg.norm(shown[:, 20] - shown[:, 0], axis=1)))
     if torso > 0 and not TORSO[0] <= torso <= TORSO[1]:
         mapped = mapped * (USUAL_TORSO / torso)
-        notes.append(f"a torso of {torso:.4g}: scaled to {USUAL_TORSO} m")
+        notes.append(f"no human's size in metres: each recording is scaled to a torso of {USUAL_TORSO} m")
     return np.where(there[:, :, None, None], mapped, 0).astype(np.float32), notes
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.common import friendly, load_settings, pairs
+from orchestrator.cli.common import friendly, load_settings, names_of, pairs
 
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
 
@@ -33,6 +33,7 @@ def data_import(
     fps: Annotated[float, typer.Option(help="arrays: frames a second of skeletons.")] = 30.0,
     encoder: Annotated[str, typer.Option(help="text: the encoder's id.")] = "clip",
     match: Annotated[str, typer.Option(help="text: what a file's name must have in it.")] = "",
+    join: Annotated[str, typer.Option(help="text: parts joined: labels,contexts,motions as MSF.")] = "",
     link: Annotated[bool, typer.Option("--link", help="smie: link large arrays, do not copy.")] = False,
     recipe: Annotated[str, typer.Option(help="ctr_gcn, arrays: frames50 or frames300.")] = "frames50",
 ) -> None:
@@ -44,7 +45,6 @@ def data_import(
     from dvta.importers.ctr_gcn import import_ctr_gcn
     from dvta.importers.purls import import_purls
     from dvta.importers.skeletons import import_smie
-    from dvta.importers.staging import Imported
     from dvta.importers.texts import import_text
 
     if kind not in KINDS:
@@ -61,13 +61,13 @@ def data_import(
         file = None if labels in features.COUNTING else Path(labels)
         done = import_arrays(path, root, choice, labels=file, protocol=protocol, recipe=recipe, fps=fps)
     elif kind == "text":
-        done = import_text(path, root, dataset or "ntu120", encoder, match)
+        done = import_text(path, root, dataset or "ntu120", encoder, match, names_of(join))
     elif kind == "purls":
         done = import_purls(path, root)
     elif kind == "ctr_gcn":
-        done = Imported(import_ctr_gcn(path, root, recipe=recipe))
+        done = import_ctr_gcn(path, root, recipe=recipe)
     elif kind == "smie":
-        done = Imported(import_smie(path, root, link=link))
+        done = import_smie(path, root, link=link)
     else:
         done = features.import_features(kind, path, root, choice)
     for note in done.notes:

@@ -162,7 +162,7 @@ def test_held_out_classes_leave_training_and_the_test_set_is_gone(tmp_path):
 
 def test_importing_the_real_cmu_features(tmp_path, shared):
     written = import_features("cmu", shared / "data/cmu", tmp_path)
-    assert len(written.files) == 28
+    assert len(written) == 28
     sizes = {
         s: len(locate(tmp_path, "cmu", s, "st_gcn", "sbert", source="real").load().train)
         for s in ("split_1", "split_2", "hard")
@@ -174,7 +174,7 @@ def test_importing_the_real_cmu_features(tmp_path, shared):
 
 
 def test_importing_real_clip_texts(tmp_path, shared):
-    assert len(import_text(shared / "data/text", tmp_path, "ntu120", "clip").files) == 4
+    assert len(import_text(shared / "data/text", tmp_path, "ntu120", "clip")) == 4
     ref = locate(tmp_path, "ntu60", "55/5", "shift_gcn", "clip", stand_in=SMALL)
     assert ref.load().text_dim == 512
     with pytest.raises(DataError, match="clip_labels.npy: no such file"):
@@ -214,7 +214,7 @@ def test_purls_features_are_turned_and_pooled(tmp_path):
         # one of the two published forms has the labels in a second row
         np.save(source / f"{part}_labels.npy", labels if part == "train" else np.stack([labels * 0, labels]))
     written = import_purls(tmp_path, tmp_path / "data")
-    assert len(written.files) == 6
+    assert len(written) == 6
     found = locate(
         tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert", needs=frozenset({"unpooled", "parts"})
     ).load()
@@ -259,9 +259,9 @@ def test_texts_under_the_names_of_synse_and_sa_dvae(tmp_path):
         import_text(tmp_path / "synse", tmp_path / "x", "ntu60", "sbert")
     assert not (tmp_path / "x").exists()
     written = import_text(tmp_path / "synse", tmp_path, "ntu60", "sbert", "bert")
-    assert [p.name for p in written.files] == ["sbert_labels.npy", "sbert_nouns.npy", "sbert_verbs.npy"]
+    assert [p.name for p in written] == ["sbert_labels.npy", "sbert_nouns.npy", "sbert_verbs.npy"]
     written = import_text(tmp_path / "sa", tmp_path, "ntu60", "sa")
-    assert [p.name for p in written.files] == ["sa_contexts.npy", "sa_labels.npy"]
+    assert [p.name for p in written] == ["sa_contexts.npy", "sa_labels.npy", "sa_motions.npy"]
 
 
 def test_features_in_the_folders_of_sa_dvae(tmp_path):
@@ -271,7 +271,7 @@ def test_features_in_the_folders_of_sa_dvae(tmp_path):
     for name, label, ids in (("train", "train_label", split.seen), ("ztest", "z_label", split.unseen)):
         np.save(source / f"{name}.npy", np.ones((len(ids), 256), np.float32))
         np.save(source / f"{label}.npy", np.array(ids))
-    assert len(import_features("synse", tmp_path, tmp_path / "data").files) == 4
+    assert len(import_features("synse", tmp_path, tmp_path / "data")) == 4
     assert locate(tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert").source == "real"
 
 
