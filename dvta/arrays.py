@@ -146,10 +146,12 @@ def finite(place: str, array: np.ndarray) -> np.ndarray:
     """Return an array as float32 in C order.
 
     Raises:
-        DataError: a value is not finite; the message begins with ``place`` and names the row.
+        DataError: it holds no numbers, or a value is not finite; the message begins with ``place``.
     """
+    if array.dtype.kind not in NUMBERS:
+        raise DataError(f"{place}: holds {array.dtype}, allowed: numbers")
     array = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(array).all():
+    if array.size and not np.isfinite(array).all():
         bad = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(1)))
         raise DataError(f"{place}: row {bad} has a value that is not finite")
     return array

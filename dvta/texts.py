@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
 from dvta.errors import DataError
@@ -17,10 +18,10 @@ def read_text(path: Path) -> str:
         DataError: it is missing, no regular file, too large, or no text.
     """
     with open_regular(path) as file:
-        most = limits().max_text_bytes
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise DataError(f"{path}: {limits().exceeded('max_text_bytes', len(content), 'bytes of text')}")
+        size = os.fstat(file.fileno()).st_size
+        if wrong := limits().exceeded("max_text_bytes", size, "bytes of text"):
+            raise DataError(f"{path}: {wrong}")
+        content = file.read(size)
     utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp1252", "latin-1"):
         try:

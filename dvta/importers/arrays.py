@@ -142,6 +142,11 @@ class _Arrays:
     read: Callable[[str], np.ndarray]
     shape: Callable[[str], tuple[int, ...]]
     six: Source | None = None
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+    def place(self, name: str) -> str:
+        """Return what messages call an array: its own file, or the archive and its name there."""
+        return str(self.files[name]) if name in self.files else f"{self.path}: {name}"
 
     @classmethod
     def open(cls, path: Path, labels: Path | None) -> _Arrays:
@@ -156,7 +161,7 @@ class _Arrays:
                 raise DataError(
                     f"{path}: no .npy files here; expected x.npy and y.npy, or x_train.npy and so on"
                 )
-            return cls(path, tuple(files), lambda n: _any(files[n]), lambda n: _any(files[n]).shape)
+            return cls._of_files(path, files)
         if path.suffix.lower() == ".npz":
             archive = Archive(path)
             kinds = NUMBERS + NAMES
@@ -171,8 +176,14 @@ class _Arrays:
             raise DataError(f"{path}: allowed: .npy, .npz, .pkl, or a folder of .npy files")
         if labels is None:
             raise DataError(f"{path}: --labels is missing: a file of the samples' classes, by id or name")
-        given = {"x": path, "y": labels}
-        return cls(path, ("x", "y"), lambda n: _any(given[n]), lambda n: _any(given[n]).shape)
+        return cls._of_files(path, {"x": path, "y": labels})
+
+    @classmethod
+    def _of_files(cls, path: Path, files: Mapping[str, Path]) -> _Arrays:
+        def array(name: str) -> np.ndarray:
+            return _any(files[name])
+
+        return cls(path, tuple(files), array, lambda name: array(name).shape, files=files)
 
     def ndim(self) -> int:
         """Return the number of axes of the samples."""
@@ -225,11 +236,11 @@ class _Arrays:
         for name in ("train", "ztest", "gtest"):
             if arrays[name].ndim != 2:
                 raise DataError(f"{self.path}: features of shape {arrays[name].shape}, allowed: (N, D)")
-            arrays[name] = finite(f"{self.path}: {x or 'x_' + name}", arrays[name])
+            arrays[name] = finite(self.place(x) if x else f"{self.path}: {name}", arrays[name])
         return Source(self.path, dict.fromkeys(arrays, str(self.path)), arrays.__getitem__)
 
     def _recordings(self, known: Dataset, x: str, y: str, clips: str | None) -> Recordings:
-        place = f"{self.path}: {x}"
+        place = self.place(x)
         array = self.read(x)
         sequences = as_sequences(place, array)
         ids = self._labels(known, y)
@@ -238,8 +249,8 @@ class _Arrays:
         return Recordings(place, lambda: iter(sequences), ids, names)
 
     def _labels(self, known: Dataset, name: str) -> np.ndarray:
-        ids = as_ids(f"{self.path}: {name}", self.read(name), known.class_names)
-        check_range(f"{self.path}: {name}", ids, len(known.class_names))
+        ids = as_ids(self.place(name), self.read(name), known.class_names)
+        check_range(self.place(name), ids, len(known.class_names))
         return ids
 
     def _one(self, known: Sequence[str]) -> str | None:

@@ -188,11 +188,12 @@ def import_features(kind: str, path: Path, root: Path, choice: Choice | None = N
             places[target] = features.source.place
         if kind == "cmu" and (found or (path / "classes.txt").is_file()):
             _stage_cmu_text(path, stage)
-    if has_skeletons:
-        if any((root / "cmu" / "skeletons" / CLIPS).glob("*")):
-            done.say(f"replaced {root / 'cmu' / 'skeletons' / CLIPS}")
-        folder = import_cmu_skeletons(skeletons, root)
-        done.files += sorted(p for p in folder.iterdir() if p.is_file())
+        if has_skeletons:
+            # the last that can be wrong: nothing is written yet
+            if any((root / "cmu" / "skeletons" / CLIPS).glob("*")):
+                done.say(f"replaced {root / 'cmu' / 'skeletons' / CLIPS}")
+            folder = import_cmu_skeletons(skeletons, root)
+            done.files += sorted(p for p in folder.iterdir() if p.is_file())
     return done
 
 
