@@ -13,30 +13,61 @@ import numpy as np
 from numpy.lib import format as npy
 
 from dvta.errors import DataError
+from dvta.limits import limits, open_regular
+
+Header = tuple[tuple[int, ...], np.dtype]
+NUMBERS, NAMES = "fiu", "U"
 
 
-def header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
-    """Return shape and type of a ``.npy`` file of numbers, after comparing its header with its size.
+def header(path: Path, kinds: str = NUMBERS) -> Header:
+    """Return shape and type of a ``.npy`` file, after comparing its header with its size.
+
+    Args:
+        path: the file.
+        kinds: the allowed kinds of NumPy types; numbers by default.
 
     Raises:
-        DataError: the file is missing, is no array, holds objects, or is shorter or longer than promised.
+        DataError: the file is missing, is no regular file, is no array, holds objects, is larger than
+            the limits allow, or is shorter or longer than promised.
     """
     try:
-        with path.open("rb") as file:
-            shape, dtype, start = stream_header(file)
-            size = path.stat().st_size
+        with open_regular(path) as file:
+            shape, dtype, _, start = stream_header(file)
+        size = path.stat().st_size
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a NumPy array file ({error})") from error
-    if dtype.hasobject or dtype.kind not in "fiu":
-        raise DataError(f"{path}: holds {dtype}, allowed: numbers (objects are never loaded)")
+    check_header(str(path), (shape, dtype), start, size, kinds)
+    return shape, dtype
+
+
+def check_header(place: str, found: Header, start: int, size: int, kinds: str = NUMBERS) -> None:
+    """Refuse an array whose type is not wanted, or whose header of ``start`` bytes does not fit ``size`` bytes.
+
+    Raises:
+        DataError: so it is; the message begins with ``place``.
+    """
+    shape, dtype = found
+    if dtype.hasobject:
+        raise DataError(
+            f"{place}: holds Python objects (objects are never loaded); write it again as numbers or text, such as "
+            "np.save(file, np.array(values.tolist()))"
+        )
+    too_wide = dtype.kind in NUMBERS and dtype.itemsize > 8
+    if dtype.kind not in kinds or too_wide or dtype.itemsize == 0:
+        allowed = " or ".join(["numbers"] * (kinds != NAMES) + ["text"] * (NAMES in kinds))
+        raise DataError(f"{place}: holds {dtype}, allowed: {allowed}")
     promised = start + dtype.itemsize * math.prod(shape)
     if promised != size:
         raise DataError(
-            f"{path}: its header promises shape {shape} ({promised} bytes), the file has {size} bytes"
+            f"{place}: its header promises shape {shape} ({promised} bytes), the file has {size} bytes"
         )
-    return shape, dtype
+    if max(shape, default=0) >= 2**62:
+        raise DataError(f"{place}: shape {shape} is impossible")
+    wrong = limits().exceeded("max_array_bytes", promised, "bytes in one array")
+    if wrong:
+        raise DataError(f"{place}: {wrong}")
 
 
 def file_digest(path: Path) -> str:
@@ -54,12 +85,12 @@ def file_digest(path: Path) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _file_digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def stream_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Read an array's header from an open file: shape, type and the number of header bytes.
+def stream_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, bool, int]:
+    """Read an array's header from an open file: shape, type, Fortran order, number of header bytes.
 
     Raises:
         ValueError: there is no readable header.
@@ -67,12 +98,25 @@ def stream_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
     try:
         version = npy.read_magic(file)
         parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = parse(file)
+        shape, fortran, dtype = parse(file)
     except (EOFError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError, TokenError) as error:
-        raise ValueError(str(error)) from error
-    if any(n < 0 for n in shape):
-        raise ValueError(f"negative shape {shape}")
-    return tuple(int(n) for n in shape), dtype, file.tell()
+        raise ValueError(str(error)[:200]) from error
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"impossible shape {str(shape)[:200]}")
+    return tuple(shape), dtype, bool(fortran), file.tell()
+
+
+def load(path: Path, kinds: str = NUMBERS) -> np.ndarray:
+    """Read an array of any shape.
+
+    Raises:
+        DataError: as :func:`header` says, or the file ends early.
+    """
+    header(path, kinds)
+    try:
+        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a NumPy array file ({error})") from error
 
 
 def read(path: Path, kind: str, ndim: int | tuple[int, ...]) -> np.ndarray:
@@ -92,13 +136,24 @@ def read(path: Path, kind: str, ndim: int | tuple[int, ...]) -> np.ndarray:
         raise DataError(f"{path}: holds {dtype}, allowed: {kind} numbers")
     if len(shape) not in allowed:
         raise DataError(f"{path}: shape {shape}, allowed: {' or '.join(map(str, allowed))} axes")
-    array = np.load(path, allow_pickle=False)
+    array = load(path)
     if kind == "int":
         return np.asarray(array, dtype=np.int64)
+    return finite(str(path), array)
+
+
+def finite(place: str, array: np.ndarray) -> np.ndarray:
+    """Return an array as float32 in C order.
+
+    Raises:
+        DataError: it holds no numbers, or a value is not finite; the message begins with ``place``.
+    """
+    if array.dtype.kind not in NUMBERS:
+        raise DataError(f"{place}: holds {array.dtype}, allowed: numbers")
     array = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(array).all():
+    if array.size and not np.isfinite(array).all():
         bad = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(1)))
-        raise DataError(f"{path}: row {bad} has a value that is not finite")
+        raise DataError(f"{place}: row {bad} has a value that is not finite")
     return array
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,8 @@ VISUAL_NEEDS = frozenset({"unpooled", "masked", "generalised"})
 class DataRef:
     """Features that were found, or will be simulated: cheap to pass around, loaded on demand.
 
-    ``needs`` is what a method asked for beyond pooled features (:meth:`dvta.methods.Method.needs`).
+    ``needs`` is what a method asked for beyond pooled features (:meth:`dvta.methods.Method.needs`);
+    ``unseen`` are the unseen classes of a split that the dataset itself does not name.
     """
 
     dataset: str
@@ -139,6 +140,7 @@ class DataRef:
     root: Path
     stand_in: StandIn
     needs: frozenset[str] = frozenset()
+    unseen: tuple[str | int, ...] | None = None
 
     def load(self) -> FeatureSet:
         """Read or generate the features, and check everything.
@@ -146,11 +148,10 @@ class DataRef:
         Raises:
             DataError: something does not fit; the message names the file.
         """
-        dataset = datasets.get(self.dataset)
-        split = dataset.split(self.split)
+        dataset = datasets.get(self.dataset, self.root)
+        split = dataset.split(self.split, self.unseen)
         if self.folder is not None:
-            arrays = {name: _read(path) for name, path in _present(self.folder, self.needs).items()}
-            _check(arrays, self.folder, dataset, split)
+            arrays = read_arrays(self.folder, dataset, split, self.needs)
         else:
             arrays = self.stand_in.generate(dataset, split, self.visual, self.needs)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -186,6 +187,7 @@ def locate(
     stand_in: StandIn | None = None,
     needs: frozenset[str] = frozenset(),
     trained: tuple[str, str] | None = None,
+    unseen: tuple[str | int, ...] | None = None,
 ) -> DataRef:
     """Find features without keeping them.
 
@@ -197,23 +199,26 @@ def locate(
         needs: what the method wants beyond pooled features and label texts.
         trained: folder (a path or URL) of features that an encoder trial writes later, and its key;
             nothing is looked for under the data root.
+        unseen: the unseen classes, by name or id, of a split that the dataset itself does not name.
 
     Raises:
         DataError: files are missing where they must not be, or only some of a folder's are there.
     """
-    known = datasets.get(dataset)
-    known.split(split)
+    known = datasets.get(dataset, root)
+    stamp = known.split(split, unseen).stamp
+    names = (dataset, split, *([stamp] if stamp else []))
     for name in (dataset, visual, text, split):
         if ".." in name or name.startswith(("/", "\\")):
             raise DataError(f"{name!r} leads out of the data root {root}")
-    folder = root / dataset / "features" / visual / split.replace("/", "-")
+    folder = feature_folder(root, dataset, visual, split)
     visual_needs = needs & VISUAL_NEEDS
     if trained is not None:
         words = _words(_needed_texts(root, known, text, needs), needs)
         form = "".join(f" {need}" for need in sorted(visual_needs - {"generalised"}))
-        content = digest(dataset, split, words, f"encoder {trained[1]}{form}")
+        content = digest(*names, words, f"encoder {trained[1]}{form}")
+        folder, kept = Path(trained[0]), StandIn()
         return DataRef(
-            dataset, split, visual, text, "real", content, Path(trained[0]), root, StandIn(), visual_needs
+            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen
         )
     present = _present(folder, visual_needs)
     optional = set() if "generalised" in needs else OPTIONAL
@@ -221,9 +226,11 @@ def locate(
     missing = [_file_names(name, visual_needs)[0] for name in wanted if name not in present]
     words = _words(_needed_texts(root, known, text, needs), needs)
     if source != "simulated" and not missing:
-        content = digest(dataset, split, words, *_stamped(present))
+        content = digest(*names, words, *_stamped(present))
         kept = stand_in or StandIn()
-        return DataRef(dataset, split, visual, text, "real", content, folder, root, kept, visual_needs)
+        return DataRef(
+            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen
+        )
     if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
         files = ", ".join(f"{name}.npy" for name in missing)
         raise DataError(f"{folder}: missing {files}; to get {dataset}: {known.where}")
@@ -237,10 +244,11 @@ def locate(
     # pooled stand-ins have test samples of all classes anyway
     inert = frozenset() if "unpooled" in needs else frozenset({"generalised"})
     form = "".join(f" {need}" for need in sorted(visual_needs - inert))
-    content = digest(
-        dataset, split, visual, words, f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}{form}"
+    made = f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}{form}"
+    content = digest(*names, visual, words, made)
+    return DataRef(
+        dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs, unseen
     )
-    return DataRef(dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs)
 
 
 def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]) -> dict[str, np.ndarray]:
@@ -318,41 +326,70 @@ def _stamped(present: dict[str, Path]) -> list[str]:
     return [f"{name} {file_digest(path)}" for name, path in sorted(present.items())]
 
 
-def _check(arrays: dict[str, np.ndarray], folder: Path, dataset: Dataset, split: Split) -> None:
-    """Refuse arrays that contradict each other, their dataset or their split."""
+def read_arrays(
+    folder: Path, dataset: Dataset, split: Split, needs: frozenset[str] = frozenset()
+) -> dict[str, np.ndarray]:
+    """Read and check the arrays of a feature folder.
+
+    Raises:
+        DataError: one is missing or malformed, or they contradict each other, their dataset or their split.
+    """
+    paths = _present(folder, needs)
+    missing = [_file_names(name, needs)[0] for name in FILES[:4] if name not in paths]
+    if missing:
+        raise DataError(f"{folder}: missing {', '.join(f'{name}.npy' for name in missing)}")
+    arrays = {name: _read(path) for name, path in paths.items()}
+    check_arrays(arrays, {name: str(path) for name, path in paths.items()}, dataset, split)
+    return arrays
+
+
+def check_arrays(
+    arrays: Mapping[str, np.ndarray], names: Mapping[str, str], dataset: Dataset, split: Split
+) -> None:
+    """Refuse arrays that contradict each other, their dataset or their split.
+
+    Args:
+        arrays: ``train``, ``train_label``, ``ztest``, ``z_label``, and what else a feature folder has.
+        names: what the message calls each array: its file.
+
+    Raises:
+        DataError: they do.
+    """
     pairs = (("train", "train_label"), ("ztest", "z_label"), ("gtest", "g_label"))
     shape = arrays["train"].shape[1:]
     for name, label in pairs:
         if (name in arrays) != (label in arrays):
-            raise DataError(f"{folder}: {name}.npy and {label}.npy come together, one of them is missing")
+            there = names[name if name in arrays else label]
+            raise DataError(f"{there}: {name}.npy and {label}.npy come together, one of them is missing")
         if name not in arrays:
             continue
         x, y = arrays[name], arrays[label]
         if len(x) != len(y):
-            raise DataError(f"{folder}/{label}.npy: {len(y)} labels for {len(x)} rows of {name}.npy")
+            raise DataError(f"{names[label]}: {len(y)} labels for {len(x)} rows of {Path(names[name]).name}")
         if len(x) == 0:
-            raise DataError(f"{folder}/{name}.npy: has no rows")
+            raise DataError(f"{names[name]}: has no rows")
         if x.shape[1:] != shape:
-            raise DataError(
-                f"{folder}/{name}.npy: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy"
-            )
+            raise DataError(f"{names[name]}: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy")
         if y.min() < 0 or y.max() >= len(dataset.class_names):
             raise DataError(
-                f"{folder}/{label}.npy: label {int(y.max() if y.min() >= 0 else y.min())}, "
+                f"{names[label]}: label {int(y.max() if y.min() >= 0 else y.min())}, "
                 f"allowed: 0 to {len(dataset.class_names) - 1} ({dataset.name})"
             )
     masked = arrays.get("train_masked")
     if masked is not None and (len(masked), masked.shape[2]) != arrays["train"].shape:
-        raise DataError(
-            f"{folder}/train_masked.npy: shape {masked.shape} does not fit {arrays['train'].shape}"
-        )
+        raise DataError(f"{names['train_masked']}: shape {masked.shape} does not fit {arrays['train'].shape}")
     for label, allowed, kind in (("train_label", split.seen, "seen"), ("z_label", split.unseen, "unseen")):
         wrong = sorted(set(np.unique(arrays[label]).tolist()) - set(allowed))
         if wrong:
             raise DataError(
-                f"{folder}/{label}.npy: class {wrong[0]} ({dataset.class_names[wrong[0]]}) is not {kind} "
+                f"{names[label]}: class {wrong[0]} ({dataset.class_names[wrong[0]]}) is not {kind} "
                 f"in split {split.name}; is this another split's file?"
             )
+
+
+def feature_folder(root: Path, dataset: str, visual: str, split: str) -> Path:
+    """Return where the features of a split lie under a data root."""
+    return root / dataset / "features" / visual / split.replace("/", "-")
 
 
 def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:

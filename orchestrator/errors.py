@@ -24,6 +24,7 @@ def explain(error: DvtaError) -> str:
     if isinstance(error, MissingTextsError):
         return f"{error}; make it with: dvta-orch encode text --dataset {error.dataset} --encoder {error.encoder}"
     if isinstance(error, MissingSkeletonsError):
-        kind = {"cmu": "bvh", "pku": "pku"}.get(error.dataset, "ntu")
-        return f"{error}; make them with: dvta-orch data prepare {kind} FOLDER"
+        kind = {"ntu60": "ntu", "ntu120": "ntu", "pku": "pku"}.get(error.dataset, "bvh")
+        named = f" --dataset {error.dataset}" if error.dataset not in ("ntu60", "pku", "cmu") else ""
+        return f"{error}; make them with: dvta-orch data prepare {kind} FOLDER{named}"
     return str(error)

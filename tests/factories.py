@@ -9,6 +9,7 @@ import torch
 
 from dvta import datasets
 from dvta.features import ClassText, FeatureSet
+from dvta.importers.cmu import import_cmu_skeletons
 from dvta.skeleton import splits
 from dvta.skeleton.splits import SkeletonSplit
 
@@ -61,5 +62,5 @@ def make_skeletons(root: Path, per_class: int = 3, frames: int = 12) -> Skeleton
     archive = root / "skeletons.npz"
     clips = np.array([f"{label}_{i % (2 * per_class) // 2}" for i, label in enumerate(labels)])
     np.savez(archive, x=x.astype(np.float32), y=labels, clip=clips, start=np.arange(len(labels)))
-    splits.import_archive(archive, root)
+    import_cmu_skeletons(archive, root)
     return splits.load(root, "cmu", "split_1")

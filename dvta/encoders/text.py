@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 import json
@@ -16,6 +15,7 @@ from dvta.datasets import PARTS, Dataset
 from dvta.errors import DataError, did_you_mean
 from dvta.files import write_json, write_npy
 from dvta.registry import Registry
+from dvta.texts import read_table
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 #: name -> (model name or folder, device) -> function from N sentences to (N, Dt) float32
@@ -25,6 +25,8 @@ DEFAULT_MODELS = {
     "clip": "openai/clip-vit-large-patch14",
     "clip_b32": "openai/clip-vit-base-patch32",
 }
+#: the names of MSF's and SA-DVAE's tables: label, description of the action, description of the motion
+NUMBERED = {"lb": "labels", "ad": "contexts", "md": "motions"}
 FIELDS = {"labels": "class", "contexts": "context", "verbs": "verb", "nouns": "noun"}
 
 
@@ -109,7 +111,8 @@ def encode_dataset(
     encoder: str = "sbert",
     model: str | None = None,
     name: str | None = None,
-    sentences: Path | None = None,
+    sentences: Path | Sequence[Path] = (),
+    join: Sequence[str] = (),
     device: str = "cpu",
 ) -> Encoded:
     """Encode labels, contexts, verbs, nouns and part texts of a dataset into the data root.
@@ -117,19 +120,29 @@ def encode_dataset(
     Args:
         encoder: a registered text encoder; ``model`` its model's name or folder.
         name: the id of the features in specs and file names, by default the encoder's.
-        sentences: a CSV file with the column ``class`` and any of ``context``, ``verb``, ``noun``
-            and the part names, one row a class, used instead of the shipped texts.
+        sentences: tables used instead of the shipped texts (:func:`read_sentences`).
+        join: parts whose features, one after the other, become the features of the labels, as MSF
+            joins label, context and motion; nothing else is written then.
 
     Raises:
         DataError: the model cannot be loaded, or the CSV does not fit the dataset.
     """
-    texts = dataset_texts(dataset) if sentences is None else _from_csv(sentences, dataset)
+    tables = [sentences] if isinstance(sentences, Path) else list(sentences)
+    texts: dict[str, Any] = {} if tables else dataset_texts(dataset)
+    for path in tables:
+        texts |= read_sentences(path, dataset)
+    texts.setdefault("labels", list(dataset.class_names))
+    _check_join(join, texts, dataset)
     encode, named = load_encoder(encoder, model, device)
     arrays: dict[str, np.ndarray] = {}
     for part, lines in texts.items():
+        if join and part not in join:
+            continue
         flat = [line for row in lines for line in row] if part == "parts" else lines
         features = encode(flat)
         arrays[part] = features.reshape(len(lines), -1, features.shape[-1]) if part == "parts" else features
+    if join:
+        arrays = {"labels": np.concatenate([arrays[part] for part in join], axis=1)}
     folder = root / dataset.name / "text"
     files = []
     for part, array in arrays.items():
@@ -137,10 +150,22 @@ def encode_dataset(
         write_npy(path, array.astype(np.float32))
         files.append(path)
     dim = int(arrays["labels"].shape[1])
-    about = {"encoder": encoder, "model": named, "dim": dim, "sentences_sha256": sentences_digest(texts)}
+    about: dict[str, Any] = {"encoder": encoder, "model": named, "dim": dim}
+    about["sentences_sha256"] = sentences_digest(texts)
+    if join:
+        about["joined"] = list(join)
     note = folder / f"{name or encoder}.json"
     write_json(note, about)
     return Encoded((*files, note), named, dim)
+
+
+def _check_join(join: Sequence[str], texts: dict[str, Any], dataset: Dataset) -> None:
+    allowed = [part for part in texts if part != "parts"]
+    for part in join:
+        if part not in allowed:
+            raise DataError(
+                f"--join: {dataset.name} has no {part!r} here{did_you_mean(part, allowed)}; allowed: {', '.join(allowed)}"
+            )
 
 
 def dataset_texts(dataset: Dataset) -> dict[str, Any]:
@@ -160,42 +185,75 @@ def sentences_digest(texts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
 
 
-def _from_csv(path: Path, dataset: Dataset) -> dict[str, Any]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns, rows = list(reader.fieldnames or []), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+def read_sentences(path: Path, dataset: Dataset) -> dict[str, Any]:
+    """Read sentences from a table: a row a class, named or numbered, in the order of class ids.
+
+    Known are the column ``class`` with any of ``context``, ``verb``, ``noun`` and the part names, and
+    MSF's ``idx,label``, which count from 1: texts of the part that the file's name begins with
+    (``lb``, ``ad`` or ``md``), of labels without one.
+
+    Raises:
+        DataError: the table does not fit the dataset; the message names the file and the line.
+    """
+    columns, rows = read_table(path)
+    if columns == ["idx", "label"]:
+        part = next((p for start, p in NUMBERED.items() if path.name.lower().startswith(start)), "labels")
+        return {part: [row["label"] for _, row in _by_number(path, rows, dataset)]}
     allowed = [*FIELDS.values(), *PARTS]
     for column in columns:
         if column not in allowed:
             raise DataError(
                 f"{path}: unknown column {column!r}{did_you_mean(column, allowed)}; allowed: {', '.join(allowed)}"
             )
-    names = [row.get("class") for row in rows]
-    if names != list(dataset.class_names):
-        line = next(
-            (i for i, (a, b) in enumerate(zip(names, dataset.class_names, strict=False)) if a != b), None
-        )
-        what = (
-            f"{len(names)} classes, allowed: {len(dataset.class_names)}"
-            if line is None
-            else f"line {line + 2}: class {names[line]!r}, allowed here: {dataset.class_names[line]!r}"
-        )
-        raise DataError(f"{path}: {what} ({dataset.name}, in the order of its class ids)")
-    for number, row in enumerate(rows, start=2):
-        empty = [c for c in columns if not (row.get(c) or "").strip()]
+    rows = _by_name(path, columns, rows, dataset)
+    for number, row in rows:
+        empty = [c for c in columns if not row[c]]
         if empty:
             raise DataError(f"{path}: line {number}: {empty[0]} is empty")
-    texts: dict[str, Any] = {part: [r[c] for r in rows] for part, c in FIELDS.items() if c in columns}
+    texts: dict[str, Any] = {part: [r[c] for _, r in rows] for part, c in FIELDS.items() if c in columns}
+    # the class is known by its name in any case, and encoded as the dataset writes it
+    texts["labels"] = list(dataset.class_names)
     found = [p for p in PARTS if p in columns]
     if found and len(found) < len(PARTS):
         missing = [p for p in PARTS if p not in columns]
         raise DataError(f"{path}: the part texts come together; missing columns: {', '.join(missing)}")
     if found:
-        texts["parts"] = [[r[p] for p in PARTS] for r in rows]
+        texts["parts"] = [[r[p] for p in PARTS] for _, r in rows]
     return texts
+
+
+Rows = list[tuple[int, dict[str, str]]]
+
+
+def _by_name(path: Path, columns: list[str], rows: Rows, dataset: Dataset) -> Rows:
+    """Return the rows, which must name the classes in the order of their ids, in any case."""
+    if "class" not in columns:
+        raise DataError(f"{path}: has no column class; it has {', '.join(columns)}")
+    for (number, row), name in zip(rows, dataset.class_names, strict=False):
+        if row["class"].casefold() != name.casefold():
+            raise DataError(
+                f"{path}: line {number}: class {row['class']!r}, allowed here: {name!r} "
+                f"({dataset.name}, in the order of its class ids)"
+            )
+    if len(rows) != len(dataset.class_names):
+        raise DataError(
+            f"{path}: {len(rows)} classes, allowed: {len(dataset.class_names)} "
+            f"({dataset.name}, in the order of its class ids)"
+        )
+    return rows
+
+
+def _by_number(path: Path, rows: Rows, dataset: Dataset) -> Rows:
+    """Return the rows of an ``idx,label`` table, which must count the classes from 1, in their order."""
+    count = len(dataset.class_names)
+    if len(rows) != count:
+        raise DataError(f"{path}: {len(rows)} classes, allowed: {count} ({dataset.name})")
+    for expected, (number, row) in enumerate(rows, start=1):
+        if row["idx"] != str(expected):
+            raise DataError(f"{path}: line {number}: idx {row['idx']!r}, allowed here: {expected}")
+        if not row["label"]:
+            raise DataError(f"{path}: line {number}: label is empty")
+    return rows
 
 
 def _load(model: str, load: Callable[[], Any]) -> Any:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from dvta import datasets
-from dvta.arrays import stream_header
+from dvta.archives import Archive
 from dvta.errors import DataError
-from dvta.files import RowWriter, staged_folder, write_json
-from dvta.skeleton.lines import SkeletonError
+from dvta.files import RowWriter, write_json
+from dvta.importers.staging import Imported
+from dvta.labels import as_ids
 from dvta.skeleton.preprocess import RECIPES, recipe_of
 
 PARTS = ("train", "val")
@@ -28,8 +24,8 @@ CTR_GCN = {
 }
 
 
-def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[Path]:
-    """Bring in CTR-GCN's archives; returns the folders written.
+def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> Imported:
+    """Bring in CTR-GCN's archives.
 
     Known are ``NTU60_CS.npz``, ``NTU60_CV.npz``, ``NTU120_CSub.npz`` and ``NTU120_CSet.npz``; each is
     streamed, and memory holds one sample.
@@ -46,12 +42,12 @@ def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[
     found = [p for p in ([path] if path.is_file() else sorted(path.rglob("*.npz"))) if p.stem in CTR_GCN]
     if not found:
         raise DataError(f"{path}: none of CTR-GCN's archives here; expected {', '.join(CTR_GCN)} (.npz)")
-    written = []
+    done = Imported()
     for file in found:
         dataset, protocol = CTR_GCN[file.stem]
         archive, classes = CtrGcnArchive(file), len(datasets.get(dataset).class_names)
         target = root / dataset / "skeletons" / (protocol if recipe == "frames50" else f"{protocol}_300")
-        with staged_folder(target) as stage:
+        with done.folder(target) as stage:
             for source, part in zip(("train", "test"), PARTS, strict=True):
                 with (
                     RowWriter(
@@ -71,81 +67,33 @@ def import_ctr_gcn(path: Path, root: Path, *, recipe: str = "frames50") -> list[
                         ids.append(label)
             about = {"dataset": dataset, "protocol": target.name, "from": file.name, "samples": archive.sizes}
             write_json(stage / "about.json", about)
-        written.append(target)
-    return written
+    return done
 
 
 class CtrGcnArchive:
     """CTR-GCN's ``.npz``: ``x_train`` (N, 300, 150) and one-hot ``y_train``, likewise ``x_test``; streamed.
 
     Raises:
-        SkeletonError: the file is missing, damaged, or has other members or shapes.
+        DataError: the file is missing, damaged, or has other members or shapes.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._archive = Archive(self.path)
         self.sizes: dict[str, int] = {}
         for part in ("train", "test"):
-            x, y = self._shape(f"x_{part}"), self._shape(f"y_{part}")
+            x, y = self._archive.header(f"x_{part}")[0], self._archive.header(f"y_{part}")[0]
             if len(x) != 3 or x[2] != 150 or x[1] < 1 or len(y) not in (1, 2) or y[0] != x[0]:
-                raise SkeletonError(
-                    self.path,
-                    f"x_{part} {x} and y_{part} {y}, allowed: (N, frames, 150) and (N, classes) or (N,)",
+                raise DataError(
+                    f"{self.path}: x_{part} {x} and y_{part} {y}, allowed: (N, frames, 150) and (N, classes) or (N,)"
                 )
             self.sizes[part] = x[0]
 
     def rows(self, part: str) -> Iterator[tuple[np.ndarray, int]]:
         """Yield ((F, 2, 25, 3) float32 positions, class id) of the samples of ``train`` or ``test``."""
-        labels = np.array([int(y.argmax()) if y.ndim else int(y) for y in self._stream(f"y_{part}")])
-        for x, label in zip(self._stream(f"x_{part}"), labels, strict=True):
+        labels = as_ids(f"{self.path}: y_{part}", self._archive.read(f"y_{part}"))
+        for row, (x, label) in enumerate(zip(self._archive.rows(f"x_{part}"), labels, strict=True)):
             positions = x.reshape(len(x), 2, 25, 3).astype(np.float32)
             if not np.isfinite(positions).all():
-                raise SkeletonError(self.path, f"x_{part} has a value that is not finite")
+                raise DataError(f"{self.path}: x_{part} row {row} has a value that is not finite")
             yield positions, int(label)
-
-    def _shape(self, member: str) -> tuple[int, ...]:
-        with _damage_named(self.path), zipfile.ZipFile(self.path) as archive:
-            return self._open(archive, member)[1]
-
-    def _open(self, archive: zipfile.ZipFile, member: str) -> tuple[Any, tuple[int, ...], np.dtype]:
-        names = archive.namelist()
-        if f"{member}.npy" not in names:
-            raise SkeletonError(self.path, f"has no {member}; it has {', '.join(names[:10]) or 'nothing'}")
-        info = archive.getinfo(f"{member}.npy")
-        file = archive.open(info)
-        shape, dtype, start = stream_header(file)
-        if dtype.hasobject or dtype.kind not in "fiu":
-            raise SkeletonError(self.path, f"{member} holds {dtype}, allowed: numbers")
-        if start + dtype.itemsize * math.prod(shape) != info.file_size:
-            raise SkeletonError(self.path, f"the header of {member} promises shape {shape}, the data differ")
-        return file, shape, dtype
-
-    def _stream(self, member: str) -> Iterator[np.ndarray]:
-        with _damage_named(self.path), zipfile.ZipFile(self.path) as archive:
-            file, shape, dtype = self._open(archive, member)
-            size = dtype.itemsize * math.prod(shape[1:])
-            for _ in range(shape[0]):
-                content = file.read(size)
-                if len(content) != size:
-                    raise SkeletonError(self.path, f"{member} is cut off")
-                yield np.frombuffer(content, dtype).reshape(shape[1:])
-
-
-class _damage_named:
-    """Turns what zip files, deflate and array headers raise on damage into a :class:`SkeletonError`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        damage = (
-            *(OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError),
-            *(zipfile.BadZipFile, zlib.error),
-        )
-        if isinstance(error, damage) and not isinstance(error, DataError):
-            raise SkeletonError(self.path, f"not a readable .npz archive ({error})") from error

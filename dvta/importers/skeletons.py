@@ -10,7 +10,8 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import header
 from dvta.errors import DataError
-from dvta.files import RowWriter, copy_file, staged_folder
+from dvta.files import RowWriter, copy_file
+from dvta.importers.staging import Imported, staged_import
 from dvta.skeleton.arrays import open_positions, read_labels
 
 PARTS = ("train", "val")
@@ -21,8 +22,8 @@ OF_SPLIT = {
 }
 
 
-def import_smie(path: Path, root: Path, *, link: bool = False) -> list[Path]:
-    """Bring in SMIE's and DVTA's skeletons and text features; returns the folders and files written.
+def import_smie(path: Path, root: Path, *, link: bool = False) -> Imported:
+    """Bring in SMIE's and DVTA's skeletons and text features.
 
     Known are ``{dataset}_frame50/{protocol}/{train,val}_position.npy`` with their labels,
     ``zeroshot/{dataset}/split_{k}/seen_train_data.npy`` and its five companions, and
@@ -47,12 +48,13 @@ def import_smie(path: Path, root: Path, *, link: bool = False) -> list[Path]:
         for part in PARTS:
             positions = open_positions(folder / f"{part}_position.npy")
             read_labels(_labels(folder, part), len(positions), len(datasets.get(dataset).class_names))
-    written = [
-        _copy_frames(folder, root / dataset / "skeletons" / folder.name, link=link)
-        for dataset, folder in plans
-    ]
-    written += [_join_split(folder, root) for folder in cut]
-    return [*written, *_copy_texts(texts, root)]
+    done = Imported()
+    for dataset, folder in plans:
+        _copy_frames(folder, root / dataset / "skeletons" / folder.name, done, link=link)
+    for folder in cut:
+        _join_split(folder, root, done)
+    _copy_texts(texts, root, done)
+    return done
 
 
 def _frames_dataset(folder: Path) -> str:
@@ -67,18 +69,17 @@ def _labels(folder: Path, part: str) -> Path:
     return pickled if pickled.is_file() else folder / f"{part}_label.npy"
 
 
-def _copy_frames(folder: Path, target: Path, *, link: bool) -> Path:
-    with staged_folder(target) as stage:
+def _copy_frames(folder: Path, target: Path, done: Imported, *, link: bool) -> None:
+    with done.folder(target) as stage:
         for part in PARTS:
             for source in (folder / f"{part}_position.npy", _labels(folder, part)):
                 if link:
                     (stage / source.name).symlink_to(source.resolve())
                 else:
                     shutil.copyfile(source, stage / source.name)
-    return target
 
 
-def _join_split(folder: Path, root: Path) -> Path:
+def _join_split(folder: Path, root: Path, done: Imported) -> None:
     """Write one split's arrays as training and test part: seen and unseen test samples in one file."""
     number = folder.name.removeprefix("split_")
     if not number.isdecimal() or int(number) not in OF_SPLIT:
@@ -86,7 +87,7 @@ def _join_split(folder: Path, root: Path) -> Path:
     dataset, split = OF_SPLIT[int(number)], f"smie_{number}"
     target = root / dataset / "skeletons" / f"zeroshot_{split}"
     known = datasets.get(dataset)
-    with staged_folder(target) as stage:
+    with done.folder(target) as stage:
         for part, sources in (("train", ("seen_train",)), ("val", ("seen_test", "unseen"))):
             arrays = [open_positions(folder / f"{s}_data.npy") for s in sources]
             labels = [
@@ -101,25 +102,22 @@ def _join_split(folder: Path, root: Path) -> Path:
                     for row, value in zip(array, label, strict=True):
                         positions.append(np.asarray(row, np.float32))
                         ids.append(int(value))
-    return target
 
 
-def _copy_texts(files: list[Path], root: Path) -> list[Path]:
+def _copy_texts(files: list[Path], root: Path, done: Imported) -> None:
     """Copy label and context embeddings; descriptions of SMIE are no contexts and stay."""
     forms = {"": ("sbert", "labels"), "_cont": ("sbert", "contexts"), "_clip": ("clip", "labels")}
-    written = []
-    for file in files:
-        stem = file.name.removesuffix("_embeddings.npy")
-        dataset = next(
-            (n for n in sorted(datasets.names(), key=len, reverse=True) if stem.startswith(n)), None
-        )
-        form = forms.get(stem.removeprefix(dataset)) if dataset else None
-        if dataset is None or form is None:
-            continue
-        shape, _ = header(file)
-        if len(shape) != 2 or shape[0] != len(datasets.get(dataset).class_names):
-            raise DataError(f"{file}: shape {shape}, expected a row for every class of {dataset}")
-        target = root / dataset / "text" / f"{form[0]}_{form[1]}.npy"
-        copy_file(file, target)
-        written.append(target)
-    return written
+    with staged_import(root, done) as stage:
+        for file in files:
+            stem = file.name.removesuffix("_embeddings.npy")
+            dataset = next(
+                (n for n in sorted(datasets.names(), key=len, reverse=True) if stem.startswith(n)), None
+            )
+            form = forms.get(stem.removeprefix(dataset)) if dataset else None
+            if dataset is None or form is None:
+                done.say(f"left out {file}: neither labels nor contexts of a known data set")
+                continue
+            shape, _ = header(file)
+            if len(shape) != 2 or shape[0] != len(datasets.get(dataset).class_names):
+                raise DataError(f"{file}: shape {shape}, expected a row for every class of {dataset}")
+            copy_file(file, stage / dataset / "text" / f"{form[0]}_{form[1]}.npy")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dvta.arrays import header, read
+from dvta import labels
+from dvta.arrays import header
 from dvta.errors import DataError
 from dvta.skeleton.lines import SkeletonError
-
-_MAX_PICKLE_BYTES = 1 << 26
 
 
 def open_positions(path: Path | str) -> np.ndarray:
@@ -38,52 +33,20 @@ def open_positions(path: Path | str) -> np.ndarray:
 
 
 def read_labels(path: Path | str, samples: int, classes: int | None = None) -> np.ndarray:
-    """Read class ids from 0, (N,) int64, of a ``.npy`` file ((N,) or (N, 1)) or a ``.pkl`` of (names, labels).
+    """Read class ids from 0, (N,) int64, of a ``.npy`` file or a ``.pkl`` of (names, labels).
 
     Raises:
         DataError: the file is missing or unsafe, has another length, or an id is out of range.
     """
     path = Path(path)
-    if path.suffix == ".pkl":
-        labels = np.array(_plain_pickle(path), dtype=np.int64)
-    else:
-        labels = read(path, "int", (1, 2))
-        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if labels.shape != (samples,):
-        raise SkeletonError(path, f"labels of shape {labels.shape} for {samples} samples")
-    if samples and (labels.min() < 0 or (classes is not None and labels.max() >= classes)):
-        wrong = int(labels.min() if labels.min() < 0 else labels.max())
-        most = "" if classes is None else f" to {classes - 1}"
-        raise SkeletonError(path, f"label {wrong}, allowed: 0{most}")
-    return labels
-
-
-class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
-    """Loads tuples, lists, texts and numbers; any global, and so any code, is refused.
-
-    The Python implementation: the C one allocates gigabytes for a single large memo number.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(
-            f"it wants to load {module}.{name}; only lists of names and numbers are allowed"
-        )
-
-
-def _plain_pickle(path: Path) -> list[int]:
-    """Return the labels of a pickled (names, labels)."""
     try:
-        size = path.stat().st_size
-        if size > _MAX_PICKLE_BYTES:
-            raise SkeletonError(path, f"{size} bytes are too many for a label file")
-        content = _Plain(io.BytesIO(path.read_bytes())).load()
-    except DataError:
-        raise
-    except Exception as error:  # a mangled pickle raises almost anything
-        raise SkeletonError(path, f"not a safe label pickle ({error})") from error
-    if not (isinstance(content, tuple | list) and len(content) == 2 and isinstance(content[1], Iterable)):
-        raise SkeletonError(path, "expected a pickle of (names, labels)")
-    labels = list(content[1])
-    if not all(type(label) is int and abs(label) < 2**31 for label in labels):
-        raise SkeletonError(path, "expected a pickle of (names, labels) with whole numbers as labels")
-    return labels
+        found = labels.read_labels(path)
+    except DataError as error:
+        raise SkeletonError(path, str(error).removeprefix(f"{path}: ")) from error
+    if found.shape != (samples,):
+        raise SkeletonError(path, f"labels of shape {found.shape} for {samples} samples")
+    try:
+        labels.check_range(str(path), found, 2**31 if classes is None else classes)
+    except DataError as error:
+        raise SkeletonError(path, str(error).removeprefix(f"{path}: ")) from error
+    return found

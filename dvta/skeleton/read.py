@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from dvta.errors import DataError, did_you_mean
-from dvta.skeleton.arrays import open_positions
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.ntu import read_ntu
 from dvta.skeleton.pku import read_pku
 from dvta.skeleton.prepare import clip_joints
 from dvta.skeleton.preprocess import WINDOWS, cmu_windows, recipe_of
+from dvta.skeleton.sequences import network_input
 
 ENDINGS = (".skeleton", ".txt", ".bvh", ".amc", ".npy")
 OWN_RECIPE = {".bvh": WINDOWS, ".amc": WINDOWS}
@@ -26,7 +26,7 @@ def read_any(path: Path | str, recipe: str | None = None) -> np.ndarray:
 
     Args:
         path: NTU ``.skeleton``, PKU-MMD ``.txt``, CMU ``.bvh`` or ``.amc`` (with its ``.asf``), or a
-            position array ``.npy``, which is taken as it is.
+            array of joint positions ``.npy`` (:mod:`dvta.skeleton.sequences`).
         recipe: ``windows``, ``frames50`` or ``frames300``, as the encoder was trained; by default
             ``windows`` for ``.bvh`` and ``.amc``, ``frames50`` for the others.
 
@@ -41,10 +41,7 @@ def read_any(path: Path | str, recipe: str | None = None) -> np.ndarray:
             f"the ending {ending!r} is unknown{did_you_mean(ending, ENDINGS)}; allowed: {', '.join(ENDINGS)}",
         )
     if ending == ".npy":
-        values = np.array(open_positions(path), np.float32)
-        if not np.isfinite(values).all():
-            raise SkeletonError(path, "has a value that is not finite")
-        return values
+        return network_input(path, recipe or "frames50")
     try:
         if ending in (".bvh", ".amc"):
             positions, rate = clip_joints(path)[:, None], CLIP_RATE

@@ -10,8 +10,8 @@ import numpy as np
 
 from dvta import datasets
 from dvta.arrays import file_digest
+from dvta.datasets import Dataset
 from dvta.errors import MissingSkeletonsError
-from dvta.files import RowWriter, staged_folder, write_json
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
@@ -95,7 +95,14 @@ class SkeletonSplit:
         return dataclasses.replace(self.gtest, rows=self.gtest.rows[keep], labels=self.gtest.labels[keep])
 
 
-def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -> SkeletonSplit:
+def load(
+    root: Path,
+    dataset: str,
+    split: str,
+    *,
+    protocol: str | None = None,
+    unseen: tuple[str | int, ...] | None = None,
+) -> SkeletonSplit:
     """Open the prepared skeletons ``<root>/<dataset>/skeletons/<protocol>`` for a split.
 
     Args:
@@ -103,13 +110,14 @@ def load(root: Path, dataset: str, split: str, *, protocol: str | None = None) -
         dataset, split: names of the catalogue.
         protocol: ``xsub``, ``xview``, ``xsetup`` or ``clips``; None takes what was cut for this very
             split (``zeroshot_<split>``), else the only one, else ``xsub``.
+        unseen: the unseen classes, by name or id, of a split that the dataset itself does not name.
 
     Raises:
         DataError: nothing is prepared, or the arrays contradict each other or the catalogue.
     """
-    known = datasets.get(dataset)
-    parts = known.split(split)
-    folder = _folder(root, dataset, split, protocol)
+    known = datasets.get(dataset, root)
+    parts = known.split(split, unseen)
+    folder = _folder(root, known, split, protocol)
     classes = len(known.class_names)
     seen, unseen = list(parts.seen), list(parts.unseen)
     if folder.name == CLIPS:
@@ -164,43 +172,6 @@ def available(root: Path, dataset: str) -> list[str]:
     return sorted(p.name for p in folder.glob("*") if any(p.glob("*_position.npy")))
 
 
-def import_archive(path: Path, root: Path) -> Path:
-    """Bring CMU's ``skeletons.npz`` into the data root; returns the folder written.
-
-    The archive holds ``x`` (N, 50, 25, 3), ``y``, ``clip`` and ``start``.
-
-    Raises:
-        DataError: the archive is missing, damaged, or contradicts the catalogue.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            x, y, clip, start = (archive[key] for key in ("x", "y", "clip", "start"))
-    except FileNotFoundError:
-        raise SkeletonError(path, "no such file") from None
-    except Exception as error:  # zip, deflate and header damage raise many types
-        raise SkeletonError(path, f"not CMU's skeletons.npz ({error})") from error
-    classes = len(datasets.get("cmu").class_names)
-    if x.ndim != 4 or x.shape[2:] != (25, 3) or not len(x) == len(y) == len(clip) == len(start):
-        raise SkeletonError(path, f"x {x.shape}, y {y.shape}; allowed: (N, frames, 25, 3) and (N,)")
-    if y.min() < 0 or y.max() >= classes:
-        raise SkeletonError(path, f"label {int(y.max())}, allowed: 0 to {classes - 1}")
-    target = root / "cmu" / "skeletons" / CLIPS
-    shape = (3, x.shape[1], 25, 1)
-    with staged_folder(target) as stage:
-        with (
-            RowWriter(stage / "all_position.npy", shape, "<f4") as positions,
-            RowWriter(stage / "all_label.npy", (), "<i8") as labels,
-        ):
-            for row, label in zip(x, y, strict=True):
-                positions.append(row.transpose(2, 0, 1)[..., None])
-                labels.append(int(label))
-        names = "".join(f"{c}:{s}\n" for c, s in zip(clip, start, strict=True))
-        (stage / "all_name.txt").write_text(names, encoding="utf-8")
-        about = {"dataset": "cmu", "protocol": CLIPS, "from": path.name, "samples": {"all": len(x)}}
-        write_json(stage / "about.json", about)
-    return target
-
-
 def read_names(path: Path, samples: int) -> list[str]:
     """Read the sample names, one a line.
 
@@ -216,19 +187,19 @@ def read_names(path: Path, samples: int) -> list[str]:
     return names
 
 
-def _folder(root: Path, dataset: str, split: str, protocol: str | None) -> Path:
-    found = available(root, dataset)
+def _folder(root: Path, dataset: Dataset, split: str, protocol: str | None) -> Path:
+    found = available(root, dataset.name)
     own = f"zeroshot_{split.replace('/', '-')}"
     general = [name for name in found if not name.startswith("zeroshot_")]
     chosen = protocol or (own if own in found else general[0] if len(general) == 1 else "xsub")
     if chosen not in found:
-        where = root / dataset / "skeletons" / chosen
+        where = root / dataset.name / "skeletons" / chosen
         raise MissingSkeletonsError(
             f"{where}: no prepared skeletons (there are: {', '.join(found) or 'none'}); "
-            f"to get {dataset}: {datasets.get(dataset).where}",
-            dataset,
+            f"to get {dataset.name}: {dataset.where}",
+            dataset.name,
         )
-    return root / dataset / "skeletons" / chosen
+    return root / dataset.name / "skeletons" / chosen
 
 
 def _label_path(folder: Path, part: str) -> Path:

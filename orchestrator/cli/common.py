@@ -88,6 +88,11 @@ def pairs(values: Iterable[str] | None) -> dict[str, str]:
     return found
 
 
+def names_of(text: str) -> list[str]:
+    """Return the names in ``A,B,C``."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def emit(written: str | bytes, output: Path | None) -> None:
     """Print a text, or write it or a picture to a file.
 

@@ -1,4 +1,4 @@
-"""Commands of the data root: import, list, check."""
+"""Commands of the data root: import, new, list, check."""
 
 from __future__ import annotations
 
@@ -7,45 +7,103 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.common import friendly, load_settings
+from orchestrator.cli.common import friendly, load_settings, names_of, pairs
 
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
+
+
+KINDS = ("arrays", "cmu", "ctr_gcn", "dvta", "flora", "purls", "smie", "synse", "text")
 
 
 @data.command("import")
 @friendly
 def data_import(
-    kind: Annotated[str, typer.Argument(help="cmu, synse, dvta, smie, purls, ctr_gcn or text.")],
-    path: Annotated[Path, typer.Argument(help="The folder to import; ctr_gcn: or an archive.")],
-    dataset: Annotated[str, typer.Option(help="text: the data set.")] = "ntu120",
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
+    path: Annotated[Path, typer.Argument(help="The folder; arrays, flora, ctr_gcn: or a file.")],
+    dataset: Annotated[str | None, typer.Option(help="The data set, where names do not tell it.")] = None,
+    split: Annotated[str | None, typer.Option(help="arrays, synse, flora: the split of features.")] = None,
+    unseen: Annotated[
+        str | None, typer.Option(help="The unseen classes of a split of your own: names or ids, with commas.")
+    ] = None,
+    visual: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
+    labels: Annotated[
+        str, typer.Option(help="auto, global or renumbered; arrays: or a file of labels.")
+    ] = "auto",
+    protocol: Annotated[str | None, typer.Option(help="arrays: xsub or another, of skeletons.")] = None,
+    fps: Annotated[float, typer.Option(help="arrays: frames a second of skeletons.")] = 30.0,
     encoder: Annotated[str, typer.Option(help="text: the encoder's id.")] = "clip",
     match: Annotated[str, typer.Option(help="text: what a file's name must have in it.")] = "",
+    join: Annotated[str, typer.Option(help="text: parts joined: labels,contexts,motions as MSF.")] = "",
     link: Annotated[bool, typer.Option("--link", help="smie: link large arrays, do not copy.")] = False,
-    recipe: Annotated[str, typer.Option(help="ctr_gcn: frames50 or frames300.")] = "frames50",
+    recipe: Annotated[str, typer.Option(help="ctr_gcn, arrays: frames50 or frames300.")] = "frames50",
 ) -> None:
     """Bring features or skeletons you have into the data root, after checking them."""
+    from dvta.datasets.describe import parse_splits
     from dvta.errors import DataError, did_you_mean
-    from dvta.importers import features as imports
+    from dvta.importers import features
+    from dvta.importers.arrays import import_arrays
     from dvta.importers.ctr_gcn import import_ctr_gcn
+    from dvta.importers.purls import import_purls
     from dvta.importers.skeletons import import_smie
+    from dvta.importers.texts import import_text
 
-    kinds = ("cmu", "synse", "dvta", "smie", "purls", "ctr_gcn", "text")
-    if kind not in kinds:
-        raise DataError(f"KIND: {kind!r} is unknown{did_you_mean(kind, kinds)}; allowed: {', '.join(kinds)}")
-    if not path.is_dir() and not (kind == "ctr_gcn" and path.is_file()):
-        raise DataError(f"{path}: no such folder")
+    if kind not in KINDS:
+        raise DataError(f"KIND: {kind!r} is unknown{did_you_mean(kind, KINDS)}; allowed: {', '.join(KINDS)}")
+    if not path.is_dir() and not (kind in ("arrays", "ctr_gcn", "flora") and path.is_file()):
+        raise DataError(
+            f"{path}: no such {'file or ' if kind in ('arrays', 'ctr_gcn', 'flora') else ''}folder"
+        )
     root = load_settings().data
-    if kind == "text":
-        written = imports.import_text(path, root, dataset, encoder, match)
+    counting = labels if labels in features.COUNTING or kind != "arrays" else "auto"
+    held = tuple(parse_splits({"unseen": unseen})["unseen"]) if unseen is not None else None
+    choice = features.Choice(dataset, split, visual, held, counting)
+    if kind == "arrays":
+        file = None if labels in features.COUNTING else Path(labels)
+        done = import_arrays(path, root, choice, labels=file, protocol=protocol, recipe=recipe, fps=fps)
+    elif kind == "text":
+        done = import_text(path, root, dataset or "ntu120", encoder, match, names_of(join))
     elif kind == "purls":
-        written = imports.import_purls(path, root)
+        done = import_purls(path, root)
     elif kind == "ctr_gcn":
-        written = import_ctr_gcn(path, root, recipe=recipe)
+        done = import_ctr_gcn(path, root, recipe=recipe)
     elif kind == "smie":
-        written = import_smie(path, root, link=link)
+        done = import_smie(path, root, link=link)
     else:
-        written = imports.import_features(kind, path, root)
-    typer.echo(f"{len(written)} files or folders written under {root}")
+        done = features.import_features(kind, path, root, choice)
+    for note in done.notes:
+        typer.echo(note, err=True)
+    typer.echo(f"{len(done.files)} files or folders written under {root}")
+
+
+@data.command("new")
+@friendly
+def data_new(
+    name: Annotated[str, typer.Argument(help="Its name in specs: letters, digits, _ and -.")],
+    path: Annotated[
+        Path, typer.Argument(help="A folder of a subfolder a class, or a table with a column class.")
+    ],
+    split: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=CLASS,CLASS", help="A split by its unseen classes, by name or id."),
+    ] = None,
+    citation: Annotated[str, typer.Option(help="Whom to cite.")] = "",
+    where: Annotated[str, typer.Option(help="How to get the data.")] = "",
+) -> None:
+    """Describe a data set of your own; every command knows it then."""
+    from dvta import datasets
+    from dvta.datasets import own
+    from dvta.datasets.describe import describe, parse_splits
+    from dvta.errors import DataError
+
+    root = load_settings().data
+    if name in datasets.names(root):
+        raise DataError(f"{name}: there is a data set of that name; known: {', '.join(datasets.names(root))}")
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    splits = parse_splits(pairs(split))
+    file = own.write(root, name, {**describe(path), "splits": splits, "where": where, "citation": citation})
+    known = datasets.get(name, root)
+    typer.echo(f"{file}: {len(known.class_names)} classes, splits {', '.join((*known.splits, 'random/U/k'))}")
 
 
 @data.command("prepare")
@@ -94,41 +152,25 @@ def data_prepare(
 @friendly
 def data_list() -> None:
     """Print what the data root has, and where to get what it lacks."""
-    from dvta import datasets
-    from dvta.skeleton import splits
+    from dvta.data_root import contents
 
-    root = load_settings().data
-    for name in datasets.names():
-        found = sorted(p.parent for p in (root / name / "features").glob("*/*/train.npy"))
-        skeletons = splits.available(root, name)
-        for folder in found:
-            typer.echo(f"{name}: {folder.relative_to(root)}")
-        for protocol in skeletons:
-            typer.echo(f"{name}: {name}/skeletons/{protocol}")
-        if not found and not skeletons:
-            typer.echo(f"{name}: no features or skeletons under {root / name}; {datasets.get(name).where}")
+    for line in contents(load_settings().data):
+        typer.echo(line)
 
 
 @data.command("check")
 @friendly
 def data_check() -> None:
-    """Read and check every feature file of the data root."""
-    from dvta import datasets, features
-    from dvta.errors import DvtaError
+    """Read and check every feature file and every description of a data set in the data root."""
+    from dvta.data_root import check_features
 
-    root, wrong, count = load_settings().data, 0, 0
-    for name in datasets.names():
-        for split in datasets.get(name).splits:
-            for train in sorted((root / name / "features").glob(f"*/{split.replace('/', '-')}/train*.npy")):
-                if train.stem != "train":
-                    continue
-                count += 1
-                try:
-                    features.locate(
-                        root, name, split, train.parent.parent.name, "sbert", source="real"
-                    ).load()
-                except DvtaError as error:
-                    wrong += 1
-                    typer.echo(f"wrong: {error}", err=True)
-    typer.echo(f"{count} feature folders checked, {wrong} wrong")
+    checks = list(check_features(load_settings().data))
+    for check in checks:
+        if check.wrong:
+            typer.echo(f"wrong: {check.wrong}", err=True)
+        if check.unknown:
+            typer.echo(f"not checked: {check.path}: {check.unknown}", err=True)
+    wrong = sum(check.wrong is not None for check in checks)
+    folders = sum(check.unknown is None for check in checks)
+    typer.echo(f"{folders} feature folders checked, {wrong} wrong")
     raise typer.Exit(2 if wrong else 0)

@@ -27,7 +27,7 @@ def examine(settings: Settings) -> list[tuple[bool, str]]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none, trials run on the CPU"
     lines.append((True, f"GPU: {gpu}; {os.cpu_count()} CPUs"))
     lines.append(_ray())
-    found = [name for name in datasets.names() if (settings.data / name / "features").is_dir()]
+    found = [name for name in datasets.names(settings.data) if (settings.data / name / "features").is_dir()]
     hint = ", ".join(found) or "no features, experiments use simulated ones; see dvta-orch data list"
     lines.append((True, f"data root {settings.data}: {hint}"))
     store = None

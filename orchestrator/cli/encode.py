@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.common import friendly, load_settings, pairs
+from orchestrator.cli.common import friendly, load_settings, names_of, pairs
 
 encode = typer.Typer(no_args_is_help=True, help="Make features from words or skeletons.")
 
@@ -19,14 +19,26 @@ def encode_text(
     encoder: Annotated[str, typer.Option(help="sbert, clip, clip_b32 or your own.")] = "sbert",
     model: Annotated[str | None, typer.Option(help="A model's name or folder.")] = None,
     name: Annotated[str | None, typer.Option(help="Id of the features in specs.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Your own sentences, one row a class.")] = None,
+    csv: Annotated[
+        list[Path] | None, typer.Option(help="Your own sentences, a row a class; for idx,label several.")
+    ] = None,
+    join: Annotated[
+        str, typer.Option(help="Parts joined to one feature a class: labels,contexts,motions as MSF.")
+    ] = "",
 ) -> None:
     """Encode labels, contexts, verbs, nouns and part texts of a data set."""
     from dvta import datasets
     from dvta.encoders.text import encode_dataset
 
+    root = load_settings().data
     done = encode_dataset(
-        datasets.get(dataset), load_settings().data, encoder=encoder, model=model, name=name, sentences=csv
+        datasets.get(dataset, root),
+        root,
+        encoder=encoder,
+        model=model,
+        name=name,
+        sentences=csv or (),
+        join=names_of(join),
     )
     typer.echo(f"{len(done.files)} files of width {done.dim} by {done.model} in {done.files[0].parent}")
 

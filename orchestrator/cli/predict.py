@@ -36,7 +36,13 @@ def predict(
     store = open_store()
     found = load_trial(store, trial)
     encoder = store.trial(found.depends_on) if found.depends_on else None
-    trained = TrainedTrial(found, load_settings(), lambda line: typer.echo(line, err=True), encoder=encoder)
+    trained = TrainedTrial(
+        found,
+        load_settings(),
+        lambda line: typer.echo(line, err=True),
+        encoder=encoder,
+        own_splits=store.own_splits(found.split),
+    )
     names = [p.partition("=")[0] for p in phrases]
     contexts = [p.partition("=")[2] or p for p in phrases]
     ranked, count = trained.rank(path, names, contexts, model)

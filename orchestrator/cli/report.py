@@ -106,7 +106,12 @@ def figure(
         if trial is None:
             raise SettingsError(f"figure {number}: looks into one trial; give it with --trial")
         found = load_trial(store, trial)
-        return TrainedTrial(found, load_settings(), lambda line: typer.echo(line, err=True))
+        return TrainedTrial(
+            found,
+            load_settings(),
+            lambda line: typer.echo(line, err=True),
+            own_splits=store.own_splits(found.split),
+        )
 
     emit(draw(number, output.suffix[1:], store=store, cells=cells, trained=trained), output)
     typer.echo(str(output))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from dvta import datasets
 from dvta.features import FeatureSet
 from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.execute.protocol import EncoderPayload, GeneralisedPayload, Payload
@@ -42,7 +41,7 @@ class Inputs:
         """Return the class ids that are held out of the seen ones; empty for the real test classes."""
         if trial.evaluate_on != "validation":
             return ()
-        return datasets.get(trial.dataset).split(trial.split).validation
+        return self._resolver.split_of(trial).validation
 
     def payload(self, trial: Trial) -> Payload:
         """Return what the worker has to know of a trial of its kind."""
@@ -53,5 +52,5 @@ class Inputs:
                 reuse=not self._retrain,
             )
         if trial.evaluate_on == "gzsl":
-            return GeneralisedPayload(datasets.get(trial.dataset).split(trial.split).validation)
+            return GeneralisedPayload(self._resolver.split_of(trial).validation)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
@@ -14,15 +15,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dvta import datasets, features
-from dvta.arrays import header, read
+from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.extract import segments
 from dvta.encoders.text import load_encoder as load_text_encoder
 from dvta.errors import DataError
-from dvta.features import ClassText, FeatureSet
+from dvta.features import ClassText, DataRef, FeatureSet
 from dvta.methods import METHODS, Method
 from dvta.predict import Ranked, phrase_text, rank
 from dvta.skeleton.read import read_any
+from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
 from orchestrator.execute.checkpoints import write
 from orchestrator.execute.model import load_encoder, load_method, train_method
@@ -45,6 +47,7 @@ class TrainedTrial:
         settings: where data, runs and weights lie.
         say: is told when the trial has to be trained again because its weights were not kept.
         encoder: the trial that trained the encoder of its features, where a sweep did.
+        own_splits: what specs have called a split of the trial's name: unseen classes by name or id.
 
     Raises:
         DataError: its data are gone or have changed, or the trial trains no alignment.
@@ -57,11 +60,13 @@ class TrainedTrial:
         say: Callable[[str], None] = lambda line: None,
         *,
         encoder: Trial | None = None,
+        own_splits: Sequence[tuple[str | int, ...]] = (),
     ) -> None:
         if trial.kind is not Kind.ALIGNMENT:
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
         self.trial, self._settings, self._encoder = trial, settings, encoder
-        self.features = self._load_features()
+        self._dataset = datasets.get(trial.dataset, settings.data)
+        self.features = self._load_features(own_splits)
         self.method = self._trained(say)
 
     def rank(
@@ -84,12 +89,41 @@ class TrainedTrial:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _load_features(self) -> FeatureSet:
+    def _load_features(self, own_splits: Sequence[tuple[str | int, ...]]) -> FeatureSet:
+        trial = self.trial
+        unseen, ref = self._found(own_splits)
+        if ref.digest != trial.data_digest:
+            raise DataError(
+                f"trial {trial.key[:10]}: its data have changed since it ran (digest {ref.digest[:10]} now, "
+                f"{trial.data_digest[:10]} then); sweep again"
+            )
+        if trial.depends_on:
+            ref = dataclasses.replace(ref, folder=fetch(folder_of(self._settings.runs, trial.depends_on)))
+        loaded = ref.load()
+        if trial.evaluate_on == "validation":
+            loaded = features.hold_out(loaded, self._dataset.split(trial.split, unseen).validation)
+        return loaded
+
+    def _found(
+        self, own_splits: Sequence[tuple[str | int, ...]]
+    ) -> tuple[tuple[str | int, ...] | None, DataRef]:
+        """Return the classes of the trial's split, None where the dataset knows them, and its data."""
+        if self.trial.split in self._dataset.splits or not own_splits:
+            return None, self._locate(None)
+        for unseen in own_splits:
+            # one name may stand for classes of other data sets too
+            with contextlib.suppress(DataError):
+                ref = self._locate(unseen)
+                if ref.digest == self.trial.data_digest:
+                    return unseen, ref
+        return own_splits[0], self._locate(own_splits[0])
+
+    def _locate(self, unseen: tuple[str | int, ...] | None) -> DataRef:
         trial, settings = self.trial, self._settings
         method = METHODS.get(trial.method)
         needs = method.needs(method.options_class.resolve(dict(trial.options)))
         folder = folder_of(settings.runs, trial.depends_on) if trial.depends_on else None
-        ref = features.locate(
+        return features.locate(
             settings.data,
             trial.dataset,
             trial.split,
@@ -99,19 +133,8 @@ class TrainedTrial:
             stand_in=StandIn(**trial.stand_in) if trial.stand_in else None,  # type: ignore[arg-type]
             needs=needs | ({"generalised"} if trial.evaluate_on == "gzsl" else set()),
             trained=(folder, trial.depends_on) if folder and trial.depends_on else None,
+            unseen=unseen,
         )
-        if ref.digest != trial.data_digest:
-            raise DataError(
-                f"trial {trial.key[:10]}: its data have changed since it ran (digest {ref.digest[:10]} now, "
-                f"{trial.data_digest[:10]} then); sweep again"
-            )
-        if folder:
-            ref = dataclasses.replace(ref, folder=fetch(folder))
-        loaded = ref.load()
-        if trial.evaluate_on == "validation":
-            held = datasets.get(trial.dataset).split(trial.split).validation
-            loaded = features.hold_out(loaded, held)
-        return loaded
 
     def _trained(self, say: Callable[[str], None]) -> Method:
         trial, data = self.trial, self.features
@@ -131,7 +154,7 @@ class TrainedTrial:
 
     def _visual(self, path: Path) -> Tensor:
         unpooled = self.features.train.ndim == 4
-        if path.suffix == ".npy" and len(header(path)[0]) == self.features.train.ndim:
+        if path.suffix == ".npy" and not is_sequence_file(path):
             visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
             if visual.shape[1:] != self.features.train.shape[1:]:
                 raise DataError(
@@ -157,9 +180,8 @@ class TrainedTrial:
         """Encode the phrases by the text model of the trial's own texts."""
         trial = self.trial
         encode, named = load_text_encoder(*self._text_model(model))
-        known = datasets.get(trial.dataset)
         stored = self.features.class_text.labels[0]
-        again = torch.from_numpy(np.array(encode([known.class_names[0]])[0]))
+        again = torch.from_numpy(np.array(encode([self._dataset.class_names[0]])[0]))
         if again.shape != stored.shape or F.cosine_similarity(again, stored, dim=0) < SAME_MODEL:
             raise DataError(
                 f"text model {named!r} did not make the text features of this trial ({trial.text}, width "

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from dvta import datasets
+from dvta.datasets import Dataset
+from dvta.datasets.own import check_split_name
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DvtaError, did_you_mean
 from dvta.options import expected
@@ -22,10 +25,10 @@ from orchestrator.tables import layout
 class Checker:
     """Checks every flat name and value of a raw spec against methods, training and the catalogue."""
 
-    def __init__(self, add: Callable[[YamlPath, str], None]) -> None:
+    def __init__(self, add: Callable[[YamlPath, str], None], data: Path | None = None) -> None:
         from dvta.training import TrainingConfig
 
-        self._add = add
+        self._add, self._data = add, data
         self._types: dict[str, Any] = dict(DATA_TYPES)
         for owner in (TrainingConfig, StandIn):
             self._types |= typing.get_type_hints(owner)
@@ -173,6 +176,12 @@ class Checker:
         """Check datasets, and splits where a dataset goes with them."""
         pairs: list[tuple[tuple[Any, ...], Any, Any]] = []
         base = out["defaults"]
+        own = _mapping(raw, "splits")
+        for name in own:
+            try:
+                check_split_name(str(name), "splits")
+            except DvtaError as error:
+                self._add(("splits", name), str(error).partition(": ")[2])
         for names, values in out["grid"].items():
             parts = [n.strip() for n in names.split(",")]
             for i, value in enumerate(values):
@@ -188,12 +197,23 @@ class Checker:
                 owner = dataset or base.get("dataset") or only
                 if not all(x is None or isinstance(x, str) for x in (dataset, split, owner)):
                     continue  # reported as a value of the wrong type
-                if dataset is not None:
-                    datasets.get(dataset)
-                if split is not None and owner is not None:
-                    datasets.get(owner).split(split)
+                known = None if owner is None else datasets.get(owner, self._data)
+                if split is not None and known is not None:
+                    self._split(where, known, split, own)
             except DvtaError as error:
                 self._add(where, str(error))
+
+    def _split(self, where: YamlPath, known: Dataset, split: str, own: Mapping[str, Any]) -> None:
+        """Check a split of a dataset; what is wrong with one of the spec's own stands at its definition."""
+        if split not in own:
+            known.split(split)
+        elif split in known.splits:
+            self._add(("splits", split), f"{known.name} has a split of that name; take another")
+        elif isinstance(own[split], list):
+            try:
+                known.split(split, own[split])
+            except DvtaError as error:
+                self._add(("splits", split), str(error).partition(": ")[2])
 
     def _methods(self, out: Mapping[str, Any]) -> None:
         """Build the options of every named method once, so that impossible values are found now."""

@@ -17,12 +17,19 @@ from orchestrator.spec.model import Axis, Checkpoint, Resources, Search, Spec, W
 from orchestrator.spec.yaml import Document, flag_value, read_yaml
 
 
-def load_spec(path: Path, *, profile: str | None = None, overrides: Mapping[str, str] | None = None) -> Spec:
+def load_spec(
+    path: Path,
+    *,
+    profile: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    data: Path | None = None,
+) -> Spec:
     """Read and check a spec.
 
     Args:
         profile: instead of the file's own ``profile``.
         overrides: ``--set`` values, YAML text by flat name.
+        data: the data root, whose data sets the spec may name.
 
     Raises:
         SpecError: everything that is wrong, in one message.
@@ -58,7 +65,7 @@ def load_spec(path: Path, *, profile: str | None = None, overrides: Mapping[str,
     except ValidationError as error:
         for found in error.errors():
             problems.add_pydantic(found)
-    checked = Checker(problems.add).check(raw)
+    checked = Checker(problems.add, data).check(raw)
     if "search" in checked:
         # beside mistakes elsewhere in the file
         with contextlib.suppress(ValidationError):

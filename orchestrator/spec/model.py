@@ -72,6 +72,7 @@ class Spec(_Strict):
     """A study. Flat names are those of :meth:`orchestrator.trial.Trial.config`.
 
     ``methods`` are yours, by entry point or dotted path: each gets a row in the tables of methods.
+    ``splits`` are yours too: the unseen classes, by name or id, by the split's name.
     """
 
     study: str = Field(pattern=r"^[\w.-]+$")
@@ -79,6 +80,7 @@ class Spec(_Strict):
     extends: str | None = None
     tables: list[int | str] = []
     methods: list[str] = []
+    splits: dict[str, Annotated[list[int | str], Field(min_length=1)]] = {}
     where: dict[str, list[Any]] = {}
     grid: dict[str, list[Any]] = {}
     include: list[Point] = []

@@ -14,7 +14,14 @@ from sqlalchemy.orm import aliased
 from orchestrator.errors import StoreError
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.database import Database
-from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
+from orchestrator.store.schema import (
+    AttemptRow,
+    CellRow,
+    ClassAccuracy,
+    EpochMetric,
+    StudyRow,
+    TrialRow,
+)
 from orchestrator.trial import State, Trial, format_value
 
 CHUNK = 500
@@ -64,6 +71,14 @@ class Reading:
             have = ", ".join(n for _, n, _ in self.studies()) or "none"
             raise StoreError(f"nothing stored for {what or 'any study'}; studies here: {have}")
         return found[0][0], found[0][1]
+
+    def own_splits(self, name: str) -> list[tuple[str | int, ...]]:
+        """Return the unseen classes, by name or id, that specs have given a split of their own of this name."""
+        found = [
+            row[0] for row in self._rows(sa.select(StudyRow.arguments).order_by(StudyRow.updated.desc()))
+        ]
+        defined = (tuple(classes) for a in found for classes in a.get("splits", {}).get(name, []))
+        return list(dict.fromkeys(defined))
 
     def standing(self, study_id: int) -> Standing:
         """Return how the trials of a study stand, and what is left of those that run."""

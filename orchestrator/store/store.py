@@ -53,7 +53,7 @@ class Store(Reading):
             session.execute(self._insert(StudyRow).values(**new).on_conflict_do_nothing())
             study = session.scalars(sa.select(StudyRow).where(StudyRow.name == name).with_for_update()).one()
             study.spec, study.updated = spec, self._db.now(session)
-            study.arguments = dict(arguments or {})
+            study.arguments = _with_earlier_splits(arguments or {}, study.arguments)
             session.flush()
             session.execute(sa.delete(CellRow).where(CellRow.study_id == study.id))
             self._add_slots(session, study.id, slots)
@@ -358,3 +358,13 @@ class Store(Reading):
                 session.execute(self._insert(TrialRow).on_conflict_do_nothing(), rows)
                 ids.update((key, row) for key, row in session.execute(query))
         return ids
+
+
+def _with_earlier_splits(arguments: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study's arguments with every definition its own splits ever had: its trials outlive them."""
+    known: dict[str, list[Any]] = {n: list(found) for n, found in earlier.get("splits", {}).items()}
+    for name, classes in arguments.get("splits", {}).items():
+        known.setdefault(name, [])
+        if list(classes) not in known[name]:
+            known[name].append(list(classes))
+    return {**arguments, **({"splits": known} if known else {})}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dvta import datasets
 from dvta.arrays import digest
+from dvta.datasets import Dataset, Split
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders import ENCODERS, kinematic
 from dvta.errors import DataError, OptionError
@@ -32,6 +34,8 @@ class Resolver:
         source: ``auto``, ``real`` or ``simulated``.
         skeletons: :func:`dvta.skeleton.splits.load` without its data root.
         feature_folder: the folder of an encoder trial's features by its key.
+        catalogue: finds a dataset by name.
+        splits: the spec's own splits: the unseen classes, by name or id, by the split's name.
 
     :meth:`trial` fills the attributes; a sweep reads them when it runs what it planned.
 
@@ -47,7 +51,11 @@ class Resolver:
         source: str,
         skeletons: Callable[..., SkeletonSplit] | None = None,
         feature_folder: Callable[[str], str] = lambda key: f"features/{key}",
+        catalogue: Callable[[str], Dataset] = datasets.get,
+        splits: Mapping[str, Sequence[str | int]] | None = None,
     ) -> None:
+        self._catalogue = catalogue
+        self._own_splits = {name: tuple(unseen) for name, unseen in (splits or {}).items()}
         self._locate, self._source = locate, source
         self._skeletons, self.feature_folder = skeletons, feature_folder
         self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
@@ -56,6 +64,14 @@ class Resolver:
         self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
         self.extra_features: dict[str, frozenset[str]] = {}
+
+    def split_of(self, trial: Trial) -> Split:
+        """Return the seen, unseen and validation classes of a trial.
+
+        Raises:
+            DvtaError: its dataset or split is gone.
+        """
+        return self._catalogue(trial.dataset).split(trial.split, self._own_splits.get(trial.split))
 
     def trial(self, config: Mapping[str, Any], seed: int) -> Trial:
         """Return the trial of a flat configuration.
@@ -133,7 +149,9 @@ class Resolver:
             )
         if split not in self._splits:
             try:
-                self._splits[split] = self._skeletons(*split[:2], protocol=visual.protocol)
+                self._splits[split] = self._skeletons(
+                    *split[:2], protocol=visual.protocol, **self._unseen(full["split"])
+                )
             except DataError as error:
                 self._splits[split] = error
         data = self._splits[split]
@@ -143,6 +161,10 @@ class Resolver:
         trial = encoder_trial(visual, data, seed, held_out=full["evaluate_on"] == "validation")
         self.encoders.setdefault(trial.key, (trial, data))
         return self.encoders[trial.key][0]
+
+    def _unseen(self, split: str) -> dict[str, Any]:
+        """Return what the readers of data have to be told of a split of the spec."""
+        return {"unseen": self._own_splits[split]} if split in self._own_splits else {}
 
     def _find(
         self,
@@ -157,8 +179,9 @@ class Resolver:
             try:
                 trained = (self.feature_folder(encoder.key), encoder.key) if encoder else None
                 ref = self._locate(
-                    *names, source=self._source, stand_in=StandIn(**stand_in), needs=needs, trained=trained
-                )
+                    *names, source=self._source, stand_in=StandIn(**stand_in), needs=needs, trained=trained,
+                    **self._unseen(full["split"]),
+                )  # fmt: skip
                 self.refs[ref.digest] = ref
                 self._data[memo] = ref
             except DataError as error:

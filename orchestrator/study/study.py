@@ -6,10 +6,11 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from dvta import features
+from dvta import datasets, features
 from dvta.methods import METHODS
-from dvta.skeleton import splits
+from dvta.skeleton.splits import load as load_skeletons
 from orchestrator.errors import SpecError
 from orchestrator.records import Slot
 from orchestrator.settings import Settings
@@ -45,10 +46,10 @@ def read_study(
     Raises:
         SpecError: the spec is wrong. DataError: real data are asked for and missing.
     """
-    spec = load_spec(path, profile=profile, overrides=overrides)
+    spec = load_spec(path, profile=profile, overrides=overrides, data=settings.data)
     if source is not None:
         spec = spec.model_copy(update={"source": source})
-    resolver = make_resolver(settings, spec.source)
+    resolver = make_resolver(settings, spec.source, spec.splits)
     try:
         slots = tuple(expand(spec, resolver))
     except SpecError as error:
@@ -59,13 +60,17 @@ def read_study(
     return Study(spec, slots, resolver)
 
 
-def make_resolver(settings: Settings, source: str) -> Resolver:
-    """Return the resolver of the data root and the runs of some settings."""
+def make_resolver(
+    settings: Settings, source: str, splits: Mapping[str, Sequence[str | int]] | None = None
+) -> Resolver:
+    """Return the resolver of the data root and the runs of some settings, with a spec's own splits."""
     return Resolver(
         functools.partial(features.locate, settings.data),
         source,
-        functools.partial(splits.load, settings.data),
+        functools.partial(load_skeletons, settings.data),
         functools.partial(feature_folders.folder_of, settings.runs),
+        functools.partial(datasets.get, root=settings.data),
+        splits,
     )
 
 
@@ -93,9 +98,11 @@ def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> S
 def save_study(study: Study, store: Store) -> int:
     """Record a study and its cells (a search's appear as it goes on); return its id."""
     spec = study.spec
-    arguments = {
+    arguments: dict[str, Any] = {
         "profile": spec.profile,
         "source": spec.source,
         "set": {k: str(v) for k, v in spec.forced.items()},
     }
+    if spec.splits:
+        arguments["splits"] = spec.splits
     return store.save_study(spec.study, spec.text, study.slots if spec.search is None else [], arguments)

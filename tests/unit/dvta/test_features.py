@@ -10,8 +10,10 @@ from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError, OptionError, UnknownNameError
 from dvta.features import _class_text, hold_out, locate
-from dvta.importers import features as data_import
+from dvta.importers.features import import_features
+from dvta.importers.purls import import_purls
 from dvta.importers.skeletons import import_smie
+from dvta.importers.texts import import_text
 from dvta.skeleton import splits
 
 SMALL = StandIn(train_per_class=3, test_per_class=3)
@@ -159,7 +161,7 @@ def test_held_out_classes_leave_training_and_the_test_set_is_gone(tmp_path):
 
 
 def test_importing_the_real_cmu_features(tmp_path, shared):
-    written = data_import.import_features("cmu", shared / "data/cmu", tmp_path)
+    written = import_features("cmu", shared / "data/cmu", tmp_path)
     assert len(written) == 28
     sizes = {
         s: len(locate(tmp_path, "cmu", s, "st_gcn", "sbert", source="real").load().train)
@@ -167,12 +169,12 @@ def test_importing_the_real_cmu_features(tmp_path, shared):
     }
     assert sizes == {"split_1": 1972, "split_2": 1850, "hard": 1693}
     with pytest.raises(DataError, match="no synse features"):
-        data_import.import_features("synse", shared / "data/cmu", tmp_path / "other")
+        import_features("synse", shared / "data/cmu", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
 def test_importing_real_clip_texts(tmp_path, shared):
-    assert len(data_import.import_text(shared / "data/text", tmp_path, "ntu120", "clip")) == 4
+    assert len(import_text(shared / "data/text", tmp_path, "ntu120", "clip")) == 4
     ref = locate(tmp_path, "ntu60", "55/5", "shift_gcn", "clip", stand_in=SMALL)
     assert ref.load().text_dim == 512
     with pytest.raises(DataError, match="clip_labels.npy: no such file"):
@@ -211,7 +213,7 @@ def test_purls_features_are_turned_and_pooled(tmp_path):
         np.save(source / f"{part}_feature.npy", maps[part])
         # one of the two published forms has the labels in a second row
         np.save(source / f"{part}_labels.npy", labels if part == "train" else np.stack([labels * 0, labels]))
-    written = data_import.import_purls(tmp_path, tmp_path / "data")
+    written = import_purls(tmp_path, tmp_path / "data")
     assert len(written) == 6
     found = locate(
         tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert", needs=frozenset({"unpooled", "parts"})
@@ -223,7 +225,7 @@ def test_purls_features_are_turned_and_pooled(tmp_path):
     np.testing.assert_allclose(pooled.ztest, maps["test"].mean((2, 3)), atol=1e-5)
     maps["train"][2] = 0
     np.save(source / "train_feature.npy", maps["train"])
-    data_import.import_purls(tmp_path, tmp_path / "data")
+    import_purls(tmp_path, tmp_path / "data")
     again = locate(tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert").load()
     np.testing.assert_allclose(again.train, np.delete(maps["train"], 2, 0).mean((2, 3)), atol=1e-5)
     assert again.train_label.tolist() == np.delete(np.repeat(split.seen[:4], 2), 2).tolist()
@@ -254,12 +256,12 @@ def test_texts_under_the_names_of_synse_and_sa_dvae(tmp_path):
     with pytest.raises(
         DataError, match=r"found ntu60_bert_labels.npy, ntu60_w2v_labels.npy; choose with --match"
     ):
-        data_import.import_text(tmp_path / "synse", tmp_path / "x", "ntu60", "sbert")
+        import_text(tmp_path / "synse", tmp_path / "x", "ntu60", "sbert")
     assert not (tmp_path / "x").exists()
-    written = data_import.import_text(tmp_path / "synse", tmp_path, "ntu60", "sbert", "bert")
+    written = import_text(tmp_path / "synse", tmp_path, "ntu60", "sbert", "bert")
     assert [p.name for p in written] == ["sbert_labels.npy", "sbert_nouns.npy", "sbert_verbs.npy"]
-    written = data_import.import_text(tmp_path / "sa", tmp_path, "ntu60", "sa")
-    assert [p.name for p in written] == ["sa_contexts.npy", "sa_labels.npy"]
+    written = import_text(tmp_path / "sa", tmp_path, "ntu60", "sa")
+    assert [p.name for p in written] == ["sa_contexts.npy", "sa_labels.npy", "sa_motions.npy"]
 
 
 def test_features_in_the_folders_of_sa_dvae(tmp_path):
@@ -269,7 +271,7 @@ def test_features_in_the_folders_of_sa_dvae(tmp_path):
     for name, label, ids in (("train", "train_label", split.seen), ("ztest", "z_label", split.unseen)):
         np.save(source / f"{name}.npy", np.ones((len(ids), 256), np.float32))
         np.save(source / f"{label}.npy", np.array(ids))
-    assert len(data_import.import_features("synse", tmp_path, tmp_path / "data")) == 4
+    assert len(import_features("synse", tmp_path, tmp_path / "data")) == 4
     assert locate(tmp_path / "data", "ntu60", "55/5", "shift_gcn", "sbert").source == "real"
 
 
