@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import stat
 from pathlib import Path
@@ -21,14 +20,16 @@ class Limits:
         max_depth: joints in a chain from the root, or levels of a nested value.
         max_frames: frames of a recording, as it is in the file and after resampling.
         max_samples: samples or windows of an array or an archive.
-        max_bytes: bytes of a text file, or of an array once it is unpacked.
+        max_text_bytes: bytes of a text file.
+        max_array_bytes: bytes of an array once it is unpacked.
     """
 
     max_joints: int = 1000
     max_depth: int = 200
     max_frames: int = 200_000
     max_samples: int = 2_000_000
-    max_bytes: int = 64 << 30
+    max_text_bytes: int = 1 << 30
+    max_array_bytes: int = 64 << 30
 
     @staticmethod
     def variable(name: str) -> str:
@@ -74,4 +75,4 @@ def open_regular(path: Path | str) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise DataError(f"{path}: not a regular file; pipes, devices and folders are not read")
-    return io.open(descriptor, "rb")
+    return open(descriptor, "rb")

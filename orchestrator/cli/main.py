@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import data, database, encode, predict, report, trials
+from orchestrator.cli import data, database, encode, predict, prepare, report, trials
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
@@ -212,6 +212,8 @@ def _print_plan(study: Study, plan: Plan) -> None:
 app.command()(predict.predict)
 app.add_typer(report.app)
 app.add_typer(trials.app)
+data.data.command()(prepare.prepare)
+data.data.command()(prepare.check)
 app.add_typer(data.data, name="data")
 app.add_typer(encode.encode, name="encode")
 app.add_typer(database.db, name="db")
