@@ -178,12 +178,17 @@ def strip_prefixes(names: Sequence[str]) -> list[str]:
     bare = [_MIXAMO.sub("", re.split(r"[:|]", name)[-1]) or name for name in names]
     inner = [name for name in bare[1:] if not name.endswith("_end")]
     # the root may be called Reference or Armature while all others share a prefix
-    shared = os.path.commonprefix(inner) if len(inner) > 5 else ""
+    shared = _common_start(inner) if len(inner) > 5 else ""
     cut = max((shared.rfind(mark) for mark in "_-. "), default=-1) + 1
     if not cut:
         return bare
     prefix = shared[:cut]
     return [name[cut:] if name.startswith(prefix) and len(name) > cut else name for name in bare]
+
+
+def _common_start(names: Sequence[str]) -> str:
+    least, most = min(names), max(names)
+    return least[: next((i for i, letter in enumerate(least) if letter != most[i]), len(least))]
 
 
 def _indices(names: Sequence[str]) -> dict[str, list[int]]:
