@@ -151,10 +151,10 @@ def choose(names: Sequence[str], path: Path | str, wanted: str | None = None) ->
             "cannot tell which is meant; rename one"
         )
     if absent:
-        shown = ", ".join(list(names)[:40])
+        shown = _some(names, 40)
         how = "the map" if wanted is not None else "no shipped map fits; the nearest,"
         raise DataError(
-            f"{path}: {how} {fitted.map.name}{',' * (wanted is None)} finds nothing for {', '.join(absent)}; the hierarchy has "
+            f"{path}: {how} {fitted.map.name}{',' * (wanted is None)} finds nothing for {_some(absent, 8)}; the hierarchy has "
             f"{shown}; give your own map with --joints FILE (`dvta-orch data joints {path}` shows both)"
         )
     return fitted
@@ -184,6 +184,11 @@ def strip_prefixes(names: Sequence[str]) -> list[str]:
         return bare
     prefix = shared[:cut]
     return [name[cut:] if name.startswith(prefix) and len(name) > cut else name for name in bare]
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _common_start(names: Sequence[str]) -> str:

@@ -129,7 +129,7 @@ def _notes(done: Prepared) -> list[str]:
     """Return what is said of a preparation beside its result."""
     lines = [f"left out: {reason}" for _, reason in done.skipped]
     lines += [f"{count} recordings: {said}" for said, count in done.said.items()]
-    lines += [f"{count} samples: {problem}" for problem, count in done.problems.items()]
+    lines += [f"{count} recordings: {problem}" for problem, count in done.problems.items()]
     for names, what in (
         (done.absent, "clips of the class table have no recording here"),
         (done.unlisted, "recordings are not in the class table"),
@@ -161,5 +161,5 @@ def _check_skeletons(root: Path) -> tuple[int, int]:
         counts = ", ".join(f"{count} {part}" for part, count in found.samples.items())
         typer.echo(f"{folder.relative_to(root)}: {counts} samples")
         for problem, count in found.problems.items():
-            typer.echo(f"  {count} samples: {problem}")
+            typer.echo(f"  {count} samples: {problem}{' (mended)' if folder.name.endswith('_clean') else ''}")
     return len(folders), wrong
