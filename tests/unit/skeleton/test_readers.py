@@ -55,7 +55,9 @@ def test_bvh_forward_kinematics(tmp_path: Path) -> None:
     np.testing.assert_allclose(bvh.positions()[0], [[0, 0, 0], [0, 2, 0], [1, 2, 0]], atol=1e-12)
     np.testing.assert_allclose(bvh.positions()[1], [[1, 2, 3], [-1, 2, 3], [-1, 3, 3]], atol=1e-12)
     np.testing.assert_allclose(bvh.positions()[2], [[0, 0, 0], [0, 2, 0], [0, 2, -1]], atol=1e-12)
-    with pytest.raises(SkeletonError, match="no shipped map fits.*finds nothing for .*the hierarchy has Hips, Spine"):
+    with pytest.raises(
+        SkeletonError, match="no shipped map fits.*finds nothing for .*the hierarchy has Hips, Spine"
+    ):
         read_clip(tmp_path / "a.bvh")
 
 
