@@ -62,7 +62,7 @@ def problems(recording: NtuRecording) -> tuple[str, ...]:
     if not found:
         return ()
     people = persons(found)
-    anybody = recording.positions.any((1, 2, 3))
+    anybody: np.ndarray = np.asarray(recording.positions.any((1, 2, 3)))
     main = people[0]
     first = recording.positions[:, 0]
     has = (

@@ -48,12 +48,14 @@ Mean = dict[str, float]
 class JointMap:
     """For each NTU joint the alternatives, best first: weighted means of named joints or end sites.
 
-    ``X_end`` names the end site below joint X. ``first_frame`` is keep, drop or auto.
+    ``X_end`` names the end site below joint X. ``first_frame`` is keep, drop or auto. Between maps that
+    fit equally well, that whose ``prefix`` the names have is taken.
     """
 
     name: str
     sources: Mapping[str, tuple[Mean, ...]]
     first_frame: str = "auto"
+    prefix: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +146,7 @@ def choose(names: Sequence[str], path: Path | str, wanted: str | None = None) ->
         fitted, absent, twice = _fit(chosen, index)
     else:
         found = [_fit(_shipped(name), index) for name in SHIPPED]
-        fitted, absent, twice = min(found, key=lambda fit: (len(fit[1]), -fit[0].score))
+        fitted, absent, twice = min(found, key=lambda fit: _misfit(fit[0], fit[1], names))
     if twice:
         raise DataError(
             f"{path}: the hierarchy has {', '.join(sorted(twice))} more than once, so the map {fitted.map.name} "
@@ -184,6 +186,12 @@ def strip_prefixes(names: Sequence[str]) -> list[str]:
         return bare
     prefix = shared[:cut]
     return [name[cut:] if name.startswith(prefix) and len(name) > cut else name for name in bare]
+
+
+def _misfit(fitted: Fitted, absent: list[str], names: Sequence[str]) -> tuple[float, ...]:
+    prefix = fitted.map.prefix.lower()
+    own = bool(prefix) and any(name.lower().startswith(prefix) for name in names)
+    return len(absent), len(fitted.filled), not own, -fitted.score
 
 
 def _some(names: Sequence[str], most: int) -> str:
@@ -240,9 +248,9 @@ def _shipped(name: str) -> JointMap:
 def _parsed(content: Any, path: str, name: str) -> JointMap:
     if not isinstance(content, dict) or not isinstance(content.get("joints"), dict):
         raise DataError(f"{path}: expected `joints:` with one line for each of {', '.join(NTU_JOINTS)}")
-    unknown = [key for key in content if key not in ("joints", "first_frame")]
+    unknown = [key for key in content if key not in ("joints", "first_frame", "prefix")]
     if unknown:
-        raise DataError(f"{path}: {unknown[0]!r} is unknown; allowed: joints, first_frame")
+        raise DataError(f"{path}: {unknown[0]!r} is unknown; allowed: joints, first_frame, prefix")
     first = content.get("first_frame", "auto")
     if first not in FIRST_FRAMES:
         raise DataError(f"{path}, first_frame: {first!r} is unknown; allowed: {', '.join(FIRST_FRAMES)}")
@@ -257,7 +265,7 @@ def _parsed(content: Any, path: str, name: str) -> JointMap:
     if needed:
         raise DataError(f"{path}, joints: {', '.join(needed)} missing; only hands and feet can be filled")
     sources = {joint: _alternatives(value, f"{path}, joints.{joint}") for joint, value in joints.items()}
-    return JointMap(name, sources, first)
+    return JointMap(name, sources, first, str(content.get("prefix", "")))
 
 
 def _alternatives(value: Any, where: str) -> tuple[Mean, ...]:

@@ -229,14 +229,14 @@ def _check_options(
             raise OptionError(
                 f"{name}: {value!r} is unknown{did_you_mean(value, allowed)}; allowed: {', '.join(allowed)}"
             )
-    for name, value in given.items():
-        if value is not None and name not in _TAKES[kind]:
-            raise OptionError(f"{name}: has no effect for {kind}; {kind} takes {', '.join(_TAKES[kind])}")
+    for option, present in given.items():
+        if present is not None and option not in _TAKES[kind]:
+            raise OptionError(f"{option}: has no effect for {kind}; {kind} takes {', '.join(_TAKES[kind])}")
     chosen = dataset or OWN_DATASET[kind]
     others = [name for other, names in _OF_KIND.items() if other != kind for name in names]
     if chosen in others or (kind == "ntu" and chosen not in _OF_KIND["ntu"]) or not _NAME.fullmatch(chosen):
-        allowed = ", ".join(_OF_KIND[kind]) + ("" if kind == "ntu" else ", or a name of your own")
-        raise OptionError(f"dataset: {chosen!r} is impossible for {kind} recordings; allowed: {allowed}")
+        fitting = ", ".join(_OF_KIND[kind]) + ("" if kind == "ntu" else ", or a name of your own")
+        raise OptionError(f"dataset: {chosen!r} is impossible for {kind} recordings; allowed: {fitting}")
     if kind == "bvh" and chosen != "cmu" and given["classes"] is None:
         raise OptionError(
             f"classes: {chosen!r} needs a table of clips and classes (--classes FILE); only cmu has its own"
