@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ _SCALE = (b"xscale", b"yscale", b"zscale")
 _CHANNELS = (*_POSITION, *_ROTATION, *_SCALE)
 _FRAMES = re.compile(rb"frames\s*:\s*(\S+)", re.IGNORECASE)
 _FRAME_TIME = re.compile(rb"frame\s*time\s*:\s*(\S+)", re.IGNORECASE)
+_STATEMENT = re.compile(rb"[{}]|[^{}]+")
 _BLOCK = 1 << 17  # frames times nodes whose matrices are held at once
 
 
@@ -151,7 +153,7 @@ class _Hierarchy:
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
-        self._waiting: list[list[bytes]] = []
+        self._waiting: Iterator[re.Match[bytes]] = iter(())
         self._limits = limits()
 
     def read(self) -> list[Node]:
@@ -172,10 +174,9 @@ class _Hierarchy:
             open_nodes.append(len(nodes) - 1)
             while following == [b"}"]:
                 open_nodes.pop()
-                if not open_nodes and not self._waiting:
-                    return nodes
                 if not open_nodes:
-                    raise self._lines.error(f"text after the hierarchy: {shown(b' '.join(self._waiting[0]))}")
+                    self._end()
+                    return nodes
                 following = self._words("JOINT, End Site or }")
             if following[0].upper() not in (b"JOINT", b"END", b"ENDSITE") or (
                 following[0].upper() == b"JOINT" and len(following) < 2
@@ -183,6 +184,11 @@ class _Hierarchy:
                 found = shown(b" ".join(following))
                 raise self._lines.error(f"expected JOINT, End Site or }}, found {found}")
             heading = following
+
+    def _end(self) -> None:
+        rest = b"".join(part.group() for part in self._waiting)
+        if rest.strip():
+            raise self._lines.error(f"text after the hierarchy: {shown(rest)}")
 
     def _check_size(self, joints: int, depth: int) -> None:
         problem = self._limits.exceeded("max_joints", joints, "joints")
@@ -228,10 +234,11 @@ class _Hierarchy:
 
     def _words(self, what: str) -> list[bytes]:
         """Return the words of the next statement; a brace is one of its own wherever it stands."""
-        while not self._waiting:
-            parts = re.split(rb"([{}])", self._lines.need(what))
-            self._waiting = [words for part in parts if (words := part.split())]
-        return self._waiting.pop(0)
+        while True:
+            for part in self._waiting:
+                if words := part.group().split():
+                    return words
+            self._waiting = _STATEMENT.finditer(self._lines.need(what))
 
 
 def _name(heading: list[bytes]) -> str:

@@ -39,7 +39,7 @@ FILLED_FROM = {
 }
 FIRST_FRAMES = ("keep", "drop", "auto")
 
-_MAX_MAP_BYTES = 1 << 18
+_MAX_MAP_BYTES = 1 << 15
 _MIXAMO = re.compile(r"mixamorig\d*[:_]?", re.IGNORECASE)
 Mean = dict[str, float]
 
