@@ -12,7 +12,7 @@ import pytest
 from dvta.datasets import DATASETS
 from orchestrator.settings import Settings
 from orchestrator.store import Store
-from tests.integration.test_bring_your_own import run
+from tests.commands import run
 from tests.people import write_person
 
 CLASSES = {"wave": "wave a hand", "kick": "kick with a leg", "bow": "bow forward"}
@@ -40,8 +40,8 @@ defaults:
   dataset: my_moves.moves
   split: "1"
   text: sbert
-  visual: {encoder: st_gcn, train: {epochs: 15, batch_size: 16}}
-  epochs: 40
+  visual: {encoder: st_gcn, train: {epochs: 30, batch_size: 6}}
+  epochs: 30
   batch_size: 16
   lr: 0.001
   warmup_epochs: 1
