@@ -22,7 +22,7 @@ _CHANNELS = (*_POSITION, *_ROTATION, *_SCALE)
 _FRAMES = re.compile(rb"frames\s*:\s*(\S+)", re.IGNORECASE)
 _FRAME_TIME = re.compile(rb"frame\s*time\s*:\s*(\S+)", re.IGNORECASE)
 _STATEMENT = re.compile(rb"[{}]|[^{}]+")
-_BLOCK = 1 << 17  # frames times nodes whose matrices are held at once
+_BLOCK = 1 << 17 # frames times nodes whose matrices are held at once
 
 
 @dataclasses.dataclass(frozen=True)
