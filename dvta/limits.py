@@ -26,7 +26,7 @@ class Limits:
 
     max_joints: int = 1000
     max_depth: int = 200
-    max_frames: int = 200_000
+    max_frames: int = 100_000
     max_samples: int = 2_000_000
     max_text_bytes: int = 1 << 30
     max_array_bytes: int = 64 << 30

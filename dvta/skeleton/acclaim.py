@@ -1,4 +1,4 @@
-"""Acclaim skeleton (``.asf``) and motion (``.amc``) files, CMU's native format, to 25 NTU joints."""
+"""Acclaim skeleton (``.asf``) and motion (``.amc``) files, CMU's native format."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from dvta.limits import limits
 from dvta.skeleton.lines import Lines, SkeletonError, shown
 
-#: the bones whose ends are the NTU joints, in NTU order; the first is the root itself
-CMU_BONES = (
-    *("root", "upperback", "lowerneck", "head", "lclavicle", "lhumerus", "lradius", "lhand"),
-    *("rclavicle", "rhumerus", "rradius", "rhand", "lhipjoint", "lfemur", "ltibia", "ltoes"),
-    *("rhipjoint", "rfemur", "rtibia", "rtoes", "thorax", "lfingers", "lthumb", "rfingers", "rthumb"),
-)
 #: frames a second of CMU's recordings; the files do not say
 CMU_RATE = 120.0
 
-_MAX_BONES = 1000
-_MAX_FRAMES = 10_000_000
 _INCH = 0.0254
 _AXES = {"rx": 0, "ry": 1, "rz": 2}
+_MOVES = {"tx": 0, "ty": 1, "tz": 2}
+_LENGTH = "l"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,146 +30,269 @@ class Bone:
 
 
 @dataclasses.dataclass(frozen=True)
+class Root:
+    """The root: the order of its channels, and the position (3,) and rotation (3, 3) that it starts from."""
+
+    order: tuple[str, ...] = ("tx", "ty", "tz", "rx", "ry", "rz")
+    position: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(3))
+    orientation: np.ndarray = dataclasses.field(default_factory=lambda: np.eye(3))
+
+
+@dataclasses.dataclass(frozen=True)
 class Asf:
-    """A skeleton: bones by name, parents before children (the root is not among them); metres in a unit."""
+    """A skeleton.
+
+    Attributes:
+        path: the file.
+        bones: by name, parents before children; the root is not among them.
+        unit: metres in a unit, as ``:units`` says.
+        root: the root.
+        degrees: whether the header's and, unless they say otherwise, motions' angles are degrees.
+    """
 
     path: Path
     bones: dict[str, Bone]
     unit: float
+    root: Root
+    degrees: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The root and the bones; the node of a bone is its end."""
+        return ["root", *self.bones]
+
+    @property
+    def depths(self) -> list[int]:
+        """How many bones stand above each node."""
+        found = {"root": 0}
+        for name, bone in self.bones.items():
+            found[name] = found[bone.parent] + 1
+        return list(found.values())
 
 
 def read_asf(path: Path | str) -> Asf:
-    """Read a skeleton.
+    """Read a skeleton as its header says: units, angles, the root's order and start, axes in any order.
 
     Raises:
-        SkeletonError: the file is missing, malformed or cut off; names the line.
+        SkeletonError: the file is missing, malformed, cut off or beyond the limits; names the line.
     """
-    raw: dict[str, dict[str, list[bytes]]] = {}
-    parents: dict[str, str] = {}
-    unit, section = _INCH, b""
+    with Lines(path) as lines:
+        return _AsfReader(lines).read()
+
+
+def read_amc(path: Path | str, skeleton: Asf) -> dict[str, np.ndarray]:
+    """Read a motion: node name to (F, channels) float64 in the skeleton's order, angles in degrees.
+
+    Frames may be numbered from any number, one by one.
+
+    Raises:
+        SkeletonError: the file is missing, malformed, cut off, or of another skeleton; names the line.
+    """
+    freedoms = {
+        "root": skeleton.root.order,
+        **{n: b.freedoms for n, b in skeleton.bones.items() if b.freedoms},
+    }
+    frames: list[dict[str, np.ndarray]] = []
+    degrees, bounds, first = skeleton.degrees, limits(), 0
     with Lines(path) as lines:
         while (line := lines.read()) is not None:
             words = line.split()
             if not words or words[0].startswith(b"#"):
                 continue
             if words[0].startswith(b":"):
-                section = words[0]
-            elif section == b":units" and words[0] == b"length":
-                length = float(lines.numbers(b" ".join(words[1:]), 1, "the length unit")[0])
-                if length <= 0:
-                    raise lines.error(f"the length unit is {length}; allowed: a positive number")
-                unit = _INCH / length
-            elif section == b":bonedata" and words == [b"begin"]:
-                name, fields = _bone(lines)
-                if name in raw or len(raw) >= _MAX_BONES:
-                    raise lines.error(f"bone {name!r} stands twice, or more than {_MAX_BONES} bones")
-                raw[name] = fields
-            elif section == b":hierarchy" and words not in ([b"begin"], [b"end"]):
-                names = [word.decode("ascii", "backslashreplace") for word in words]
-                for child in names[1:]:
-                    if child not in raw or child in parents:
-                        raise lines.error(f"bone {child!r} is not in :bonedata, or has two parents")
-                    if names[0] != "root" and names[0] not in parents:
-                        raise lines.error(f"bone {names[0]!r} has children before it has a parent")
-                    parents[child] = names[0]
-        if not parents:
-            raise SkeletonError(
-                path, "the file ends without bones; this is no Acclaim skeleton", lines.number + 1
-            )
-        bones = {name: _built(lines, name, parent, raw[name]) for name, parent in parents.items()}
-    return Asf(Path(path), bones, unit)
-
-
-def read_amc(path: Path | str, skeleton: Asf) -> dict[str, np.ndarray]:
-    """Read a motion: bone name to (F, freedoms) float64, ``root`` to (F, 6), angles in degrees.
-
-    Raises:
-        SkeletonError: the file is missing, malformed, cut off, or of another skeleton; names the line.
-    """
-    widths = {"root": 6, **{n: len(b.freedoms) for n, b in skeleton.bones.items() if b.freedoms}}
-    frames: list[dict[str, np.ndarray]] = []
-    with Lines(path) as lines:
-        while (line := lines.read()) is not None:
-            words = line.split()
-            if not words or words[0][:1] in (b"#", b":"):
+                if words[0].upper() in (b":RADIANS", b":DEGREES"):
+                    degrees = words[0].upper() == b":DEGREES"
                 continue
             if len(words) == 1:
-                if frames and len(frames[-1]) != len(widths):
-                    raise lines.error(f"frame {len(frames)} has {len(frames[-1])} of {len(widths)} bones")
-                lines.whole(words[0], "the frame number", len(frames) + 1, min(len(frames) + 1, _MAX_FRAMES))
+                if frames and len(frames[-1]) != len(freedoms):
+                    raise lines.error(f"frame {len(frames)} has {len(frames[-1])} of {len(freedoms)} bones")
+                if not frames:
+                    first = lines.whole(words[0], "the first frame's number", -(2**31), 2**31)
+                number = first + len(frames)
+                lines.whole(words[0], "the frame number", number, number)
+                if problem := bounds.exceeded("max_frames", len(frames) + 1, "frames"):
+                    raise lines.error(problem)
                 frames.append({})
                 continue
-            name = words[0].decode("ascii", "backslashreplace")
-            if not frames or name not in widths or name in frames[-1]:
+            name = words[0].decode("utf-8", "backslashreplace")
+            if not frames or name not in freedoms or name in frames[-1]:
                 raise lines.error(f"{shown(words[0])} stands twice, before a frame, or is no moving bone")
-            frames[-1][name] = lines.numbers(b" ".join(words[1:]), widths[name], name)
-        if not frames or len(frames[-1]) != len(widths):
+            frames[-1][name] = lines.numbers(b" ".join(words[1:]), len(freedoms[name]), name)
+        if not frames or len(frames[-1]) != len(freedoms):
             raise SkeletonError(path, "the file ends within a frame", lines.number + 1)
-    return {name: np.stack([frame[name] for frame in frames]) for name in widths}
+    found = {name: np.stack([frame[name] for frame in frames]) for name in freedoms}
+    for name, values in found.items():
+        turning = np.array([freedom in _AXES for freedom in freedoms[name]], bool)
+        if name != "root" and values[:, ~turning].any():
+            raise SkeletonError(path, f"bone {name} moves or stretches; only turning bones are supported", 1)
+        if not degrees:
+            values[:, turning] = np.rad2deg(values[:, turning])
+    return found
 
 
-def acclaim_joints(
-    motion: Path | str, skeleton: Path | str | None = None, rate: float = 60.0, recorded: float = CMU_RATE
-) -> np.ndarray:
-    """Read a CMU clip: the 25 NTU joints in metres, (F, 25, 3) float64, ``rate`` frames a second.
-
-    Args:
-        motion: the ``.amc`` file.
-        skeleton: the ``.asf`` file; None looks beside the motion for the subject's (``09_01.amc``: ``09.asf``).
-        rate: frames a second wanted; ``recorded`` over it has to be whole.
-        recorded: frames a second in the file.
+def skeleton_of(motion: Path) -> Path:
+    """Return the skeleton file beside a motion: ``walk.asf`` of ``walk.amc``, else ``09.asf`` of ``09_01.amc``.
 
     Raises:
-        SkeletonError: a file is missing or malformed, or the skeleton lacks a bone of the 25 joints.
+        SkeletonError: there is none.
     """
-    motion = Path(motion)
-    asf = read_asf(skeleton or motion.with_name(motion.stem.rpartition("_")[0] + ".asf"))
-    absent = [bone for bone in CMU_BONES[1:] if bone not in asf.bones]
-    if absent:
-        raise SkeletonError(asf.path, f"the skeleton lacks {', '.join(absent)}")
-    values = {name: rows[:: round(recorded / rate)] for name, rows in read_amc(motion, asf).items()}
-    root = values["root"]
-    ends = {"root": root[:, :3]}
-    turns = {"root": _rotation(root[:, 3:], ("rx", "ry", "rz"))}
+    stems = [motion.stem]
+    while "_" in stems[-1]:
+        stems.append(stems[-1].rpartition("_")[0])
+    wanted = [f"{stem}.asf" for stem in stems if stem]
+    beside = (
+        {path.name.lower(): path for path in sorted(motion.parent.iterdir())}
+        if motion.parent.is_dir()
+        else {}
+    )
+    for name in wanted:
+        if name.lower() in beside:
+            return beside[name.lower()]
+    only = [path for name, path in beside.items() if name.endswith(".asf")]
+    if len(only) == 1:
+        return only[0]
+    raise SkeletonError(motion, f"no skeleton beside it; expected {' or '.join(wanted)}")
+
+
+def positions(asf: Asf, motion: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the ends of the root and all bones, (F, 1 + bones, 3) in file units (forward kinematics)."""
+    order, root = asf.root.order, motion["root"]
+    frames = len(root)
+    moved = np.zeros((frames, 3))
+    for column, channel in enumerate(order):
+        if channel in _MOVES:
+            moved[:, _MOVES[channel]] = root[:, column]
+    # what the root starts from is a frame of its own, in which it then moves and turns
+    start = asf.root.orientation
+    ends = {"root": asf.root.position + moved @ start.T}
+    turns = {"root": start @ _turned(root, order)}
     for name, bone in asf.bones.items():
         turn = turns[bone.parent]
+        vector = bone.vector
         if bone.freedoms:
-            turn = turn @ bone.axis @ _rotation(values[name], bone.freedoms) @ bone.axis.T
+            turn = turn @ bone.axis @ _turned(motion[name], bone.freedoms) @ bone.axis.T
         turns[name] = turn
-        ends[name] = ends[bone.parent] + turn @ bone.vector
-    return np.stack([ends[bone] for bone in CMU_BONES], 1) * asf.unit
+        ends[name] = ends[bone.parent] + turn @ vector
+    return np.stack([ends[name] for name in asf.names], 1)
 
 
-def _bone(lines: Lines) -> tuple[str, dict[str, list[bytes]]]:
-    fields: dict[str, list[bytes]] = {}
-    while (words := lines.need("the end of a bone").split()) != [b"end"]:
-        # further lines of a bone's limits start with a bracket
-        if words and not words[0].startswith(b"("):
-            fields[words[0].decode("ascii", "backslashreplace")] = words[1:]
-    if not {"name", "direction", "length", "axis"} <= fields.keys() or len(fields["name"]) != 1:
-        raise lines.error("a bone needs name, direction, length and axis")
-    return fields["name"][0].decode("ascii", "backslashreplace"), fields
+class _AsfReader:
+    """Reads the sections of a skeleton file."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._limits = limits()
+        self._raw: dict[str, dict[str, list[bytes]]] = {}
+        self._parents: dict[str, str] = {}
+        self._depths = {"root": 0}
+        self._root: dict[str, list[bytes]] = {}
+        self._unit, self._degrees = _INCH, True
+
+    def read(self) -> Asf:
+        """Return the skeleton."""
+        lines, section = self._lines, b""
+        while (line := lines.read()) is not None:
+            words = line.split()
+            if not words or words[0].startswith(b"#"):
+                continue
+            if words[0].startswith(b":"):
+                section = words[0].lower()
+            elif section == b":units":
+                self._units(words)
+            elif section == b":root":
+                self._root[words[0].decode("ascii", "replace").lower()] = words[1:]
+            elif section == b":bonedata" and words[0].lower() == b"begin":
+                self._bone()
+            elif section == b":hierarchy" and words[0].lower() not in (b"begin", b"end"):
+                self._children([word.decode("utf-8", "backslashreplace") for word in words])
+        if not self._parents:
+            raise SkeletonError(
+                lines.path, "the file ends without bones; this is no Acclaim skeleton", lines.number + 1
+            )
+        bones = {name: self._built(name, parent) for name, parent in self._parents.items()}
+        return Asf(lines.path, bones, self._unit, self._started(), self._degrees)
+
+    def _units(self, words: list[bytes]) -> None:
+        kind = words[0].lower()
+        if kind == b"length":
+            length = float(self._lines.numbers(b" ".join(words[1:]), 1, "the length unit")[0])
+            if length <= 0:
+                raise self._lines.error(f"the length unit is {length}; allowed: a positive number")
+            self._unit = _INCH / length
+        elif kind == b"angle":
+            name = b" ".join(words[1:]).lower()
+            if not name.startswith((b"deg", b"rad")):
+                raise self._lines.error(f"the angle unit is {shown(name)}; allowed: deg, rad")
+            self._degrees = name.startswith(b"deg")
+
+    def _bone(self) -> None:
+        lines, fields = self._lines, dict[str, list[bytes]]()
+        while (words := lines.need("the end of a bone").split()) not in ([b"end"], [b"END"]):
+            # further lines of a bone's limits start with a bracket
+            if words and not words[0].startswith(b"("):
+                fields[words[0].decode("ascii", "backslashreplace").lower()] = words[1:]
+        if not {"name", "direction", "length", "axis"} <= fields.keys() or len(fields["name"]) != 1:
+            raise lines.error("a bone needs name, direction, length and axis")
+        name = fields["name"][0].decode("utf-8", "backslashreplace")
+        if name in self._raw or name == "root":
+            raise lines.error(f"bone {name!r} stands twice")
+        if problem := self._limits.exceeded("max_joints", len(self._raw) + 1, "bones"):
+            raise lines.error(problem)
+        self._raw[name] = fields
+
+    def _children(self, names: list[str]) -> None:
+        for child in names[1:]:
+            if child not in self._raw or child in self._parents:
+                raise self._lines.error(f"bone {child!r} is not in :bonedata, or has two parents")
+            if names[0] not in self._depths:
+                raise self._lines.error(f"bone {names[0]!r} has children before it has a parent")
+            self._parents[child] = names[0]
+            self._depths[child] = self._depths[names[0]] + 1
+            problem = self._limits.exceeded("max_depth", self._depths[child], "bones one below the other")
+            if problem:
+                raise self._lines.error(problem)
+
+    def _built(self, name: str, parent: str) -> Bone:
+        lines, fields = self._lines, self._raw[name]
+        direction = lines.numbers(b" ".join(fields["direction"]), 3, f"direction of {name}")
+        length = lines.numbers(b" ".join(fields["length"]), 1, f"length of {name}")
+        freedoms = tuple(word.decode("ascii", "backslashreplace").lower() for word in fields.get("dof", []))
+        allowed = (*_AXES, *_MOVES, _LENGTH)
+        if not set(freedoms) <= set(allowed) or len(set(freedoms)) != len(freedoms):
+            raise lines.error(
+                f"dof of {name}: {' '.join(freedoms)}; allowed, once each: {', '.join(allowed)}"
+            )
+        return Bone(parent, direction * length, self._axis(fields["axis"], f"axis of {name}"), freedoms)
+
+    def _started(self) -> Root:
+        fields, lines = self._root, self._lines
+        given = tuple(word.decode("ascii", "replace").lower() for word in fields.get("order", []))
+        order = given or Root().order
+        if not set(order) <= {*_MOVES, *_AXES} or len(set(order)) != len(order):
+            raise lines.error(f"order of the root: {' '.join(order)}; allowed, once each: TX TY TZ RX RY RZ")
+        position = lines.numbers(b" ".join(fields.get("position", [b"0"] * 3)), 3, "position of the root")
+        angles = [*fields.get("orientation", [b"0"] * 3), *fields.get("axis", [b"XYZ"])]
+        return Root(order, position, self._axis(angles, "axis and orientation of the root"))
+
+    def _axis(self, words: list[bytes], what: str) -> np.ndarray:
+        """Return the (3, 3) rotation of three angles and the order of their axes."""
+        order = words[-1].decode("ascii", "replace").lower() if words else ""
+        if sorted(order) != ["x", "y", "z"]:
+            shown_words = shown(b" ".join(words))
+            raise self._lines.error(f"{what}: {shown_words}; allowed: three angles and an order such as XYZ")
+        angles = self._lines.numbers(b" ".join(words[:-1]), 3, what)
+        degrees = angles if self._degrees else np.rad2deg(angles)
+        # the angles stand in the order of x, y, z, whatever the order in which they are turned
+        turned = degrees[["xyz".index(axis) for axis in order]]
+        return _turned(turned[None], tuple(f"r{axis}" for axis in order))[0]
 
 
-def _built(lines: Lines, name: str, parent: str, fields: dict[str, list[bytes]]) -> Bone:
-    direction = lines.numbers(b" ".join(fields["direction"]), 3, f"direction of {name}")
-    length = lines.numbers(b" ".join(fields["length"]), 1, f"length of {name}")
-    if fields["axis"][-1:] != [b"XYZ"]:
-        raise lines.error(
-            f"axis of {name}: {shown(b' '.join(fields['axis']))}; allowed: three angles and XYZ"
-        )
-    axis = lines.numbers(b" ".join(fields["axis"][:-1]), 3, f"axis of {name}")
-    freedoms = tuple(word.decode("ascii", "backslashreplace") for word in fields.get("dof", []))
-    if not set(freedoms) <= _AXES.keys():
-        raise lines.error(f"dof of {name}: {' '.join(freedoms)}; allowed: rx, ry, rz")
-    return Bone(parent, direction * length, _rotation(axis[None], ("rx", "ry", "rz"))[0], freedoms)
-
-
-def _rotation(degrees: np.ndarray, freedoms: tuple[str, ...]) -> np.ndarray:
-    """Return (F, 3, 3): rotations about the fixed axes in the order of the freedoms."""
+def _turned(degrees: np.ndarray, freedoms: tuple[str, ...]) -> np.ndarray:
+    """Return (F, 3, 3): rotations about the fixed axes in the order of the freedoms; other freedoms turn nothing."""
     turn = np.broadcast_to(np.eye(3), (len(degrees), 3, 3))
     for column, freedom in enumerate(freedoms):
-        turn = axis_rotation(_AXES[freedom], np.deg2rad(degrees[:, column])) @ turn
+        if freedom in _AXES:
+            turn = axis_rotation(_AXES[freedom], np.deg2rad(degrees[:, column])) @ turn
     return turn
 
 

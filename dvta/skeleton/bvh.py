@@ -1,35 +1,36 @@
-"""Biovision hierarchy files: parser, forward kinematics, and the 25 NTU joints of CMU's BVH clips."""
+"""Biovision hierarchy files of any maker: parser and forward kinematics."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from dvta.limits import limits
 from dvta.skeleton.acclaim import axis_rotation
-from dvta.skeleton.lines import Lines, SkeletonError, shown
+from dvta.skeleton.joints import Fitted
+from dvta.skeleton.lines import Lines, shown
 
-#: points of CMU's BVH conversion in NTU order; ``X_end`` is the end site below joint X. ``LThumb``
-#: and ``RThumb`` are the conversion's thumb joints.
-CMU_JOINTS = (
-    *("Hips", "Spine1", "Neck1", "Head_end", "LeftArm", "LeftForeArm", "LeftHand", "LeftHandIndex1"),
-    *("RightArm", "RightForeArm", "RightHand", "RightHandIndex1", "LeftUpLeg", "LeftLeg", "LeftFoot"),
-    *("LeftToeBase_end", "RightUpLeg", "RightLeg", "RightFoot", "RightToeBase_end", "Neck"),
-    *("LeftHandIndex1_end", "LThumb_end", "RightHandIndex1_end", "RThumb_end"),
-)
-#: metres in one CMU length unit (inches / 0.45)
-CMU_UNIT = 0.056444
-
-_MAX_JOINTS = 1000
-_MAX_FRAMES = 10_000_000
-_POSITION = {b"Xposition": 0, b"Yposition": 1, b"Zposition": 2}
-_ROTATION = {b"Xrotation": 0, b"Yrotation": 1, b"Zrotation": 2}
+_POSITION = {b"xposition": 0, b"yposition": 1, b"zposition": 2}
+_ROTATION = {b"xrotation": 0, b"yrotation": 1, b"zrotation": 2}
+_SCALE = (b"xscale", b"yscale", b"zscale")
+_CHANNELS = (*_POSITION, *_ROTATION, *_SCALE)
+_FRAMES = re.compile(rb"frames\s*:\s*(\S+)", re.IGNORECASE)
+_FRAME_TIME = re.compile(rb"frame\s*time\s*:\s*(\S+)", re.IGNORECASE)
+_STATEMENT = re.compile(rb"[{}]|[^{}]+")
+_BLOCK = 1 << 17  # frames times nodes whose matrices are held at once
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """One joint or end site: name, index of its parent (-1: root), offset (3,), channels in file order."""
+    """One joint or end site: name, index of its parent (-1: root), offset (3,), channels in file order.
+
+    Channels are in lower case; the end site below joint X is called ``X_end``.
+    """
 
     name: str
     parent: int
@@ -44,7 +45,7 @@ class Bvh:
     Attributes:
         path: the file.
         nodes: joints and end sites in file order; a parent stands before its children.
-        frame_time: seconds between frames.
+        frame_time: seconds between frames as the file says; not checked, it may be 0.
         motion: (F, channels) float64 in file order; angles in degrees.
     """
 
@@ -53,171 +54,221 @@ class Bvh:
     frame_time: float
     motion: np.ndarray
 
+    @property
+    def names(self) -> list[str]:
+        """The nodes' names."""
+        return [node.name for node in self.nodes]
+
+    @property
+    def depths(self) -> list[int]:
+        """How many joints stand above each node."""
+        found: list[int] = []
+        for node in self.nodes:
+            found.append(0 if node.parent < 0 else found[node.parent] + 1)
+        return found
+
     def positions(self) -> np.ndarray:
-        """Return the global positions of all nodes, (F, nodes, 3) in file units (forward kinematics)."""
-        frames = len(self.motion)
-        places = np.empty((frames, len(self.nodes), 3))
-        turns = np.empty((frames, len(self.nodes), 3, 3))
-        column = 0
-        for index, node in enumerate(self.nodes):
+        """Return the global positions of all nodes by forward kinematics, (F, nodes, 3) in file units."""
+        return self._place(self.motion, list(range(len(self.nodes))))
+
+    def joints(self, fitted: Fitted) -> np.ndarray:
+        """Return the 25 NTU joints of a map, (F, 25, 3) in file units; other nodes cost nothing."""
+        above: set[int] = set()
+        for index in fitted.nodes:
+            while index >= 0 and index not in above:
+                above.add(index)
+                index = self.nodes[index].parent
+        order, block = sorted(above), max(1, _BLOCK // len(self.nodes))
+        found = np.empty((len(self.motion), len(fitted.means), 3))
+        for start in range(0, len(found), block):
+            places = self._place(self.motion[start : start + block], order)
+            found[start : start + block] = fitted.of(places)
+        return found
+
+    def rests(self, frame: int) -> bool:
+        """Return whether all rotations of a frame are zero, as in a T-pose added by a conversion."""
+        turning = [channel in _ROTATION for node in self.nodes for channel in node.channels]
+        return not self.motion[frame, turning].any()
+
+    def _place(self, motion: np.ndarray, order: list[int]) -> np.ndarray:
+        frames = len(motion)
+        places = np.full((frames, len(self.nodes), 3), np.nan)
+        first = np.cumsum([0] + [len(node.channels) for node in self.nodes])
+        turns: dict[int, np.ndarray] = {}
+        for index in order:
+            node = self.nodes[index]
             shift = np.broadcast_to(node.offset, (frames, 3)).copy()
-            turn = np.broadcast_to(np.eye(3), (frames, 3, 3))
-            for channel in node.channels:
-                values = self.motion[:, column]
-                column += 1
+            turn: np.ndarray | None = None
+            for column, channel in enumerate(node.channels, first[index]):
+                values = motion[:, column]
                 if channel in _POSITION:
                     # a joint's own position channels stand in the place of its offset
                     shift[:, _POSITION[channel]] = values
-                else:
-                    turn = turn @ axis_rotation(_ROTATION[channel], np.deg2rad(values))
+                elif channel in _ROTATION:
+                    one = axis_rotation(_ROTATION[channel], np.deg2rad(values))
+                    turn = one if turn is None else turn @ one
             if node.parent < 0:
-                places[:, index], turns[:, index] = shift, turn
+                places[:, index] = shift
+                turns[index] = np.broadcast_to(np.eye(3), (frames, 3, 3)) if turn is None else turn
             else:
-                parent = turns[:, node.parent]
+                parent = turns[node.parent]
                 places[:, index] = places[:, node.parent] + (parent @ shift[:, :, None])[:, :, 0]
-                turns[:, index] = parent @ turn
+                turns[index] = parent if turn is None else parent @ turn
         return places
-
-    def joints(self, names: tuple[str, ...] = CMU_JOINTS) -> np.ndarray:
-        """Return the positions of the named nodes, (F, len(names), 3) in file units.
-
-        Raises:
-            SkeletonError: the hierarchy lacks a name.
-        """
-        index = {node.name: i for i, node in enumerate(self.nodes)}
-        absent = [name for name in names if name not in index]
-        if absent:
-            raise SkeletonError(
-                self.path, f"the hierarchy lacks {', '.join(absent)}; it has {', '.join(list(index)[:40])}"
-            )
-        return self.positions()[:, [index[name] for name in names]]
 
 
 def read_bvh(path: Path | str) -> Bvh:
-    """Read a BVH file.
+    """Read a BVH file, as lenient in layout as the files in circulation, strict in counts and numbers.
+
+    Keywords and channels in any case, ``End Site`` in any spelling, braces on the line of a name, any line
+    ends and a byte order mark are fine; scale channels are where they are all 1.
 
     Raises:
-        SkeletonError: the file is missing, malformed or cut off; names the line.
+        SkeletonError: the file is missing, malformed, cut off or beyond the limits; names the line.
     """
     with Lines(path) as lines:
-        nodes = _hierarchy(lines)
+        nodes = _Hierarchy(lines).read()
         width = sum(len(node.channels) for node in nodes)
+        if width == 0:
+            raise lines.error("no joint has channels; nothing moves")
         frames, frame_time = _motion_header(lines)
-        if frames * max(2 * width, 1) > lines.size:
+        if frames * 2 * width > lines.size:
             raise lines.error(f"{frames} frames of {width} numbers do not fit in {lines.size} bytes")
         motion = np.empty((frames, width))
         for frame in range(frames):
-            motion[frame] = lines.numbers(
-                lines.need(f"frame {frame + 1} of {frames}"), width, f"frame {frame + 1}"
-            )
+            row = lines.need(f"frame {frame + 1} of {frames}")
+            motion[frame] = lines.numbers(row, width, f"frame {frame + 1}")
         while (rest := lines.read()) is not None:
             if rest.strip():
                 raise lines.error(f"text after the last of {frames} frames: {shown(rest)}")
+        channels = [channel for node in nodes for channel in node.channels]
+        scales = motion[:, [channel in _SCALE for channel in channels]]
+        if (np.abs(scales - 1) > 1e-3).any():
+            raise lines.error("scale channels that are not 1 are not supported; export without scale")
     return Bvh(Path(path), tuple(nodes), frame_time, motion)
 
 
-def cmu_joints(path: Path | str, rate: float = 60.0) -> np.ndarray:
-    """Read a CMU clip: the 25 NTU joints in metres, (F, 25, 3) float64, ``rate`` frames a second.
+class _Hierarchy:
+    """Reads the hierarchy; a stack instead of recursion, since a mangled file may nest without end."""
 
-    The first frame, a T-pose added by the conversion, is dropped. Where the file's rate is a whole
-    multiple of ``rate`` every n-th frame is kept, else frames are interpolated linearly.
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._waiting: Iterator[re.Match[bytes]] = iter(())
+        self._limits = limits()
 
-    Raises:
-        SkeletonError: as :func:`read_bvh`, or the hierarchy is not CMU's, or no frame is left.
-    """
-    bvh = read_bvh(path)
-    joints = bvh.joints()[1:] * CMU_UNIT
-    if not len(joints):
-        raise SkeletonError(path, "no frame after the first, which is the added T-pose")
-    ratio = 1.0 / (bvh.frame_time * rate)
-    if ratio >= 0.99 and abs(ratio - round(ratio)) < 0.01:
-        return joints[:: round(ratio)]
-    seconds = (len(joints) - 1) * bvh.frame_time
-    wanted = np.arange(int(seconds * rate + 1e-6) + 1) / (bvh.frame_time * rate)
-    low = np.minimum(wanted.astype(int), len(joints) - 1)
-    high = np.minimum(low + 1, len(joints) - 1)
-    part = (wanted - low)[:, None, None]
-    return joints[low] * (1 - part) + joints[high] * part
-
-
-def _hierarchy(lines: Lines) -> list[Node]:
-    _expect(lines, [b"HIERARCHY"])
-    nodes: list[Node] = []
-    open_nodes: list[int] = []  # a stack instead of recursion: a mangled file may nest without end
-    heading = _words(lines, "ROOT")
-    if len(heading) < 2 or heading[0] != b"ROOT":
-        raise lines.error(f"expected ROOT and a name, found {shown(b' '.join(heading))}")
-    while True:
-        end_site = heading[:2] == [b"End", b"Site"]
-        name = f"{nodes[open_nodes[-1]].name}_end" if end_site else _name(heading)
-        if len(nodes) >= _MAX_JOINTS:
-            raise lines.error(f"more than {_MAX_JOINTS} joints")
-        _expect(lines, [b"{"])
-        offset = _offset(lines)
-        channels = () if end_site else _channels(lines)
-        nodes.append(Node(name, open_nodes[-1] if open_nodes else -1, offset, channels))
-        open_nodes.append(len(nodes) - 1)
-        leaf = end_site
+    def read(self) -> list[Node]:
+        """Return the nodes; a parent stands before its children."""
+        self._keyword(b"HIERARCHY")
+        nodes: list[Node] = []
+        open_nodes: list[int] = []
+        heading = self._words("ROOT")
+        if len(heading) < 2 or heading[0].upper() != b"ROOT":
+            raise self._lines.error(f"expected ROOT and a name, found {shown(b' '.join(heading))}")
         while True:
-            heading = _words(lines, "JOINT, End Site or }")
-            if heading == [b"}"]:
+            end_site = heading[0].upper() in (b"END", b"ENDSITE")
+            name = f"{nodes[open_nodes[-1]].name}_end" if end_site else _name(heading)
+            self._check_size(len(nodes) + 1, len(open_nodes) + 1)
+            self._keyword(b"{")
+            offset, channels, following = self._fields(end_site)
+            nodes.append(Node(name, open_nodes[-1] if open_nodes else -1, offset, channels))
+            open_nodes.append(len(nodes) - 1)
+            while following == [b"}"]:
                 open_nodes.pop()
-                leaf = False
                 if not open_nodes:
+                    self._end()
                     return nodes
-            elif not leaf and len(heading) >= 2 and heading[0] in (b"JOINT", b"End"):
-                break
+                following = self._words("JOINT, End Site or }")
+            if following[0].upper() not in (b"JOINT", b"END", b"ENDSITE") or (
+                following[0].upper() == b"JOINT" and len(following) < 2
+            ):
+                found = shown(b" ".join(following))
+                raise self._lines.error(f"expected JOINT, End Site or }}, found {found}")
+            heading = following
+
+    def _end(self) -> None:
+        rest = b"".join(part.group() for part in self._waiting)
+        if rest.strip():
+            raise self._lines.error(f"text after the hierarchy: {shown(rest)}")
+
+    def _check_size(self, joints: int, depth: int) -> None:
+        problem = self._limits.exceeded("max_joints", joints, "joints")
+        problem = problem or self._limits.exceeded("max_depth", depth, "joints one below the other")
+        if problem:
+            raise self._lines.error(problem)
+
+    def _fields(self, end_site: bool) -> tuple[np.ndarray, tuple[bytes, ...], list[bytes]]:
+        """Return offset and channels of a node, in either order, and the words after them."""
+        offset: np.ndarray | None = None
+        channels: tuple[bytes, ...] | None = None
+        while True:
+            words = self._words("OFFSET")
+            if words[0].upper() == b"OFFSET" and offset is None:
+                offset = self._lines.numbers(b" ".join(words[1:]), 3, "OFFSET")
+            elif words[0].upper() == b"CHANNELS" and channels is None:
+                channels = self._channels(words)
+                if end_site and channels:
+                    raise self._lines.error("an end site has channels")
+            elif offset is None:
+                raise self._lines.error(f"expected OFFSET, found {shown(b' '.join(words))}")
+            elif end_site and words != [b"}"]:
+                raise self._lines.error(f"expected }} after an end site, found {shown(b' '.join(words))}")
             else:
-                raise lines.error(f"expected JOINT, End Site or }}, found {shown(b' '.join(heading))}")
+                return offset, channels or (), words
+
+    def _channels(self, words: list[bytes]) -> tuple[bytes, ...]:
+        if len(words) < 2:
+            raise self._lines.error(f"expected CHANNELS and a number, found {shown(b' '.join(words))}")
+        count = self._lines.whole(words[1], "the number of channels", 0, len(_CHANNELS))
+        names = tuple(name.lower() for name in words[2:])
+        if len(names) != count or not set(names) <= set(_CHANNELS) or len(set(names)) != count:
+            raise self._lines.error(
+                f"expected {count} different channels of Xposition … Zrotation, "
+                f"found {shown(b' '.join(words[2:]))}"
+            )
+        return names
+
+    def _keyword(self, word: bytes) -> None:
+        found = self._words(word.decode())
+        if [part.upper() for part in found] != [word]:
+            raise self._lines.error(f"expected {word.decode()}, found {shown(b' '.join(found))}")
+
+    def _words(self, what: str) -> list[bytes]:
+        """Return the words of the next statement; a brace is one of its own wherever it stands."""
+        while True:
+            for part in self._waiting:
+                if words := part.group().split():
+                    return words
+            self._waiting = _STATEMENT.finditer(self._lines.need(what))
 
 
 def _name(heading: list[bytes]) -> str:
-    return b" ".join(heading[1:]).decode("ascii", "backslashreplace")
-
-
-def _words(lines: Lines, what: str) -> list[bytes]:
-    while True:
-        if words := lines.need(what).split():
-            return words
-
-
-def _expect(lines: Lines, words: list[bytes]) -> None:
-    found = _words(lines, words[0].decode())
-    if found != words:
-        raise lines.error(f"expected {words[0].decode()}, found {shown(b' '.join(found))}")
-
-
-def _offset(lines: Lines) -> np.ndarray:
-    words = _words(lines, "OFFSET")
-    if words[0] != b"OFFSET":
-        raise lines.error(f"expected OFFSET, found {shown(b' '.join(words))}")
-    return lines.numbers(b" ".join(words[1:]), 3, "OFFSET")
-
-
-def _channels(lines: Lines) -> tuple[bytes, ...]:
-    words = _words(lines, "CHANNELS")
-    if words[0] != b"CHANNELS" or len(words) < 2:
-        raise lines.error(f"expected CHANNELS, found {shown(b' '.join(words))}")
-    count = lines.whole(words[1], "the number of channels", 0, 6)
-    names = tuple(words[2:])
-    unknown = [name for name in names if name not in _POSITION and name not in _ROTATION]
-    if len(names) != count or unknown or len(set(names)) != count:
-        raise lines.error(
-            f"expected {count} different channels of Xposition … Zrotation, found {shown(b' '.join(names))}"
-        )
-    return names
+    return b" ".join(heading[1:]).decode("utf-8", "backslashreplace")
 
 
 def _motion_header(lines: Lines) -> tuple[int, float]:
-    _expect(lines, [b"MOTION"])
-    words = _words(lines, "Frames:")
-    if words[0] != b"Frames:" or len(words) != 2:
-        raise lines.error(f"expected 'Frames:' and a number, found {shown(b' '.join(words))}")
-    frames = lines.whole(words[1], "the number of frames", 0, _MAX_FRAMES)
-    words = _words(lines, "Frame Time:")
-    if words[:2] != [b"Frame", b"Time:"]:
-        raise lines.error(f"expected 'Frame Time:' and a number, found {shown(b' '.join(words))}")
-    frame_time = float(lines.numbers(b" ".join(words[2:]), 1, "the frame time")[0])
-    if not 1e-4 <= frame_time <= 10:
-        raise lines.error(f"the frame time is {frame_time} seconds; allowed: 0.0001 to 10")
+    found = _filled(lines, "MOTION")
+    if found.upper() != b"MOTION":
+        raise lines.error(f"expected MOTION, found {shown(found)}")
+    frames = int(_headed(lines, _FRAMES, "Frames:", "the number of frames"))
+    frame_time = _headed(lines, _FRAME_TIME, "Frame Time:", "the frame time")
     return frames, frame_time
+
+
+def _headed(lines: Lines, pattern: re.Pattern[bytes], heading: str, what: str) -> float:
+    line = _filled(lines, heading)
+    match = pattern.fullmatch(line)
+    if match is None:
+        raise lines.error(f"expected '{heading}' and a number, found {shown(line)}")
+    value = float(lines.numbers(match[1], 1, what)[0])
+    if pattern is _FRAMES:
+        if value < 0 or value != math.floor(value):
+            raise lines.error(f"{what} is {shown(match[1])}; allowed: a whole number")
+        if problem := limits().exceeded("max_frames", int(value), "frames"):
+            raise lines.error(problem)
+    return value
+
+
+def _filled(lines: Lines, what: str) -> bytes:
+    while True:
+        if line := lines.need(what).strip():
+            return line

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from dvta.errors import DataError
+from dvta.limits import limits, open_regular
 
 #: longest line any of the formats has is a BVH motion row of a few kilobytes
 MAX_LINE_BYTES = 1 << 20
+
+_BOM, _WIDE = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+#: float() takes more than files may hold, such as 1_0
+_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 class SkeletonError(DataError):
@@ -29,20 +36,31 @@ class Lines:
     """The lines of a text file, one at a time, with their numbers and the file's size.
 
     Use as a context manager. Lines are bytes: the formats are ASCII numbers and names, and bytes
-    need no decoding to become numbers.
+    need no decoding to become numbers. Lines end as on any system; a byte order mark is passed over.
 
     Raises:
-        SkeletonError: the file cannot be opened or read.
+        SkeletonError: the file cannot be opened or read, is too large, or is text of two bytes a letter.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.number = 0
         try:
-            self._file = self.path.open("rb")
-            self.size = self.path.stat().st_size
-        except OSError as error:
-            raise SkeletonError(self.path, f"cannot be read: {error.strerror}") from error
+            file = open_regular(path)
+        except DataError as error:
+            raise SkeletonError(path, str(error).removeprefix(f"{path}: ")) from error
+        # Latin-1 gives every byte one character; the wrapper knows all line ends
+        self._file = io.TextIOWrapper(file, encoding="latin-1", newline=None)
+        self.size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        start = file.peek(4)[:4]  # type: ignore[attr-defined]
+        problem = limits().exceeded("max_text_bytes", self.size, "bytes of text")
+        if start.startswith(_WIDE):
+            problem = "is text in UTF-16; save it as plain text (UTF-8)"
+        if problem:
+            self._file.close()
+            raise SkeletonError(path, problem, 1)
+        file.seek(len(_BOM) if start.startswith(_BOM) else 0)
 
     def __enter__(self) -> Lines:
         return self
@@ -63,7 +81,7 @@ class Lines:
             SkeletonError: the line is absurdly long or reading failed.
         """
         try:
-            line = self._file.readline(MAX_LINE_BYTES)
+            line = self._file.readline(MAX_LINE_BYTES).encode("latin-1")
         except OSError as error:
             raise SkeletonError(self.path, f"cannot be read: {error.strerror}", self.number + 1) from error
         if not line:
@@ -71,7 +89,7 @@ class Lines:
         self.number += 1
         if len(line) == MAX_LINE_BYTES:
             raise self.error(f"a line of more than {MAX_LINE_BYTES} bytes; this is not a skeleton file")
-        return line
+        return line.removesuffix(b"\n")
 
     def need(self, what: str) -> bytes:
         """Return the next line.
@@ -99,6 +117,8 @@ class Lines:
             SkeletonError: it is no integer, or outside the range.
         """
         try:
+            if b"_" in text:
+                raise ValueError
             value = int(text)
         except ValueError:
             raise self.error(f"{what} should be a whole number, found {shown(text)}") from None
@@ -116,11 +136,16 @@ class Lines:
         if len(parts) != count:
             raise self.error(f"{what} has {len(parts)} values, expected {count}")
         try:
+            if b"_" in line:
+                raise ValueError
             values = np.array([float(part) for part in parts])
         except ValueError:
-            raise self.error(f"{what} has a value that is no number: {shown(line)}") from None
+            wrong = next(part for part in parts if not _NUMBER.fullmatch(part))
+            hint = "; write decimals with a point" if b"," in wrong else ""
+            raise self.error(f"{what} has a value that is no number: {shown(wrong)}{hint}") from None
         if not np.isfinite(values).all():
-            raise self.error(f"{what} has a value that is not finite: {shown(line)}")
+            wrong = parts[int(np.argmin(np.isfinite(values)))]
+            raise self.error(f"{what} has a value that is not finite: {shown(wrong)}")
         return values
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from dvta.errors import OptionError, did_you_mean
+from dvta.limits import limits
 from dvta.skeleton.lines import Lines, SkeletonError, shown
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _JOINTS = 25
-_MAX_FRAMES = 100_000
 _MAX_BODIES = 32
 
 XSUB_60 = frozenset((1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38))
@@ -100,7 +100,9 @@ def read_ntu(path: Path | str) -> NtuRecording:
     frames: list[list[np.ndarray]] = []
     ids: list[list[int]] = []
     with Lines(path) as lines:
-        count = lines.count("the number of frames", _MAX_FRAMES)
+        count = lines.count("the number of frames", 2**31)
+        if problem := limits().exceeded("max_frames", count, "frames"):
+            raise lines.error(problem)
         if 2 * count > lines.size:
             raise lines.error(f"{count} frames do not fit in {lines.size} bytes")
         for frame in range(count):

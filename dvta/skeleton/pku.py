@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from dvta.limits import limits
 from dvta.skeleton.lines import Lines, SkeletonError, shown
 
 _STEM = re.compile(r"(\d{4})-([LMR])")
-_NUMBERS = 150
-_MAX_FRAMES = 1_000_000
+_LISTED = re.compile(r"(\d{4}-[LMR])(?:\.\w+)?")
+_SAMPLE = re.compile(r"F\d{3,4}V\d{3}C\d{3}L\d{3}|\b\d{4}-[LMR]\b")
+_PERSON, _NUMBERS = 75, 150
+_LAST_FRAME = 2**31
 CLASSES = 51
 VIEWS = {"L": 1, "M": 2, "R": 3}
 #: longer instances keep their central part (AimCLR's preprocessing)
@@ -35,23 +38,33 @@ class Instance:
 def read_pku(path: Path | str) -> np.ndarray:
     """Read a recording, (F, 2, 25, 3) float32 metres; an absent second person is zero.
 
+    A frame has 150 numbers, or 75 where the file knows one person; blanks, tabs or commas part them.
+
     Raises:
         SkeletonError: the file is missing or malformed; names the line.
     """
     rows: list[np.ndarray] = []
+    bounds, width, blank = limits(), 0, 0
     with Lines(path) as lines:
         while (line := lines.read()) is not None:
+            line = line.replace(b",", b" ")
             if not line.strip():
-                raise lines.error("an empty line")
-            values = lines.numbers(line, _NUMBERS, f"frame {lines.number}")
+                blank = blank or lines.number
+                continue
+            if blank:
+                raise SkeletonError(path, "an empty line", blank)
+            width = width or (_PERSON if len(line.split()) == _PERSON else _NUMBERS)
+            values = lines.numbers(line, width, f"frame {lines.number}")
             if np.abs(values).max() >= 1000:
                 raise lines.error(f"frame {lines.number} has a joint more than a kilometre away")
-            if len(rows) >= _MAX_FRAMES:
-                raise lines.error(f"more than {_MAX_FRAMES} frames")
+            if problem := bounds.exceeded("max_frames", len(rows) + 1, "frames"):
+                raise lines.error(problem)
             rows.append(values.astype(np.float32))
     if not rows:
         raise SkeletonError(path, "the file ends before its first frame", 1)
-    return np.stack(rows).reshape(-1, 2, 25, 3)
+    found = np.zeros((len(rows), _NUMBERS), np.float32)
+    found[:, :width] = rows
+    return found.reshape(-1, 2, 25, 3)
 
 
 def read_labels(path: Path | str) -> list[Instance]:
@@ -69,8 +82,8 @@ def read_labels(path: Path | str) -> list[Instance]:
             if len(words) != 4:
                 raise lines.error(f"expected class,start,end,confidence, found {shown(line)}")
             action = lines.whole(words[0], "the class", 1, CLASSES)
-            first = lines.whole(words[1], "the first frame", 1, _MAX_FRAMES)
-            last = lines.whole(words[2], "the last frame", first, _MAX_FRAMES)
+            first = lines.whole(words[1], "the first frame", 1, _LAST_FRAME)
+            last = lines.whole(words[2], "the last frame", first, _LAST_FRAME)
             confidence = float(lines.numbers(words[3], 1, "the confidence")[0])
             found.append(Instance(action, first, last, confidence))
     return found
@@ -82,22 +95,41 @@ def read_lists(path: Path | str) -> tuple[frozenset[str], frozenset[str]]:
     Raises:
         SkeletonError: the file is missing, malformed, or a name is in both.
     """
-    parts: list[frozenset[str]] = []
+    parts: list[set[str]] = []
     with Lines(path) as lines:
-        for part in ("training", "test"):
-            lines.need(f"the header of the {part} names")
-            line = lines.need(f"the {part} names")
-            names = [name.strip().decode("ascii", "replace") for name in line.split(b",") if name.strip()]
-            wrong = [name for name in names if not _STEM.fullmatch(name)]
-            if wrong or not names:
-                raise lines.error(
-                    f"{part} names should look like 0002-L, found {wrong[0] if wrong else None!r}"
-                )
-            parts.append(frozenset(names))
+        while (line := lines.read()) is not None:
+            words = [word.strip() for word in line.decode("ascii", "replace").split(",") if word.strip()]
+            names = [match[1] for word in words if (match := _LISTED.fullmatch(word))]
+            if words and not names and len(parts) < 2 and (not parts or parts[-1]):
+                parts.append(set())  # a header
+            elif len(names) != len(words) or (names and not parts):
+                wrong = next((word for word in words if not _LISTED.fullmatch(word)), "names before a header")
+                raise lines.error(f"expected a header or names such as 0002-L, found {wrong[:40]!r}")
+            elif names:
+                parts[-1].update(names)
+        if len(parts) != 2 or not all(parts):
+            raise SkeletonError(
+                path, "the file ends before the names after two headers, training and test", lines.number + 1
+            )
         both = parts[0] & parts[1]
         if both:
             raise lines.error(f"{min(both)} is both a training and a test recording")
-    return parts[0], parts[1]
+    return frozenset(parts[0]), frozenset(parts[1])
+
+
+def missing_samples(path: Path | str) -> frozenset[str]:
+    """Read a list of what to leave out: samples such as F002V001C001L001, or whole recordings such as 0002-L.
+
+    Raises:
+        SkeletonError: the file is missing or holds no name.
+    """
+    names: set[str] = set()
+    with Lines(path) as lines:
+        while (line := lines.read()) is not None:
+            names.update(match.group() for match in _SAMPLE.finditer(line.decode("ascii", "replace")))
+    if not names:
+        raise SkeletonError(path, "holds no name of the form F002V001C001L001 or 0002-L")
+    return frozenset(names)
 
 
 def instances(recording: Path, labels: Path) -> Iterator[tuple[str, int, np.ndarray]]:

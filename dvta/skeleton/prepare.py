@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
+import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -15,47 +17,61 @@ from pathlib import Path
 
 import numpy as np
 
-from dvta.errors import DataError, OptionError, did_you_mean
+from dvta import datasets
+from dvta.arrays import header
+from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
 from dvta.files import RowWriter, staged_folder, write_json
-from dvta.skeleton import bvh, clips, ntu, pku
-from dvta.skeleton.acclaim import acclaim_joints
+from dvta.skeleton import clips
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.lines import SkeletonError
-from dvta.skeleton.preprocess import RECIPES, WINDOWS, cmu_windows, recipe_of
+from dvta.skeleton.motion import Reading
+from dvta.skeleton.preprocess import CLEAN, RECIPES, WINDOWS
+from dvta.skeleton.samples import NobodyError, Processed, process
 from dvta.skeleton.splits import CLIPS, read_names
+from dvta.skeleton.tasks import Found, Task, clip_tasks, ntu_tasks, pku_tasks
 
 KINDS = ("ntu", "pku", "bvh")
+#: the data set that a kind of recordings is, unless the person says another
+OWN_DATASET = {"ntu": "ntu60", "pku": "pku", "bvh": "cmu"}
 #: windows a class of clip data keeps at most
 MOST_WINDOWS = 150
 
+_OF_KIND = {"ntu": ("ntu60", "ntu120"), "pku": ("pku",), "bvh": ("cmu",)}
+_TAKES = {
+    "ntu": ("protocol", "recipe", "ignore"),
+    "pku": ("protocol", "recipe", "ignore"),
+    "bvh": ("classes", "add", "joints", "unit", "fps", "first_frame"),
+}
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
+
 Progress = Callable[[int, int, str], None]
-Row = tuple[str, int, np.ndarray]
-
-
-class NobodyError(SkeletonError):
-    """A recording shows nobody; the data set has such, and they are always left out."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One file to turn into samples: what a worker process gets."""
-
-    kind: str
-    path: Path
-    part: str
-    label: int = -1
-    labels: Path | None = None
-    recipe: str = "frames50"
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What was written: the folder, samples by part, files left out with the reason, clips without a recording."""
+    """What was written.
+
+    Attributes:
+        folder: where.
+        samples: their number by part.
+        skipped: files left out, with the reason.
+        absent: clips of the class table without a recording.
+        unlisted: recordings that the class table lacks.
+        replaced: samples of the same folder prepared earlier that are gone, by part.
+        said: how recordings were read, with the number of recordings.
+        problems: what recordings have, with the number of recordings (NTU).
+        ignored: recordings or samples left out by the ignore list.
+    """
 
     folder: Path
     samples: dict[str, int]
     skipped: tuple[tuple[str, str], ...]
     absent: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    replaced: dict[str, int] = dataclasses.field(default_factory=dict)
+    said: dict[str, int] = dataclasses.field(default_factory=dict)
+    problems: dict[str, int] = dataclasses.field(default_factory=dict)
+    ignored: int = 0
 
 
 def prepare(
@@ -64,11 +80,12 @@ def prepare(
     root: Path,
     *,
     dataset: str | None = None,
-    protocol: str = "xsub",
-    recipe: str = "frames50",
+    protocol: str | None = None,
+    recipe: str | None = None,
     ignore: Path | None = None,
     classes: Path | None = None,
     add: bool = False,
+    how: Reading | None = None,
     on_error: str = "stop",
     processes: int | None = None,
     progress: Progress | None = None,
@@ -85,159 +102,153 @@ def prepare(
         folder: searched with its subfolders.
         root: the data root.
         dataset: ``ntu60`` (default of ``ntu``), ``ntu120``, ``pku``, ``cmu``, or your own for ``bvh``.
-        protocol: ``xsub``, ``xview`` or ``xsetup``; without effect for ``bvh``.
-        recipe: ``frames50`` or ``frames300`` (into ``<protocol>_300``); without effect for ``bvh``.
-        ignore: a list of incomplete recordings (``ntu``).
-        classes: a table ``clip,class id`` (``bvh``; default: the CMU benchmark's own).
+        protocol: ``xsub`` (default), ``xview`` or ``xsetup``.
+        recipe: ``frames50`` (default), ``frames300`` (into ``<protocol>_300``), or ``clean`` (``ntu``; into
+            ``<protocol>_clean``): bodies told apart before the 50-frame recipe.
+        ignore: a list of incomplete recordings (``ntu``), or of samples or recordings (``pku``).
+        classes: a table of clips and classes (``bvh``; default: the CMU benchmark's own).
         add: keep the windows of clips prepared earlier that are not in ``folder`` (``bvh``).
+        how: joint map, unit and frame rate of the recordings (``bvh``).
         on_error: ``stop`` at the first broken file, or ``skip`` it and name it in the result.
         processes: worker processes; None: one per core, 1: this process.
         progress: called with (files done, files, current file name).
 
     Raises:
-        OptionError: an argument is impossible.
+        OptionError: an argument is impossible or has no effect for the kind.
         DataError: no file fits, or a file is broken and ``on_error`` is ``stop``.
     """
+    how = how or Reading()
+    given = {"protocol": protocol, "recipe": recipe, "ignore": ignore, "classes": classes, "add": add or None}
+    given |= {key: value for key, value in dataclasses.asdict(how).items() if value != "auto"}
+    dataset = _check_options(kind, dataset, recipe, on_error, given)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    found, name = _found(
+        kind, folder, dataset, protocol or "xsub", recipe or "frames50", ignore, classes, how
+    )
+    target = root / dataset / "skeletons" / name
+    earlier = _earlier(target)
+    with staged_folder(target) as stage:
+        written = _write(found.tasks, stage, on_error, processes, progress)
+        if kind == "bvh":
+            written.samples["all"] = _select(stage, [target] if add and target.exists() else [], MOST_WINDOWS)
+        if not sum(written.samples.values()):
+            first = f"; the first: {written.skipped[0][1]}" if written.skipped else ""
+            raise DataError(f"{folder}: every recording was left out{first}")
+        about = {
+            "dataset": dataset,
+            "protocol": name,
+            "recipe": WINDOWS if kind == "bvh" else recipe or "frames50",
+            "samples": written.samples,
+            "skipped": [list(entry) for entry in written.skipped],
+            "recordings": len(found.tasks),
+            "read": written.said,
+            "problems": written.problems,
+        }
+        write_json(stage / "about.json", about)
+    return Prepared(
+        target, written.samples, tuple(written.skipped), found.absent, found.unlisted,
+        {} if add else earlier, written.said, written.problems, written.ignored + len(found.left_out),
+    )  # fmt: skip
+
+
+def _check_options(
+    kind: str, dataset: str | None, recipe: str | None, on_error: str, given: Mapping[str, object]
+) -> str:
+    """Return the data set's name.
+
+    Raises:
+        OptionError: a value is impossible, or an option has no effect for the kind.
+    """
+    recipes = (*RECIPES, CLEAN) if kind == "ntu" else tuple(RECIPES)
     for name, value, allowed in (
         ("kind", kind, KINDS),
-        ("recipe", recipe, tuple(RECIPES)),
+        ("recipe", recipe or "frames50", recipes),
         ("on_error", on_error, ("stop", "skip")),
     ):
         if value not in allowed:
             raise OptionError(
                 f"{name}: {value!r} is unknown{did_you_mean(value, allowed)}; allowed: {', '.join(allowed)}"
             )
-    dataset = dataset or {"ntu": "ntu60", "pku": "pku", "bvh": "cmu"}[kind]
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    absent: tuple[str, ...] = ()
-    if kind == "bvh":
-        tasks, absent = _clip_tasks(folder, classes)
-        name = CLIPS
-    else:
-        if add:
-            raise OptionError(f"add: {kind} recordings are prepared as a whole; allowed: bvh")
-        tasks = (
-            _ntu_tasks(folder, dataset, protocol, ignore) if kind == "ntu" else _pku_tasks(folder, protocol)
-        )
-        tasks = [dataclasses.replace(task, recipe=recipe) for task in tasks]
-        name = protocol if recipe == "frames50" else f"{protocol}_300"
-    if not tasks:
-        raise DataError(f"{folder}: no {kind} recording of {dataset} in it")
-    target = root / dataset / "skeletons" / name
-    with staged_folder(target) as stage:
-        counts, skipped = _write(tasks, stage, on_error, processes, progress)
-        if kind == "bvh":
-            earlier = [target] if add and target.exists() else []
-            counts["all"] = _select(stage, earlier, MOST_WINDOWS)
-        if not sum(counts.values()):
-            raise DataError(
-                f"{folder}: every recording was left out; the first: {skipped[0][0]}: {skipped[0][1]}"
-            )
-        about = {
-            "dataset": dataset,
-            "protocol": name,
-            "recipe": recipe if kind != "bvh" else WINDOWS,
-            "samples": counts,
-            "skipped": [list(entry) for entry in skipped],
-        }
-        write_json(stage / "about.json", about)
-    return Prepared(target, counts, tuple(skipped), absent)
-
-
-def process(task: Task) -> list[Row]:
-    """Turn one file into samples: name, class id, network input.
-
-    Raises:
-        SkeletonError: the file is broken or shows nobody.
-    """
-    shape = recipe_of(task.recipe)
-    try:
-        if task.kind == "ntu":
-            recorded = ntu.read_ntu(task.path).positions
-            if not recorded.any():
-                raise NobodyError(task.path, "no frame shows a person")
-            return [(task.path.stem, task.label, shape(recorded))]
-        if task.kind == "pku":
-            assert task.labels is not None
-            found = []
-            for name, label, positions in pku.instances(task.path, task.labels):
-                # a stretch in which nobody was tracked is no sample; the rest of the file is
-                if positions[:, 0, 0].any():
-                    found.append((name, label, shape(positions)))
-            return found
-        windows, starts = cmu_windows(clip_joints(task.path))
-    except SkeletonError:
-        raise
-    except DataError as error:
-        raise SkeletonError(task.path, str(error)) from error
-    return [
-        (f"{task.path.stem}:{start}", task.label, window.transpose(2, 0, 1)[..., None])
-        for window, start in zip(windows, starts, strict=True)
-    ]
-
-
-def clip_joints(path: Path) -> np.ndarray:
-    """Return the (F, 25, 3) joints of a ``.bvh`` or ``.amc`` clip at 60 frames a second, in metres."""
-    return acclaim_joints(path) if path.suffix.lower() == ".amc" else bvh.cmu_joints(path)
-
-
-def _ntu_tasks(folder: Path, dataset: str, protocol: str, ignore: Path | None) -> list[Task]:
-    if dataset not in ntu.PROTOCOLS:
-        raise OptionError(f"dataset: {dataset!r} is not NTU; allowed: {', '.join(ntu.PROTOCOLS)}")
-    left_out = ntu.missing_skeletons(ignore) if ignore is not None else frozenset()
-    tasks = []
-    for path in sorted(folder.rglob("*.skeleton")):
-        name = ntu.NtuName.parse(path)
-        part = "train" if name.trains(dataset, protocol) else "val"
-        if name.belongs_to(dataset) and path.stem not in left_out:
-            tasks.append(Task("ntu", path, part, name.label))
-    return tasks
-
-
-def _pku_tasks(folder: Path, protocol: str) -> list[Task]:
-    if protocol not in pku.LISTS:
+    for option, present in given.items():
+        if present is not None and option not in _TAKES[kind]:
+            raise OptionError(f"{option}: has no effect for {kind}; {kind} takes {', '.join(_TAKES[kind])}")
+    chosen = dataset or OWN_DATASET[kind]
+    others = [name for other, names in _OF_KIND.items() if other != kind for name in names]
+    if chosen in others or (kind == "ntu" and chosen not in _OF_KIND["ntu"]) or not _NAME.fullmatch(chosen):
+        fitting = ", ".join(_OF_KIND[kind]) + ("" if kind == "ntu" else ", or a name of your own")
+        raise OptionError(f"dataset: {chosen!r} is impossible for {kind} recordings; allowed: {fitting}")
+    if kind == "bvh" and chosen != "cmu" and given["classes"] is None:
         raise OptionError(
-            f"protocol: {protocol!r} is unknown for pku{did_you_mean(protocol, pku.LISTS)}; "
-            f"allowed: {', '.join(pku.LISTS)}"
+            f"classes: {chosen!r} needs a table of clips and classes (--classes FILE); only cmu has its own"
         )
-    lists = sorted(folder.rglob(pku.LISTS[protocol]))
-    if not lists:
-        raise DataError(
-            f"{folder}: no {pku.LISTS[protocol]} in it, which says what is training and what test"
-        )
-    train, test = pku.read_lists(lists[0])
-    texts = sorted(folder.rglob("*.txt"))
-    labels = {path.stem: path for path in texts if "label" in path.parent.name.lower()}
-    tasks = []
-    for path in texts:
-        if path.stem in train | test and "skeleton" in path.parent.name.lower():
-            if path.stem not in labels:
-                raise SkeletonError(path, f"no label file {path.name} in a folder named …Label…")
-            tasks.append(
-                Task("pku", path, "train" if path.stem in train else "val", labels=labels[path.stem])
-            )
-    return tasks
+    return chosen
 
 
-def _clip_tasks(folder: Path, classes: Path | None) -> tuple[list[Task], tuple[str, ...]]:
-    labels = clips.cmu_classes() if classes is None else clips.read_clip_classes(classes)
-    found: dict[str, Path] = {}
-    for pattern in ("*.bvh", "*.amc"):
-        for path in folder.rglob(pattern):
-            # the native file wins: the BVH conversion moves neck and shoulders of some subjects
-            found[path.stem] = path
-    order = sorted(found.items(), key=lambda item: (labels.get(item[0], -1), item[0]))
-    tasks = [Task("bvh", path, "all", labels[clip]) for clip, path in order if clip in labels]
-    return tasks, tuple(sorted(labels.keys() - found.keys()))
+def _found(
+    kind: str, folder: Path, dataset: str, protocol: str, recipe: str, ignore: Path | None,
+    classes: Path | None, how: Reading,
+) -> tuple[Found, str]:  # fmt: skip
+    """Return the tasks and the name of the folder to write."""
+    if kind == "bvh":
+        found, name = clip_tasks(folder, classes, _class_names(dataset), how), CLIPS
+    else:
+        of_kind = (
+            ntu_tasks(folder, dataset, protocol, ignore)
+            if kind == "ntu"
+            else pku_tasks(folder, protocol, ignore)
+        )
+        tasks = [dataclasses.replace(task, recipe=recipe) for task in of_kind.tasks]
+        found = dataclasses.replace(of_kind, tasks=tasks)
+        name = protocol + {"frames50": "", "frames300": "_300", CLEAN: f"_{CLEAN}"}[recipe]
+    if not found.tasks:
+        unlisted = (
+            f"; {len(found.unlisted)} recordings in it are not in the class table" if found.unlisted else ""
+        )
+        raise DataError(f"{folder}: no {kind} recording of {dataset} in it{unlisted}")
+    return found, name
+
+
+def _class_names(dataset: str) -> tuple[str, ...] | None:
+    try:
+        return datasets.get(dataset).class_names
+    except UnknownNameError:
+        return None
+
+
+def _earlier(target: Path) -> dict[str, int]:
+    """Return the numbers of samples prepared earlier, by part."""
+    found = {}
+    for path in sorted(target.glob("*_position.npy")):
+        with contextlib.suppress(DataError):
+            found[path.name.partition("_")[0]] = header(path)[0][0]
+    return found
+
+
+@dataclasses.dataclass
+class _Written:
+    samples: dict[str, int]
+    skipped: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    said: dict[str, int] = dataclasses.field(default_factory=dict)
+    problems: dict[str, int] = dataclasses.field(default_factory=dict)
+    ignored: int = 0
+
+    def count(self, done: Processed) -> None:
+        """Add what is said of a file; figures after a colon differ from file to file."""
+        for line in done.said:
+            key = line.partition(":")[0]
+            self.said[key] = self.said.get(key, 0) + 1
+        for problem in done.problems:
+            self.problems[problem] = self.problems.get(problem, 0) + 1
+        self.ignored += done.ignored
 
 
 def _write(
     tasks: list[Task], stage: Path, on_error: str, processes: int | None, progress: Progress | None
-) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    skipped: list[tuple[str, str]] = []
+) -> _Written:
+    written = _Written({})
     parts = sorted({task.part for task in tasks} | ({"train", "val"} if tasks[0].part != "all" else set()))
-    frames = 50 if tasks[0].kind == "bvh" else RECIPES[tasks[0].recipe]
+    frames = 50 if tasks[0].kind == "bvh" else RECIPES.get(tasks[0].recipe, 50)
     shape = (3, frames, 25, 1 if tasks[0].kind == "bvh" else 2)
     with ExitStack() as stack:
         positions = {
@@ -246,19 +257,21 @@ def _write(
         labels = {p: stack.enter_context(RowWriter(stage / f"{p}_label.npy", (), "<i8")) for p in parts}
         names = {p: stack.enter_context((stage / f"{p}_name.txt").open("w", encoding="utf-8")) for p in parts}
         results = stack.enter_context(_Ordered(tasks, processes))
-        for done, (task, rows) in enumerate(results, 1):
-            if isinstance(rows, SkeletonError):
-                if on_error == "stop" and not isinstance(rows, NobodyError):
-                    raise rows
-                skipped.append((rows.path, str(rows)))
+        for done, (task, result) in enumerate(results, 1):
+            if isinstance(result, SkeletonError):
+                if on_error == "stop" and not isinstance(result, NobodyError):
+                    raise result
+                written.skipped.append((result.path, str(result)))
             else:
-                for name, label, sample in rows:
+                written.count(result)
+                for name, label, sample in result.rows:
                     positions[task.part].append(sample)
                     labels[task.part].append(label)
                     names[task.part].write(name + "\n")
             if progress is not None:
                 progress(done, len(tasks), task.path.name)
-        return {part: writer.count for part, writer in positions.items()}, skipped
+        written.samples = {part: writer.count for part, writer in positions.items()}
+    return written
 
 
 class _Ordered:
@@ -271,19 +284,19 @@ class _Ordered:
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPoolExecutor(self.workers, context) if self.workers > 1 else None
 
-    def __enter__(self) -> Iterator[tuple[Task, list[Row] | SkeletonError]]:
+    def __enter__(self) -> Iterator[tuple[Task, Processed | SkeletonError]]:
         return self._results()
 
     def __exit__(self, *_: object) -> None:
         if self.pool is not None:
             self.pool.shutdown(wait=True, cancel_futures=True)
 
-    def _results(self) -> Iterator[tuple[Task, list[Row] | SkeletonError]]:
+    def _results(self) -> Iterator[tuple[Task, Processed | SkeletonError]]:
         if self.pool is None:
             for task in self.tasks:
                 yield task, _attempt(task)
             return
-        waiting: deque[tuple[Task, Future[list[Row] | SkeletonError]]] = deque()
+        waiting: deque[tuple[Task, Future[Processed | SkeletonError]]] = deque()
         queue = iter(self.tasks)
         while True:
             for upcoming in islice(queue, 4 * self.workers - len(waiting)):
@@ -297,7 +310,7 @@ class _Ordered:
                 raise SkeletonError(task.path, "the worker process died near this file (memory?)") from error
 
 
-def _attempt(task: Task) -> list[Row] | SkeletonError:
+def _attempt(task: Task) -> Processed | SkeletonError:
     try:
         return process(task)
     except SkeletonError as error:

@@ -15,6 +15,8 @@ LEFT_SHOULDER, RIGHT_SHOULDER, CENTRE = 4, 8, 20
 #: recipe -> frames of its output; clips are cut into windows instead
 RECIPES = {"frames50": 50, "frames300": 300}
 WINDOWS = "windows"
+#: as ``frames50``, after the bodies of an NTU recording are told apart (:mod:`dvta.skeleton.bodies`)
+CLEAN = "clean"
 #: CMU recipe: seconds of a window, seconds between windows, clips shorter than this get short windows
 WINDOW, STEP, SHORT = 2.0, 0.5, 2.5
 

@@ -15,7 +15,7 @@ from dvta.errors import MissingSkeletonsError
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
-from dvta.skeleton.preprocess import WINDOWS
+from dvta.skeleton.preprocess import CLEAN, WINDOWS
 
 #: data prepared from clips are parted by clip, the others come as ``train`` and ``val``
 CLIPS = "clips"
@@ -163,6 +163,8 @@ def recipe_name(protocol: str) -> str:
     """Return the recipe by which the skeletons of a protocol's folder were prepared."""
     if protocol == CLIPS:
         return WINDOWS
+    if protocol.endswith(f"_{CLEAN}"):
+        return CLEAN
     return "frames300" if protocol.endswith("_300") else "frames50"
 
 

@@ -1,4 +1,4 @@
-"""Commands of the data root: import, new, list, check."""
+"""Commands of the data root: import, new, list."""
 
 from __future__ import annotations
 
@@ -106,48 +106,6 @@ def data_new(
     typer.echo(f"{file}: {len(known.class_names)} classes, splits {', '.join((*known.splits, 'random/U/k'))}")
 
 
-@data.command("prepare")
-@friendly
-def data_prepare(
-    kind: Annotated[str, typer.Argument(help="ntu, pku or bvh (BVH or Acclaim).")],
-    path: Annotated[Path, typer.Argument(help="The folder of recordings, searched with its subfolders.")],
-    dataset: Annotated[str | None, typer.Option(help="ntu60, ntu120, pku, cmu or your own.")] = None,
-    protocol: Annotated[str, typer.Option(help="xsub, xview or xsetup.")] = "xsub",
-    recipe: Annotated[str, typer.Option(help="frames50 or frames300.")] = "frames50",
-    ignore: Annotated[Path | None, typer.Option(help="ntu: the list of incomplete recordings.")] = None,
-    classes: Annotated[Path | None, typer.Option(help="bvh: a table of clip,class id.")] = None,
-    add: Annotated[bool, typer.Option("--add", help="bvh: keep other clips prepared earlier.")] = False,
-    on_error: Annotated[str, typer.Option("--on-error", help="stop at a broken file, or skip it.")] = "stop",
-    processes: Annotated[int | None, typer.Option(help="Worker processes; one a core without it.")] = None,
-) -> None:
-    """Turn raw recordings into the arrays that encoders read."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from dvta.skeleton.prepare import prepare
-    from orchestrator.cli.progress import stderr_console
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr_console()) as bar:
-        task = bar.add_task(f"preparing {kind}", total=None)
-
-        def show(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name)
-
-        done = prepare(
-            kind, path, load_settings().data, dataset=dataset, protocol=protocol, recipe=recipe, ignore=ignore,
-            classes=classes, add=add, on_error=on_error, processes=processes, progress=show,
-        )  # fmt: skip
-    for file, reason in done.skipped:
-        typer.echo(f"left out: {file}: {reason}", err=True)
-    if done.absent:
-        some = ", ".join(done.absent[:3])
-        typer.echo(
-            f"{len(done.absent)} clips of the class table have no recording here, such as {some}", err=True
-        )
-    counts = ", ".join(f"{count} {part}" for part, count in done.samples.items())
-    typer.echo(f"{counts} samples in {done.folder}; {len(done.skipped)} recordings left out")
-
-
 @data.command("list")
 @friendly
 def data_list() -> None:
@@ -156,21 +114,3 @@ def data_list() -> None:
 
     for line in contents(load_settings().data):
         typer.echo(line)
-
-
-@data.command("check")
-@friendly
-def data_check() -> None:
-    """Read and check every feature file and every description of a data set in the data root."""
-    from dvta.data_root import check_features
-
-    checks = list(check_features(load_settings().data))
-    for check in checks:
-        if check.wrong:
-            typer.echo(f"wrong: {check.wrong}", err=True)
-        if check.unknown:
-            typer.echo(f"not checked: {check.path}: {check.unknown}", err=True)
-    wrong = sum(check.wrong is not None for check in checks)
-    folders = sum(check.unknown is None for check in checks)
-    typer.echo(f"{folders} feature folders checked, {wrong} wrong")
-    raise typer.Exit(2 if wrong else 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import data, database, encode, predict, query, report, trials
+from orchestrator.cli import data, database, encode, predict, prepare, query, report, trials
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
@@ -213,6 +213,9 @@ app.command()(predict.predict)
 app.command()(query.query)
 app.add_typer(report.app)
 app.add_typer(trials.app)
+data.data.command()(prepare.prepare)
+data.data.command()(prepare.joints)
+data.data.command()(prepare.check)
 app.add_typer(data.data, name="data")
 app.add_typer(encode.encode, name="encode")
 app.add_typer(database.db, name="db")

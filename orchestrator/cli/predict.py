@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.common import friendly, load_settings, open_store
+from orchestrator.cli.prepare import FirstFrame, Fps, Joints, Unit
 
 
 @friendly
@@ -18,6 +19,10 @@ def predict(
     ],
     trial: Annotated[str, typer.Option(help="A key's beginning, or a printed name.")],
     model: Annotated[str | None, typer.Option(help="The text model's name or folder.")] = None,
+    joints: Joints = None,
+    unit: Unit = None,
+    fps: Fps = None,
+    first_frame: FirstFrame = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rank phrases, known as classes or not, by how well a motion fits them."""
@@ -28,6 +33,7 @@ def predict(
     from rich.table import Table
 
     from dvta.errors import DataError
+    from dvta.skeleton.motion import Reading
     from orchestrator.execute.trained import TrainedTrial
     from orchestrator.store.find import load_trial
 
@@ -45,7 +51,7 @@ def predict(
     )
     names = [p.partition("=")[0] for p in phrases]
     contexts = [p.partition("=")[2] or p for p in phrases]
-    ranked, count = trained.rank(path, names, contexts, model)
+    ranked, count = trained.rank(path, names, contexts, model, Reading(joints, unit, fps, first_frame))
     if as_json:
         about = {"file": str(path), "trial": found.key, "source": found.source, "samples": count}
         typer.echo(json.dumps({**about, "ranking": [dataclasses.asdict(r) for r in ranked]}, indent=1))

@@ -19,10 +19,11 @@ from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.extract import segments
 from dvta.encoders.text import load_encoder as load_text_encoder
-from dvta.errors import DataError
+from dvta.errors import DataError, OptionError
 from dvta.features import ClassText, DataRef, FeatureSet
 from dvta.methods import METHODS, Method
 from dvta.predict import Ranked, phrase_text, rank
+from dvta.skeleton.motion import Reading
 from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
@@ -45,7 +46,8 @@ class TrainedTrial:
     Args:
         trial: an alignment trial that was run.
         settings: where data, runs and weights lie.
-        say: is told when the trial has to be trained again because its weights were not kept.
+        say: is told when the trial has to be trained again because its weights were not kept, and
+            how a recording was read.
         encoder: the trial that trained the encoder of its features, where a sweep did.
         own_splits: what specs have called a split of the trial's name: unseen classes by name or id.
 
@@ -65,12 +67,18 @@ class TrainedTrial:
         if trial.kind is not Kind.ALIGNMENT:
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
         self.trial, self._settings, self._encoder = trial, settings, encoder
+        self._say = say
         self._dataset = datasets.get(trial.dataset, settings.data)
         self.features = self._load_features(own_splits)
         self.method = self._trained(say)
 
     def rank(
-        self, path: Path, phrases: Sequence[str], contexts: Sequence[str], model: str | None
+        self,
+        path: Path,
+        phrases: Sequence[str],
+        contexts: Sequence[str],
+        model: str | None,
+        how: Reading | None = None,
     ) -> tuple[list[Ranked], int]:
         """Return the ranked phrases and the number of windows or samples they were scored on.
 
@@ -79,11 +87,12 @@ class TrainedTrial:
                 feature array (N, Dv).
             phrases: any words, classes or not. contexts: a sentence for each.
             model: name or folder of the text model that made the trial's text features.
+            how: joint map, unit and frame rate of a BVH or AMC recording; found in it without.
 
         Raises:
             DataError: the file, the encoder's weights or the text model do not fit the trial.
         """
-        visual = self._visual(path)
+        visual = self._visual(path, how or Reading())
         text = self._text(phrases, contexts, model)
         return rank(self.method, visual, text, phrases, seed=self.trial.seed), len(visual)
 
@@ -152,9 +161,13 @@ class TrainedTrial:
         write(path, run.method.state_dict())
         return run.method
 
-    def _visual(self, path: Path) -> Tensor:
+    def _visual(self, path: Path, how: Reading) -> Tensor:
         unpooled = self.features.train.ndim == 4
         if path.suffix == ".npy" and not is_sequence_file(path):
+            if how != Reading():
+                raise OptionError(
+                    f"{path}: joint map, unit, frame rate and first frame are options of .bvh and .amc only"
+                )
             visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
             if visual.shape[1:] != self.features.train.shape[1:]:
                 raise DataError(
@@ -163,7 +176,7 @@ class TrainedTrial:
             return visual
         trained = self._encoder
         recipe = recipe_name(str(trained.options[PROTOCOL])) if trained else None
-        skeletons = torch.from_numpy(read_any(path, recipe))
+        skeletons = torch.from_numpy(read_any(path, recipe, how, self._say))
         encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
         if encoder is None:
             raise DataError(

@@ -133,7 +133,7 @@ def test_clips_are_added_to_those_prepared_earlier(shared: Path, tmp_path: Path)
             changed.add(name.partition(":")[0])
     # the archive is of half precision, the recordings are not
     assert changed == {"07_12", "09_01"}
-    with pytest.raises(OptionError, match="allowed: bvh"):
+    with pytest.raises(OptionError, match="add: has no effect for ntu; ntu takes protocol, recipe, ignore"):
         prepare("ntu", tmp_path, tmp_path, add=True)
 
 

@@ -1,0 +1,1 @@
+"""The shipped joint maps, one YAML file each."""

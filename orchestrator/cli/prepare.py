@@ -1,0 +1,159 @@
+"""Commands of recordings: prepare, joints, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.common import friendly, load_settings
+
+if TYPE_CHECKING:
+    from dvta.skeleton.prepare import Prepared
+
+Joints = Annotated[
+    str | None, typer.Option("--joints", help="bvh: a joint map's file or name; found without it.")
+]
+Unit = Annotated[
+    str | None,
+    typer.Option("--unit", help="bvh: m, cm, mm, inch, cmu or metres in a unit; found without it."),
+]
+Fps = Annotated[float | None, typer.Option("--fps", help="bvh: frames a second, instead of the file's.")]
+FirstFrame = Annotated[
+    str, typer.Option("--first-frame", help="bvh: keep, drop or auto (drop an added T-pose).")
+]
+
+
+@friendly
+def prepare(
+    kind: Annotated[str, typer.Argument(help="ntu, pku or bvh (BVH or Acclaim).")],
+    path: Annotated[Path, typer.Argument(help="The folder of recordings, searched with its subfolders.")],
+    dataset: Annotated[str | None, typer.Option(help="ntu60, ntu120, pku, cmu or your own.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="ntu, pku: xsub, xview or xsetup; xsub without it.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="ntu, pku: frames50 or frames300; ntu: clean; frames50 without it.")
+    ] = None,
+    ignore: Annotated[
+        Path | None, typer.Option(help="ntu, pku: a list of recordings or samples to leave out.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="bvh: a table of clip,class (an id or a name).")
+    ] = None,
+    add: Annotated[bool, typer.Option("--add", help="bvh: keep other clips prepared earlier.")] = False,
+    joints: Joints = None,
+    unit: Unit = None,
+    fps: Fps = None,
+    first_frame: FirstFrame = "auto",
+    on_error: Annotated[str, typer.Option("--on-error", help="stop at a broken file, or skip it.")] = "stop",
+    processes: Annotated[int | None, typer.Option(help="Worker processes; one a core without it.")] = None,
+) -> None:
+    """Turn raw recordings into the arrays that encoders read."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from dvta.skeleton import prepare as preparing
+    from dvta.skeleton.motion import Reading
+    from orchestrator.cli.progress import stderr_console
+
+    how = Reading(joints, unit, fps, first_frame)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr_console()) as bar:
+        task = bar.add_task(f"preparing {kind}", total=None)
+
+        def show(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=name)
+
+        done = preparing.prepare(
+            kind, path, load_settings().data, dataset=dataset, protocol=protocol, recipe=recipe, ignore=ignore,
+            classes=classes, add=add, how=how, on_error=on_error, processes=processes, progress=show,
+        )  # fmt: skip
+    for line in _notes(done):
+        typer.echo(line, err=True)
+    counts = ", ".join(f"{count} {part}" for part, count in done.samples.items())
+    typer.echo(f"{counts} samples in {done.folder}; {len(done.skipped)} recordings left out")
+
+
+@friendly
+def joints(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .bvh, .asf or .amc file.")],
+    joints: Joints = None,
+) -> None:
+    """Print a recording's hierarchy beside the joint map that would be used."""
+    from dvta.errors import DataError
+    from dvta.skeleton.joints import shown_beside
+    from dvta.skeleton.motion import ENDINGS, Reading, hierarchy, read_clip
+
+    found = hierarchy(path, joints)
+    for line in shown_beside(found.names, found.depths, found.fitted):
+        typer.echo(line)
+    if found.fitted is None:
+        raise DataError(found.problem)
+    if path.suffix.lower() in ENDINGS:
+        said = read_clip(path, Reading(joints=joints)).said
+    else:
+        said = found.fitted.said()
+    for line in said:
+        typer.echo(line)
+
+
+@friendly
+def check() -> None:
+    """Read and check every feature file, description of a data set and prepared skeleton of the data root."""
+    from dvta.data_root import check_features
+
+    root = load_settings().data
+    checks = list(check_features(root))
+    for found in checks:
+        if found.wrong:
+            typer.echo(f"wrong: {found.wrong}", err=True)
+        if found.unknown:
+            typer.echo(f"not checked: {found.path}: {found.unknown}", err=True)
+    wrong = sum(found.wrong is not None for found in checks)
+    count = sum(found.unknown is None for found in checks)
+    folders, wrong_skeletons = _check_skeletons(root)
+    typer.echo(f"{count} feature folders checked, {wrong} wrong")
+    if folders:
+        typer.echo(f"{folders} folders of skeletons checked, {wrong_skeletons} wrong")
+    raise typer.Exit(2 if wrong or wrong_skeletons else 0)
+
+
+def _notes(done: Prepared) -> list[str]:
+    """Return what is said of a preparation beside its result."""
+    lines = [f"left out: {reason}" for _, reason in done.skipped]
+    lines += [f"{count} recordings: {said}" for said, count in done.said.items()]
+    lines += [f"{count} recordings: {problem}" for problem, count in done.problems.items()]
+    for names, what in (
+        (done.absent, "clips of the class table have no recording here"),
+        (done.unlisted, "recordings are not in the class table"),
+    ):
+        if names:
+            lines.append(f"{len(names)} {what}, such as {', '.join(names[:3])}")
+    if done.ignored:
+        lines.append(f"{done.ignored} recordings or samples left out by the ignore list")
+    if done.replaced:
+        counts = ", ".join(f"{count} {part}" for part, count in done.replaced.items())
+        lines.append(f"replaced {counts} samples prepared earlier in {done.folder}")
+    return lines
+
+
+def _check_skeletons(root: Path) -> tuple[int, int]:
+    """Check prepared skeletons and say their problems; returns the folders and how many are wrong."""
+    from dvta.errors import DvtaError
+    from dvta.skeleton.check import check_prepared
+
+    folders = sorted({path.parent for path in root.glob("*/skeletons/*/*_position.npy")})
+    wrong = 0
+    for folder in folders:
+        try:
+            found = check_prepared(folder)
+        except DvtaError as error:
+            wrong += 1
+            typer.echo(f"wrong: {error}", err=True)
+            continue
+        counts = ", ".join(f"{count} {part}" for part, count in found.samples.items())
+        typer.echo(f"{folder.relative_to(root)}: {counts} samples")
+        for problem, count in found.problems.items():
+            typer.echo(f"  {count} samples: {problem}{' (mended)' if folder.name.endswith('_clean') else ''}")
+    return len(folders), wrong
