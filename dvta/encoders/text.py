@@ -25,7 +25,7 @@ DEFAULT_MODELS = {
     "clip": "openai/clip-vit-large-patch14",
     "clip_b32": "openai/clip-vit-base-patch32",
 }
-FIELDS = {"labels": "class", "contexts": "context", "verbs": "verb", "nouns": "noun"}
+FIELDS = {"labels": "class", "contexts": "context", "motions": "motion", "verbs": "verb", "nouns": "noun"}
 
 
 @TEXT_ENCODERS.register("sbert")
@@ -117,8 +117,8 @@ def encode_dataset(
     Args:
         encoder: a registered text encoder; ``model`` its model's name or folder.
         name: the id of the features in specs and file names, by default the encoder's.
-        sentences: a CSV file with the column ``class`` and any of ``context``, ``verb``, ``noun``
-            and the part names, one row a class, used instead of the shipped texts.
+        sentences: a CSV file with the column ``class`` and any of ``context``, ``motion``, ``verb``,
+            ``noun`` and the part names, one row a class, used instead of the shipped texts.
 
     Raises:
         DataError: the model cannot be loaded, or the CSV does not fit the dataset.

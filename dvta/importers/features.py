@@ -21,6 +21,7 @@ PURLS_SPLITS = {
 TEXT_FORMS = {
     "labels": ("*_labels.npy", "lb_*.npy"),
     "contexts": ("*_contexts.npy", "ad_*.npy"),
+    "motions": ("*_motions.npy", "md_*.npy"),
     "verbs": ("*_verb.npy", "*_verbs.npy"),
     "nouns": ("*_noun.npy", "*_nouns.npy"),
 }
@@ -128,10 +129,10 @@ def import_purls(path: Path, root: Path) -> list[Path]:
 
 
 def import_text(path: Path, root: Path, dataset: str, encoder: str, match: str = "") -> list[Path]:
-    """Bring in text features, (C, Dt) each: labels, and contexts, verbs and nouns where they are.
+    """Bring in text features, (C, Dt) each: labels, and contexts, motions, verbs and nouns where they are.
 
-    Known are ``*_labels.npy``, ``*_contexts.npy``, SynSE's ``*_verb.npy`` and ``*_noun.npy``, and SA-DVAE's
-    ``lb_C.npy`` and ``ad_C.npy``. NTU-60 is the first 60 classes of NTU-120 and is written with it.
+    Known are ``*_labels.npy``, ``*_contexts.npy``, ``*_motions.npy``, SynSE's ``*_verb.npy`` and
+    ``*_noun.npy``, and the ``lb_C.npy``, ``ad_C.npy`` and ``md_C.npy`` of MSF and SA-DVAE. NTU-60 is the first 60 classes of NTU-120 and is written with it.
 
     Args:
         encoder: the id of the features in specs. match: what a file's name must have in it (``bert``).

@@ -1,13 +1,16 @@
-"""The nine methods, one file each, behind one contract (:mod:`dvta.methods.base`)."""
+"""The methods, one file each, behind one contract (:mod:`dvta.methods.base`): the paper's nine and newer ones."""
 
 from dvta.methods import (  # noqa: F401  (importing registers them)
     cada_vae,
     devise,
     dvta,
+    fs_vae,
     jpose,
+    msf,
     purls,
     relationnet,
     revise,
+    sa_dvae,
     smie,
     synse,
 )

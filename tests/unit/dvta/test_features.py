@@ -259,7 +259,7 @@ def test_texts_under_the_names_of_synse_and_sa_dvae(tmp_path):
     written = data_import.import_text(tmp_path / "synse", tmp_path, "ntu60", "sbert", "bert")
     assert [p.name for p in written] == ["sbert_labels.npy", "sbert_nouns.npy", "sbert_verbs.npy"]
     written = data_import.import_text(tmp_path / "sa", tmp_path, "ntu60", "sa")
-    assert [p.name for p in written] == ["sa_contexts.npy", "sa_labels.npy"]
+    assert [p.name for p in written] == ["sa_contexts.npy", "sa_labels.npy", "sa_motions.npy"]
 
 
 def test_features_in_the_folders_of_sa_dvae(tmp_path):
