@@ -4,6 +4,7 @@ from dvta.methods import (  # noqa: F401  (importing registers them)
     cada_vae,
     devise,
     dvta,
+    flora,
     fs_vae,
     jpose,
     msf,
@@ -13,6 +14,7 @@ from dvta.methods import (  # noqa: F401  (importing registers them)
     sa_dvae,
     smie,
     synse,
+    tdsm,
 )
 from dvta.methods.base import METHODS, Method, build
 from dvta.options import Options

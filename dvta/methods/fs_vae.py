@@ -76,7 +76,9 @@ class FrequencyGain(nn.Module):
         self.weights = nn.Parameter(torch.ones(BANDS))
         self.strength = nn.Parameter(torch.tensor(STRENGTH))
         values = {"on": 1.0, "bands": BANDS, "split": SPLIT, "factor": 1.0}
-        self.fixed = nn.ParameterDict({name: nn.Parameter(torch.tensor(float(v))) for name, v in values.items()})
+        self.fixed = nn.ParameterDict(
+            {name: nn.Parameter(torch.tensor(float(v))) for name, v in values.items()}
+        )
         edges = torch.linspace(0, width - 1, BANDS + 1).long()
         band = torch.searchsorted(edges, torch.arange(width), right=True) - 1
         share = torch.arange(BANDS) / BANDS
@@ -127,7 +129,9 @@ class FSVAE(MSF):
         return [lam * alpha * ((contrast / lam).sigmoid().mean() + (across / lam).sigmoid().mean())]
 
     @classmethod
-    def from_official(cls, states: Mapping[str, Mapping[str, Tensor]], *, texts: Texts = "label+context+motion") -> FSVAE:
+    def from_official(
+        cls, states: Mapping[str, Mapping[str, Tensor]], *, texts: Texts = "label+context+motion"
+    ) -> FSVAE:
         """Build the published model from its four state dicts; see :meth:`MSF.from_official`.
 
         Their encoders have keys ``mu_transformation``, ``logvar_transformation``, ``freq_weights``,
@@ -158,7 +162,9 @@ def idct(x: Tensor) -> Tensor:
     """Return the inverse of :func:`dct`."""
     size = x.shape[-1]
     spectrum = (x / _norm(size, x.device)) * _turn(size, x.device, 1)
-    return torch.fft.irfft(torch.cat((spectrum, torch.zeros_like(spectrum[..., :1])), dim=-1), n=2 * size)[..., :size]
+    return torch.fft.irfft(torch.cat((spectrum, torch.zeros_like(spectrum[..., :1])), dim=-1), n=2 * size)[
+        ..., :size
+    ]
 
 
 def _turn(size: int, device: torch.device, sign: int) -> Tensor:

@@ -75,7 +75,9 @@ class MSF(CADAVAE):
         return weight, text_weight if self._cycle >= WARM_CYCLES else 0.0
 
     @classmethod
-    def from_official(cls, states: Mapping[str, Mapping[str, Tensor]], *, texts: Texts = "label+context+motion") -> MSF:
+    def from_official(
+        cls, states: Mapping[str, Mapping[str, Tensor]], *, texts: Texts = "label+context+motion"
+    ) -> MSF:
         """Build the published model from its four state dicts.
 
         Args:
@@ -108,7 +110,9 @@ def vae_names(encoder: Mapping[str, str]) -> dict[str, str]:
     names = {}
     for ours, file in (("visual", "s"), ("text", "t")):
         for part in ("weight", "bias"):
-            names |= {f"{file}e.{theirs}.{part}": f"{ours}.{layer}.{part}" for layer, theirs in encoder.items()}
+            names |= {
+                f"{file}e.{theirs}.{part}": f"{ours}.{layer}.{part}" for layer, theirs in encoder.items()
+            }
             names[f"{file}d.model.0.{part}"] = f"{ours}.decoder.{part}"
     return names
 

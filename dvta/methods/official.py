@@ -22,9 +22,7 @@ def load(model: nn.Module, state_dict: Mapping[str, Tensor], names: Mapping[str,
     """
     missing, unknown = sorted(names.keys() - state_dict.keys()), sorted(state_dict.keys() - names.keys())
     if missing or unknown:
-        raise DataError(
-            f"not {what}: missing keys {missing or 'none'}, unknown keys {unknown or 'none'}"
-        )
+        raise DataError(f"not {what}: missing keys {missing or 'none'}, unknown keys {unknown or 'none'}")
     own = model.state_dict()
     for theirs, ours in names.items():
         if state_dict[theirs].shape != own[ours].shape:
@@ -49,3 +47,8 @@ def width(state_dict: Mapping[str, Tensor], key: str, axis: int, what: str) -> i
     if key not in state_dict:
         raise DataError(f"not {what}: missing key {key}")
     return int(state_dict[key].shape[axis])
+
+
+def parts(layers: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys of weights and biases of layers, theirs -> ours."""
+    return {f"{a}.{part}": f"{b}.{part}" for a, b in layers.items() for part in ("weight", "bias")}
