@@ -34,7 +34,15 @@ from dvta.features import ClassText, FeatureSet
 from dvta.methods import official
 from dvta.methods.base import METHODS
 from dvta.methods.dit import (
-    HEAD, Feed, Head, Modulation, SteppedMethod, TimeEmbedding, initialise, modulated, split_heads,
+    HEAD,
+    Feed,
+    Head,
+    Modulation,
+    SteppedMethod,
+    TimeEmbedding,
+    initialise,
+    modulated,
+    split_heads,
 )  # fmt: skip
 from dvta.methods.flora import both
 from dvta.options import Options
