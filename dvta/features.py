@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dvta import datasets
 from dvta.arrays import digest, file_digest, read
-from dvta.datasets import Dataset, Split
+from dvta.datasets import PARTS, Dataset, Split
 from dvta.datasets.stand_in import VERSION, StandIn
 from dvta.errors import DataError, MissingTextsError, did_you_mean
 
@@ -26,6 +26,8 @@ class ClassText:
         ids: (C,) int64 global class ids.
         labels: (C, Dt) float32 features of the label texts.
         contexts: (C, Dt) float32 features of the context sentences, where there are any.
+        motions: (C, Dt) float32 features of a description of the motion; where a dataset has none of
+            its own, the mean of the features of its three phases.
         verbs: (C, Dt) features of the verb of each label; ``verb_ids`` (C,) numbers equal verbs.
         nouns: (C, Dt) likewise for the nouns.
         parts: (C, 8, Dt) features of head, hands, torso, legs, start, middle, end, global texts.
@@ -39,6 +41,7 @@ class ClassText:
     verb_ids: Tensor | None = None
     noun_ids: Tensor | None = None
     parts: Tensor | None = None
+    motions: Tensor | None = None
 
     def select(self, ids: Iterable[int] | Tensor) -> ClassText:
         """Return the texts of the given global ids, in that order."""
@@ -110,6 +113,7 @@ class FeatureSet:
 
 
 SAME_WORD = 1 - 1e-4  # least cosine between the features of one word
+PHASES = ("start", "middle", "end")
 
 # --- finding and reading ------------------------------------------------------------------------
 
@@ -395,7 +399,7 @@ def feature_folder(root: Path, dataset: str, visual: str, split: str) -> Path:
 def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
     """Return the text features, (C, Dt) each: the data root's, else for sbert the shipped ones."""
     folder = root / dataset.name / "text"
-    parts = {"labels": 2, "contexts": 2, "verbs": 2, "nouns": 2, "parts": 3}
+    parts = {"labels": 2, "contexts": 2, "motions": 2, "verbs": 2, "nouns": 2, "parts": 3}
     paths = {part: folder / f"{text}_{part}.npy" for part in parts}
     if not paths["labels"].is_file():
         packaged = datasets.packaged_text(dataset) if text == "sbert" else None
@@ -409,7 +413,7 @@ def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
             raise MissingTextsError(
                 f"{paths['labels']}: no such file{did_you_mean(text, known - {text})}", dataset.name, text
             )
-        return packaged
+        return _with_motions(packaged)
     found = {part: read(path, "float", parts[part]) for part, path in paths.items() if path.is_file()}
     for part, array in found.items():
         if len(array) != len(dataset.class_names) or array.shape[-1] != found["labels"].shape[-1]:
@@ -417,7 +421,15 @@ def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
                 f"{paths[part]}: shape {array.shape}, allowed: {len(dataset.class_names)} rows "
                 f"of width {found['labels'].shape[-1]}"
             )
-    return found
+    return _with_motions(found)
+
+
+def _with_motions(texts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the texts with a description of the motion: their own, or what the phases tell of it."""
+    if "motions" in texts or "parts" not in texts:
+        return texts
+    phases = [PARTS.index(phase) for phase in PHASES]
+    return {**texts, "motions": texts["parts"][:, phases].mean(1)}
 
 
 def _class_text(texts: dict[str, np.ndarray], dataset: Dataset) -> ClassText:

@@ -1,9 +1,10 @@
-"""Generalised zero-shot evaluation through SynSE's gate: seen, unseen, harmonic mean.
+"""Generalised zero-shot evaluation: SynSE's gate, calibrated stacking, and the area under the whole curve.
 
 A gate decides for every test sample between a classifier of the seen classes and the zero-shot
 method. It is fitted without any test sample: another copy of the method is trained without the
 validation classes and without some seen-class samples, and the gate learns to tell those two apart
-(SynSE, Gupta et al., 2021). Thresholds are compared with P(unseen) throughout.
+(SynSE, Gupta et al., 2021). Thresholds are compared with P(unseen) throughout. The same copy and the
+same samples give calibrated stacking its factor (:mod:`dvta.generalised`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from dvta.errors import DataError
 from dvta.features import FeatureSet, hold_out
+from dvta.generalised import Curve, harmonic_mean
 from dvta.methods.base import Method
 from dvta.training import TrainingConfig, derived_seed, fit
 
@@ -26,22 +28,47 @@ THRESHOLDS = tuple(round(0.25 + 0.01 * i, 2) for i in range(50))  # of P(unseen)
 HELD_OUT = 0.2  # of every seen class's training samples, for the gate
 SELECT_UNSEEN, SELECT_SEEN = 300, 400  # at most so many of them choose temperature and threshold
 SELECT_SEED = 5
+GATES = 5  # gates on other draws of the selection samples, for the spread of the harmonic mean
 
 
 @dataclasses.dataclass(frozen=True)
 class Generalised:
-    """Accuracies as fractions over candidates of all classes, and what the gate chose."""
+    """Accuracies as fractions over candidates of all classes.
+
+    Attributes:
+        seen, unseen: through the gate. temperature, threshold: what the gate chose.
+        gate_spread: standard deviation of the harmonic mean over gates that are fitted and chosen
+            on other draws of the same samples; the first draw is the one of ``seen`` and ``unseen``.
+        stacking_seen, stacking_unseen: with a factor off the scores of the seen classes.
+        stacking_factor: the factor, chosen on validation classes.
+        ausuc: area under the whole seen-unseen curve; nothing is chosen for it.
+    """
 
     seen: float
     unseen: float
     temperature: int
     threshold: float
+    gate_spread: float = 0.0
+    stacking_seen: float = 0.0
+    stacking_unseen: float = 0.0
+    stacking_factor: float = 0.0
+    ausuc: float = 0.0
 
     @property
     def harmonic(self) -> float:
         """``2 S U / (S + U)``."""
-        total = self.seen + self.unseen
-        return 2 * self.seen * self.unseen / total if total else 0.0
+        return harmonic_mean(self.seen, self.unseen)
+
+    @property
+    def stacking_harmonic(self) -> float:
+        """The harmonic mean of calibrated stacking."""
+        return harmonic_mean(self.stacking_seen, self.stacking_unseen)
+
+    def results(self) -> dict[str, float]:
+        """Return everything by the names it is stored under."""
+        means = {"harmonic": self.harmonic, "stacking_harmonic": self.stacking_harmonic}
+        values = {**dataclasses.asdict(self), **means}
+        return {f"gzsl_{name}": float(value) for name, value in values.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,22 +114,34 @@ def evaluate(
             f"{features.dataset} {features.split}: protocol gzsl needs gtest.npy and g_label.npy, "
             "the test samples of all classes"
         )
-    gate = fit_gate(features, validation, build, config, seed=seed, device=device, precision=precision)
+    gates, factor = calibrate(
+        features, validation, build, config, seed=seed, device=device, precision=precision
+    )
     zero_shot = _scores(method, features.gtest, features, features.unseen)
     classifier = SeenClassifier.fit(features.train, features.train_label, features.seen, seed)
     logits = classifier.logits(features.gtest)
-    is_unseen = gate.unseen_probability(zero_shot, logits) > gate.threshold
-    ids = np.where(
-        is_unseen, np.array(features.unseen)[zero_shot.argmax(1)], classifier.classes[logits.argmax(1)]
-    )
-    label = features.g_label.numpy()
-    right, unseen = ids == label, np.isin(label, features.unseen)
+    label, unseen_ids = features.g_label.numpy(), np.array(features.unseen)
+    is_unseen = np.isin(label, unseen_ids)
+    chosen = (unseen_ids[zero_shot.argmax(1)], classifier.classes[logits.argmax(1)])
+    through = []
+    for gate in gates:
+        right = np.where(gate.unseen_probability(zero_shot, logits) > gate.threshold, *chosen) == label
+        through.append((float(right[~is_unseen].mean()), float(right[is_unseen].mean())))
+    curve = _curve(method, features.gtest, label, features, features.seen, features.unseen)
+    stacked = curve.at(factor)
     return Generalised(
-        float(right[~unseen].mean()), float(right[unseen].mean()), gate.temperature, gate.threshold
+        *through[0],
+        temperature=gates[0].temperature,
+        threshold=gates[0].threshold,
+        gate_spread=float(np.std([harmonic_mean(*pair) for pair in through], ddof=1)),
+        stacking_seen=stacked[0],
+        stacking_unseen=stacked[1],
+        stacking_factor=factor,
+        ausuc=curve.area(),
     )
 
 
-def fit_gate(
+def calibrate(
     features: FeatureSet,
     validation: tuple[int, ...],
     build: Callable[[], Method],
@@ -111,8 +150,8 @@ def fit_gate(
     seed: int = 0,
     device: str = "cpu",
     precision: str = "fp32",
-) -> Gate:
-    """Train a copy of the method without the validation classes and fit the gate with it."""
+) -> tuple[list[Gate], float]:
+    """Train a copy of the method without the validation classes; return the gates and the factor it gives."""
     stage = hold_out(features, validation)
     kept = _keep(stage.train_label, seed)
     trained = dataclasses.replace(
@@ -127,16 +166,22 @@ def fit_gate(
     classifier = SeenClassifier.fit(trained.train, trained.train_label, trained.seen, seed)
     visual = torch.cat((stage.train[~kept], stage.ztest))
     label = torch.cat((stage.train_label[~kept], stage.z_label)).numpy()
-    unseen = np.isin(label, validation)
-    return choose_gate(
-        _scores(run.method, visual, stage, validation),
-        classifier.logits(visual),
-        label,
-        unseen,
-        np.array(validation),
-        classifier.classes,
-        width=min(len(validation), len(features.unseen), len(trained.seen)),
-    )
+    zero_shot, logits = _scores(run.method, visual, stage, validation), classifier.logits(visual)
+    gates = [
+        choose_gate(
+            zero_shot,
+            logits,
+            label,
+            np.isin(label, validation),
+            np.array(validation),
+            classifier.classes,
+            width=min(len(validation), len(features.unseen), len(trained.seen)),
+            select_seed=SELECT_SEED + i,
+        )
+        for i in range(GATES)
+    ]
+    curve = _curve(run.method, visual, label, stage, trained.seen, validation)
+    return gates, curve.best_factor()
 
 
 def choose_gate(
@@ -148,6 +193,7 @@ def choose_gate(
     seen_ids: np.ndarray,
     *,
     width: int,
+    select_seed: int = SELECT_SEED,
 ) -> Gate:
     """Fit a gate for every temperature and choose temperature and threshold by accuracy.
 
@@ -155,10 +201,11 @@ def choose_gate(
         zero_shot: (N, U) scores, logits: (N, S), of samples with global ids ``label`` (N,).
         unseen: (N,) which of them are of unseen classes.
         width: how many of the largest probabilities of each side the gate sees.
+        select_seed: draws the samples that choose; the others fit.
     """
     from sklearn.linear_model import LogisticRegression
 
-    rng = np.random.default_rng(SELECT_SEED)
+    rng = np.random.default_rng(select_seed)
     select = np.zeros(len(label), dtype=bool)
     for members, most in ((np.flatnonzero(unseen), SELECT_UNSEEN), (np.flatnonzero(~unseen), SELECT_SEEN)):
         select[rng.permutation(members)[: min(most, len(members) // 2)]] = True
@@ -230,6 +277,20 @@ def _keep(label: Tensor, seed: int) -> Tensor:
         count = min(max(1, int(HELD_OUT * len(members))), len(members) - 1)
         kept[rng.permutation(members)[:count]] = False
     return kept
+
+
+def _curve(
+    method: Method,
+    visual: Tensor,
+    label: np.ndarray,
+    features: FeatureSet,
+    seen: tuple[int, ...],
+    unseen: tuple[int, ...],
+) -> Curve:
+    """Return the seen-unseen curve of a method that scores all of the classes itself."""
+    classes = (*seen, *unseen)
+    scores = _scores(method, visual, features, classes)
+    return Curve.of(scores.numpy(), label, np.array(classes), np.array(unseen))
 
 
 def _scores(method: Method, visual: Tensor, features: FeatureSet, classes: tuple[int, ...]) -> Tensor:

@@ -111,7 +111,7 @@ def profile_published(
 
     model = method(visual_dim=256, text_dim=width, options=resolved).to(device)
     shape = (3, 25, 256) if "unpooled" in method.needs(resolved) else (256,)
-    words = {name: draw(candidates, width) for name in ("labels", "contexts", "verbs", "nouns")}
+    words = {name: draw(candidates, width) for name in ("labels", "contexts", "verbs", "nouns", "motions")}
     ids = torch.arange(candidates)
     text = ClassText(ids=ids, verb_ids=ids, noun_ids=ids, parts=draw(candidates, 8, width), **words).to(
         device

@@ -27,7 +27,7 @@ DEFAULT_MODELS = {
 }
 #: the names of MSF's and SA-DVAE's tables: label, description of the action, description of the motion
 NUMBERED = {"lb": "labels", "ad": "contexts", "md": "motions"}
-FIELDS = {"labels": "class", "contexts": "context", "verbs": "verb", "nouns": "noun"}
+FIELDS = {"labels": "class", "contexts": "context", "motions": "motion", "verbs": "verb", "nouns": "noun"}
 
 
 @TEXT_ENCODERS.register("sbert")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import DataError
 from dvta.features import ClassText
+from dvta.methods import official
 from dvta.methods.base import METHODS, Method
 from dvta.options import Options
 
@@ -110,22 +110,10 @@ class SMIE(Method):
             DataError: a key is missing or unknown, or a shape does not fit.
         """
         names = {f"global_D.l{i}.{p}": f"l{i}.{p}" for i in range(3) for p in ("weight", "bias")}
-        missing, unknown = sorted(names.keys() - state_dict.keys()), sorted(state_dict.keys() - names.keys())
-        if missing or unknown:
-            raise DataError(
-                f"not an SMIE checkpoint of its authors: missing keys {missing or 'none'}, "
-                f"unknown keys {unknown or 'none'}"
-            )
+        what = "an SMIE checkpoint of its authors"
+        width = official.width(state_dict, "global_D.l0.weight", 1, what)
         options = SMIEOptions.resolve({"preset": "official"})
         assert isinstance(options, SMIEOptions)
-        width = state_dict["global_D.l0.weight"].shape[1]
         model = cls(visual_dim=visual_dim, text_dim=max(1, width - visual_dim), options=options)
-        own = model.state_dict()
-        for theirs, ours in names.items():
-            if state_dict[theirs].shape != own[ours].shape:
-                raise DataError(
-                    f"{theirs}: shape {tuple(state_dict[theirs].shape)} does not fit, "
-                    f"allowed: {tuple(own[ours].shape)}"
-                )
-        model.load_state_dict({ours: state_dict[theirs] for theirs, ours in names.items()})
+        official.load(model, state_dict, names, what)
         return model

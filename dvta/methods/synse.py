@@ -11,10 +11,8 @@ from torch.nn import functional as F
 from dvta.errors import DataError
 from dvta.features import ClassText
 from dvta.methods.base import METHODS
-from dvta.methods.vae import VAE, LatentMethod, VAEOptions, kl
+from dvta.methods.vae import VAE, WARM_CYCLES, LatentMethod, VAEOptions, kl
 from dvta.options import Options
-
-WARM_CYCLES = 2  # cycles before the KL of the texts counts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dvta.methods.base import Method
 from dvta.options import Options
 
 KL_SLOPE = 0.1 / 3000
+WARM_CYCLES = 2  # cycles before the KL of the texts counts, where it waits
 SAMPLES_PER_CLASS = 500
 CLASSIFIER_STEPS, CLASSIFIER_LR = 300, 1e-3
 #: steps of a cycle -> (step after which the modalities are crossed, step at which KL begins)

@@ -55,7 +55,8 @@ def read_any(
             f"{path}: joint map, unit, frame rate and first frame are options of .bvh and .amc only"
         )
     if ending == ".npy":
-        return network_input(path, recipe or "frames50")
+        # an array has no body ids to clean by
+        return network_input(path, "frames50" if recipe in (None, CLEAN) else recipe)
     recipe = recipe or OWN_RECIPE.get(ending, "frames50")
     try:
         positions, rate = _positions(path, ending, recipe, how, say)

@@ -129,7 +129,7 @@ def page(
     """Write one HTML page with every table of a study."""
     from orchestrator.report import table as tables
     from orchestrator.report.page import page as html_page
-    from orchestrator.tables import TABLES, layout
+    from orchestrator.tables import EXTRA, TABLES, layout
 
     store = open_store()
     study_id, name = store.find_study(study)
@@ -139,7 +139,7 @@ def page(
             [v for v in values if v.table == which],
             protocol=protocol,
             study=name,
-            layout=layout(which) if which in (*TABLES, "gzsl") else None,
+            layout=layout(which) if which in (*TABLES, *EXTRA) else None,
         )
         for which in dict.fromkeys(v.table for v in values)
     }

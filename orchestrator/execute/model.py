@@ -52,6 +52,7 @@ def load_method(trial: Trial, features: FeatureSet, path: str) -> Method | None:
     if weights is None:
         return None
     method = build_method(trial, features)
+    method.prepare(features)
     method.load_state_dict(weights)
     return method
 

@@ -163,9 +163,9 @@ class AlignmentAttempt(Attempt):
         )
 
     def _generalised(self, run: Fit, device: str) -> dict[str, float]:
-        """Return seen, unseen and harmonic mean through the gate."""
+        """Return what the method makes of candidates of all classes, by result name."""
         assert isinstance(self.job.payload, GeneralisedPayload)
-        found = gzsl.evaluate(
+        return gzsl.evaluate(
             run.method,
             self._features,
             self.job.payload.validation,
@@ -174,14 +174,7 @@ class AlignmentAttempt(Attempt):
             seed=self.trial.seed,
             device=device,
             precision=self.job.precision,
-        )
-        return {
-            "gzsl_seen": found.seen,
-            "gzsl_unseen": found.unseen,
-            "gzsl_harmonic": found.harmonic,
-            "gzsl_temperature": float(found.temperature),
-            "gzsl_threshold": found.threshold,
-        }
+        ).results()
 
     def _outcome(self) -> Outcome:
         assert self._fit is not None

@@ -14,11 +14,9 @@ from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.spec.grid import grid_points
 from orchestrator.spec.model import Spec
 from orchestrator.study.resolve import Resolver
-from orchestrator.tables import GENERALISED, Layout, layout
+from orchestrator.tables import GENERALISED, NEWER, Layout, layout
 from orchestrator.tables import METHODS as LABELS
 from orchestrator.trial import Kind, Trial, format_value, varying
-
-PUBLISHED = frozenset(LABELS.values())
 
 
 def expand(spec: Spec, resolver: Resolver) -> list[Slot]:
@@ -88,7 +86,11 @@ def grid_cells(spec: Spec) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _table(spec: Spec, table: Layout, resolver: Resolver, mistakes: dict[str, str]) -> Iterator[Slot]:
-    own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in PUBLISHED]
+    # what the paper has is where the paper has it; what came after it is where it is asked for
+    asked = [*spec.methods, *map(str, spec.where.get("method", ()))]
+    installed = [name for name in METHODS.names() if name not in NEWER or name in asked]
+    known = {*LABELS.values(), *(c["method"] for cell in table.cells() for c in cell.configs)}
+    own = [m for m in dict.fromkeys([*installed, *spec.methods]) if m not in known]
     for cell in (*table.cells(), *table.rows_of(own)):
         chosen = [c for c in cell.configs if all(c[k] in v for k, v in spec.where.items() if k in c)]
         if chosen and len(chosen) < len(cell.configs):

@@ -18,9 +18,10 @@ from orchestrator.spec.load import load_spec
 from orchestrator.spec.model import Spec
 from orchestrator.store import Store
 from orchestrator.study import feature_folders
-from orchestrator.study.expand import PUBLISHED, expand
+from orchestrator.study.expand import expand
 from orchestrator.study.resolve import Resolver
-from orchestrator.tables import layout
+from orchestrator.tables import METHODS as LABELS
+from orchestrator.tables import NEWER, layout
 from orchestrator.trial import Kind
 
 
@@ -80,7 +81,7 @@ def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> S
     Raises:
         UnknownNameError: a method is unknown, or what has its name is none.
     """
-    methods = list(dict.fromkeys(methods or METHODS.names()))
+    methods = list(dict.fromkeys(methods or [m for m in METHODS.names() if m not in NEWER]))
     for name in methods:
         METHODS.get(name)
     resolver = make_resolver(settings, "auto")
@@ -88,7 +89,7 @@ def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> S
     table = layout(9)
     slots = [
         Slot(table.name, cell.row, cell.column, resolver.profile(config))
-        for cell in (*table.cells(), *table.rows_of([m for m in methods if m not in PUBLISHED]))
+        for cell in (*table.cells(), *table.rows_of([m for m in methods if m not in LABELS.values()]))
         for config in cell.configs
         if config.get("kind") == Kind.PROFILE and config["method"] in methods
     ]

@@ -21,6 +21,11 @@ overrides:   # long enough to be hit, and no longer
   - {when: {method: synse}, set: {epochs: 10}}
   - {when: {method: purls}, set: {epochs: 10}}
   - {when: {method: dvta}, set: {epochs: 15}}
+  - {when: {method: msf}, set: {epochs: 10}}
+  - {when: {method: sa_dvae}, set: {epochs: 10}}
+  - {when: {method: fs_vae}, set: {epochs: 10}}
+  - {when: {method: flora_sentence}, set: {latent: 64, epochs: 10, alignment_steps: 80, flow_steps: 20}}
+  - {when: {method: tdsm}, set: {depth: 1, width: 64, epochs: 10, training_steps: 50}}
 grid: {method: [METHODS]}
 seeds: 1
 checkpoint: {every_seconds: 0}
@@ -39,7 +44,7 @@ def results(runs: str) -> dict[str, tuple[str, int, str]]:
 @pytest.mark.slow
 def test_every_method_survives_a_kill_bit_for_bit(place):
     names = METHODS.names()
-    assert len(names) == 9
+    assert len(names) == 14
     Path("nine.yaml").write_text(SPEC.replace("METHODS", ", ".join(names)))
     run("sweep", "nine.yaml", "--executor", "inline", DVTA_RUNS="whole")
     whole = results("whole")

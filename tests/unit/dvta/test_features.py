@@ -38,7 +38,7 @@ def load(root, source="real"):
 def test_the_catalogue():
     assert datasets.names() == ["ntu60", "ntu120", "pku", "cmu"]
     sizes = {n: (len(datasets.get(n).class_names), len(datasets.get(n).splits)) for n in datasets.names()}
-    assert sizes == {"ntu60": (60, 7), "ntu120": (120, 7), "pku": (51, 3), "cmu": (34, 3)}
+    assert sizes == {"ntu60": (60, 10), "ntu120": (120, 10), "pku": (51, 10), "cmu": (34, 3)}
     for name in datasets.names():
         dataset = datasets.get(name)
         count = len(dataset.class_names)
@@ -60,6 +60,30 @@ def test_the_catalogue():
         datasets.get("ntu60").split("55/6")
     with pytest.raises(UnknownNameError, match="did you mean 'ntu60'"):
         datasets.get("ntu6")
+
+
+def test_how_the_fields_splits_differ():
+    """SA-DVAE, Flora and SMIE number their random splits alike and draw other classes; ids are 0-based."""
+    unseen = {
+        (d, name): frozenset(ids)
+        for d in ("ntu60", "ntu120", "pku")
+        for name, ids in datasets.get(d).splits.items()
+    }
+    sadvae = {place: ids for place, ids in unseen.items() if place[1].startswith("sadvae_")}
+    smie = {place: ids for place, ids in unseen.items() if place[1].startswith("smie_")}
+    assert len(sadvae) == len(smie) == 9
+    assert not set(sadvae.values()) & set(smie.values())
+    assert sorted({len(ids) for ids in sadvae.values()}) == [5, 10]
+    assert unseen["ntu60", "sadvae_1"] == {0, 8, 15, 28, 46}
+    assert unseen["ntu120", "sadvae_6"] == {9, 14, 17, 44, 60, 75, 81, 89, 108, 110}
+    # STAR's 46/5 on PKU-MMD is SMIE's first, its 39/12 is its own
+    assert unseen["pku", "smie_7"] == {1, 9, 20, 34, 50}
+    assert len(unseen["pku", "39/12"]) == 12
+    # what Flora calls starsmie on PKU-MMD is SMIE's second and third as its first and second, and another third
+    flora = [unseen["pku", f"flora_{i}"] for i in (1, 2, 3)]
+    assert flora[:2] == [unseen["pku", "smie_8"], unseen["pku", "smie_9"]]
+    assert flora[2] == {4, 12, 16, 22, 36}
+    assert flora[2] not in smie.values()
 
 
 def test_the_shipped_texts_are_what_the_model_gives(shared):

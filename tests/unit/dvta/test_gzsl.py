@@ -72,3 +72,26 @@ def test_without_test_samples_of_all_classes_it_says_so():
     features = dataclasses.replace(make_features(), gtest=None, g_label=None)
     with pytest.raises(DataError, match="gzsl needs gtest.npy"):
         run(features)
+
+
+def test_every_protocol_of_one_trial_and_its_result_names():
+    features = make_features(per_class=20)
+    found = run(features)
+    assert sorted(found.results()) == sorted(
+        f"gzsl_{name}"
+        for name in (
+            "seen", "unseen", "harmonic", "temperature", "threshold", "gate_spread", "stacking_seen",
+            "stacking_unseen", "stacking_harmonic", "stacking_factor", "ausuc",
+        )
+    )  # fmt: skip
+    assert 0 < found.ausuc < 1
+    assert 0 < found.stacking_harmonic <= 1
+    assert found.gate_spread >= 0
+    # no factor can give more than the curve has
+    assert found.stacking_seen * found.stacking_unseen <= found.ausuc + 1e-9
+
+
+def test_no_test_sample_moves_the_stacking_factor():
+    features = make_features(per_class=20)
+    poisoned = dataclasses.replace(features, gtest=torch.randn_like(features.gtest))
+    assert run(features).stacking_factor == run(poisoned).stacking_factor

@@ -21,7 +21,7 @@ from orchestrator.study.expand import expand
 from orchestrator.study.plan import make_plan
 from orchestrator.study.resolve import Resolver
 from orchestrator.study.study import profile_study
-from orchestrator.tables import TABLES, layout
+from orchestrator.tables import NEWER, TABLES, layout
 from orchestrator.trial import State, Trial, names_beside
 from tests.conftest import ROOT
 
@@ -99,6 +99,38 @@ def test_an_own_method_never_has_a_row_of_the_paper_or_of_another():
     columns = {c.column for c in shape.cells()}
     assert all(shape.cell(row, column).paper is None for row, _ in rows for column in columns)
     assert layout(3).rows_of(methods) == ()
+
+
+def test_methods_after_the_paper_are_rows_where_they_are_asked_for(tmp_path):
+    def methods(text):
+        return {s.trial.method for s in slots_of(tmp_path, f"study: s\nseeds: 1\n{text}") if s.trial}
+
+    paper = set(METHODS.names()) - NEWER
+    assert len(paper) == 9
+    assert len(NEWER) == 5
+    assert methods("tables: [1]\n") == paper
+    assert methods("tables: [9]\n") == paper
+    assert methods("tables: [1]\nmethods: [msf]\n") == {*paper, "msf"}
+    assert methods("tables: [1]\nwhere: {method: [dvta, fs_vae]}\n") == {"dvta", "fs_vae"}
+    assert {s.trial.method for s in profile_study(Settings.load(runs=str(tmp_path))).slots} == paper
+
+
+def test_the_leaderboard_has_the_papers_rows_and_the_newer_ones_with_what_they_print():
+    cells = layout("leaderboard").cells()
+    assert len({(c.row, c.column) for c in cells}) == len(cells) == 15 * 16
+    assert {c.configs[0]["method"] for c in cells} == set(METHODS.names())
+    assert {config["evaluate_on"] for c in cells for config in c.configs} == {"gzsl"}
+    printed = {(c.row, c.column): c.paper for c in cells if c.paper is not None}
+    assert len(printed) == 15 * 4 + 4 + 4 + 3
+    assert printed["DVTA", "NTU-60 55/5 ZSL"] == 79.28
+    assert printed["MSF", "NTU-120 96/24 gate H"] == 52.4
+    assert printed["Flora, sentence form", "NTU-60 48/12 ZSL"] == 65.3
+    comparable = {c.row for c in cells if c.comparable}
+    assert comparable == {c.row for c in layout(1).cells()}
+    # the rows say whose numbers they are, by which protocol
+    for row in ("MSF", "SA-DVAE", "FS-VAE", "Flora, sentence form", "TDSM, part texts"):
+        assert row in layout("leaderboard").note
+    assert "unseen test classes" in layout("leaderboard").note
 
 
 class Own(METHODS.get("smie")):
@@ -235,14 +267,15 @@ def test_smie_has_its_temporal_constraint_on_its_own_track():
 def test_every_shipped_experiment_expands():
     expected = {
         "ablation.yaml": (184, 111), "base.yaml": (0, 0), "baselines.yaml": (85, 85), "cmu.yaml": (15, 15),
-        "cmu_encoders.yaml": (12, 0), "cmu_end_to_end.yaml": (3, 0), "cmu_methods.yaml": (90, 72),
+        "cmu_encoders.yaml": (12, 0), "cmu_end_to_end.yaml": (3, 0), "cmu_leaderboard.yaml": (675, 195),
+        "cmu_methods.yaml": (90, 72), "leaderboard.yaml": (1200, 300),
         "gzsl.yaml": (120, 40), "paper.yaml": (888, 555), "quickstart.yaml": (36, 36), "search.yaml": (12, 12),
         "table1.yaml": (120, 120), "table2.yaml": (135, 135), "table3.yaml": (180, 90), "table4.yaml": (72, 72),
         "table5.yaml": (72, 72), "table6.yaml": (48, 24), "table7.yaml": (72, 36), "table8.yaml": (108, 108),
         "table9.yaml": (81, 36),
     }  # fmt: skip
     files = sorted((ROOT / "experiments").rglob("*.yaml"))
-    assert len(files) == 20
+    assert len(files) == 22
     found = {}
     for path in files:
         spec = load_spec(path).model_copy(update={"source": "simulated"})
