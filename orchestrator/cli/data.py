@@ -68,7 +68,12 @@ def data_prepare(
     from dvta.skeleton.prepare import prepare
     from orchestrator.cli.progress import stderr_console
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=stderr_console()) as bar:
         task = bar.add_task(f"preparing {kind}", total=None)
 

@@ -14,40 +14,10 @@ from orchestrator.report.compare import compare
 from orchestrator.report.explain import explain
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.table import build_table, choose, pivot
-from orchestrator.store import CellValue, EpochRow, Store
-from orchestrator.tables import TABLES, layout
-from orchestrator.trial import State, Trial
-
-
-def value(row, column, seed, final, split="55/5", source="real", missing=None, results=None, **config):
-    key = None if missing else f"{row}{column}{seed}{split}{sorted(config.items())}"
-    flat = {
-        "kind": "alignment",
-        "dataset": "ntu60",
-        "split": split,
-        "method": "dvta",
-        "source": source,
-        **config,
-    }
-    state = None if final is None else State.DONE
-    best = None if final is None else final + 0.1
-    return CellValue(
-        "t", row, column, missing, key, seed, "digest", flat, state, 1, final, best, 1.0, None,
-        json.dumps(results or {"parameters": 4_888_193.0}),
-    )  # fmt: skip
-
-
-def table5(source="real"):
-    return [
-        value(c.row, c.column, seed, 0.5 + 0.1 * seed, c.configs[0]["split"], source)
-        for c in layout(5).cells()
-        for seed in range(3)
-    ]
-
-
-def generalised(row, column, seed, harmonic):
-    results = {"gzsl_seen": 0.9, "gzsl_unseen": 0.1, "gzsl_harmonic": harmonic}
-    return value(row, column, seed, 0.7, results=results, evaluate_on="gzsl")
+from orchestrator.store import EpochRow, Store
+from orchestrator.tables import layout
+from orchestrator.trial import Trial
+from tests.cell_values import full_tables, generalised, table5, value
 
 
 class NoAttempts:
@@ -276,20 +246,13 @@ def test_a_row_is_chosen_by_a_part_that_only_one_has():
 
 def test_every_format_carries_every_number():
     table = build_table(table5(), protocol="final", study="s", layout=layout(5))
-    assert sorted(FORMATS) == ["csv", "html", "json", "latex", "md"]
+    assert sorted(FORMATS) == ["csv", "html", "json", "latex", "md", "rich"]
     assert len(json.loads(render(table, "json"))["cells"]) == 24
     rows = list(csv.DictReader(io.StringIO(render(table, "csv"))))
     assert len(rows) == 24
     assert float(rows[0]["mean"]) == pytest.approx(60)
-    for style in ("md", "latex", "html"):
+    for style in ("rich", "md", "latex", "html"):
         assert render(table, style).count("60.00") == 24
-
-
-def full_tables():
-    for name in TABLES:
-        shape = layout(name)
-        values = [value(c.row, c.column, s, 0.5) for c in shape.cells() for s in range(2)]
-        yield build_table(values, protocol="final", study="a_b & 100 %", layout=shape)
 
 
 def test_latex_has_as_many_columns_as_it_declares_and_no_bare_special_character():
