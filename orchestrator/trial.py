@@ -135,6 +135,15 @@ def names_beside(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [printed_name(config, shown[config["method"]]) for config in configs]
 
 
+def classes_measured(config: Mapping[str, Any]) -> str:
+    """Return which classes the accuracy of a trial of this configuration is measured on."""
+    if config.get("kind") == Kind.ENCODER:
+        return "test samples of the seen classes"
+    if config.get("evaluate_on") == "validation":
+        return "validation classes held out of the seen ones"
+    return "unseen test classes"
+
+
 def varying(configs: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> tuple[str, ...]:
     """Return the names, sorted, under which configurations hold different values."""
     names = {n for c in configs for n in c}.difference(without)

@@ -8,7 +8,9 @@ from orchestrator.tables import TABLES, layout
 from orchestrator.trial import State
 
 
-def value(row, column, seed, final, split="55/5", source="real", missing=None, results=None, **config):
+def value(
+    row, column, seed, final, split="55/5", source="real", missing=None, results=None, device=None, **config
+):
     key = None if missing else f"{row}{column}{seed}{split}{sorted(config.items())}"
     flat = {
         "kind": "alignment",
@@ -22,7 +24,7 @@ def value(row, column, seed, final, split="55/5", source="real", missing=None, r
     best = None if final is None else final + 0.1
     return CellValue(
         "t", row, column, missing, key, seed, "digest", flat, state, 1, final, best, 1.0, None,
-        json.dumps(results or {"parameters": 4_888_193.0}),
+        json.dumps(results or {"parameters": 4_888_193.0}), device and json.dumps({"device": device}),
     )  # fmt: skip
 
 

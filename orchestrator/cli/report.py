@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 app = typer.Typer()
+Shown = enum.StrEnum("Shown", ["final", "best", "both"])
 
 
 @app.command()
@@ -39,11 +41,11 @@ def report(
         Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
     ] = None,
     protocol: Annotated[
-        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
-    ] = Protocol.final,
+        Shown, typer.Option(help="Last epoch, best epoch on the test classes, or both side by side.")
+    ] = Shown.final,
     compare: Annotated[
         str | None,
-        typer.Option("--compare", metavar="ROW", help="Compare every row with this one, in pairs."),
+        typer.Option("--compare", metavar="ROW", help="Compare every row with this one, by class split."),
     ] = None,
     explain: Annotated[
         tuple[str, str] | None,

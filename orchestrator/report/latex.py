@@ -8,7 +8,7 @@ from orchestrator.report.text import grid
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "τ": r"$\tau$", "γ": r"$\gamma$", "±": r"$\pm$",
-    "—": "---", "Δ": r"$\Delta$", "→": r"$\to$", "=": "=",
+    "—": "---", "Δ": r"$\Delta$", "→": r"$\to$", "×": r"$\times$",
 }  # fmt: skip
 
 

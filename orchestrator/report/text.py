@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.report.table import Number, Table
+from orchestrator.report.number import GAIN, Number
+from orchestrator.report.table import Table
 
 
 def parts(number: Number) -> list[str]:
@@ -12,13 +13,14 @@ def parts(number: Number) -> list[str]:
     else:
         spread = f" ± {number.std:.2f}" if number.std is not None else ""
         count = f"n={number.n}" if number.n == number.expected else f"n={number.n} of {number.expected}"
-        out = [f"{number.mean:.2f}{spread}", f"({count})"]
+        splits = f"; {number.splits} splits ± {number.split_std:.2f}" if number.split_std is not None else ""
+        shown = f"{number.mean:+.2f}" if number.protocol == GAIN else f"{number.mean:.2f}"
+        out = [f"{shown}{spread}", f"({count}{splits})"]
     if number.paper is not None:
         gap = f", {number.difference:+.2f}" if number.difference is not None else ""
         out.append(f"[paper {number.paper}{gap}]")
     if number.paired is not None:
-        p = f", p = {number.paired.p:.3g}" if number.paired.p is not None else ""
-        out.append(f"Δ {number.paired.mean:+.2f} ({len(number.paired.differences)} pairs{p})")
+        out.append(str(number.paired))
     return out
 
 

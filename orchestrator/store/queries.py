@@ -250,6 +250,7 @@ _VALUE = (
     *(sa.cast(getattr(TrialRow, c), sa.Text) for c in _JSON),
     AttemptRow.state, AttemptRow.id, AttemptRow.final_accuracy, AttemptRow.best_accuracy, AttemptRow.seconds,
     AttemptRow.error_kind, AttemptRow.error, sa.cast(AttemptRow.results, sa.Text),
+    sa.cast(AttemptRow.worker, sa.Text),
 )  # fmt: skip
 _SHARED = tuple(c for c in _PLAIN if c not in ("seed", "data_digest"))
 _RESULTS = 7 + len(_SHARED) + len(_JSON)
@@ -263,7 +264,7 @@ def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
     config: Mapping[str, Any] | None = memo.get(identity)
     if config is None:
         config = memo[identity] = _config(identity) if key is not None else {}
-    state, attempt_id, final, best, seconds, kind, error, results = rest
+    state, attempt_id, final, best, seconds, kind, error, results, worker = rest
     done = state == State.DONE
     return CellValue(
         table,
@@ -281,6 +282,7 @@ def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
         seconds,
         f"{kind}: {error}" if kind else None,
         results if done else None,
+        worker if done else None,
     )
 
 

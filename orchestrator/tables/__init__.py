@@ -1,5 +1,18 @@
 """The paper's tables as data: rows, columns, what each cell trains, and what the paper prints."""
 
 from orchestrator.tables.layouts import EXTRA, GENERALISED, METHODS, TABLES, Cell, Layout, layout
+from orchestrator.tables.tuned import is_tuned, repeat_of, shown_row, tuned_row
 
-__all__ = ["EXTRA", "GENERALISED", "METHODS", "TABLES", "Cell", "Layout", "layout"]
+__all__ = [
+    "EXTRA",
+    "GENERALISED",
+    "METHODS",
+    "TABLES",
+    "Cell",
+    "Layout",
+    "is_tuned",
+    "layout",
+    "repeat_of",
+    "shown_row",
+    "tuned_row",
+]
