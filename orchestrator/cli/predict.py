@@ -44,5 +44,5 @@ def predict(
         return
     rows = [(entry.phrase, f"{entry.score:.3f}", f"{100 * entry.probability:.1f} %") for entry in ranked]
     note = ", trained on SIMULATED features" if found.source == "simulated" else ""
-    typer.echo(f"{path.name}: mean over {count} samples, {found.name()}{note}")
+    typer.echo(f"{path.name}: mean over {count} samples, {store.names([found.key])[found.key]}{note}")
     print_whole(plain_table(["phrase", "score", "share"], rows), plain_console())

@@ -16,13 +16,14 @@ from rich.text import Text
 
 from orchestrator.report.terminal import plain_console
 from orchestrator.store import Claim
-from orchestrator.trial import State, Trial
+from orchestrator.trial import State, Trial, classes_measured
 
 
 @dataclasses.dataclass
 class _Running:
     name: str
     epochs: int
+    classes: str
     epoch: int = 0
     accuracy: float | None = None
 
@@ -42,7 +43,7 @@ class SweepProgress:
         self._console = console or stderr_console()
         self._running: dict[str, _Running] = {}
         self._ended = dict.fromkeys(State, 0)
-        self.begin(0, Trial.name, simulated=False)
+        self.begin(0, lambda trial: trial.key, simulated=False)
 
     def begin(self, total: int, name: Callable[[Trial], str], *, simulated: bool) -> None:
         """Prepare for ``total`` trials, called by ``name``."""
@@ -83,14 +84,18 @@ class SweepProgress:
         """Return the display of this moment."""
         grid = Table.grid(padding=(0, 2))
         for running in list(self._running.values())[: self.SHOWN]:
-            accuracy = "" if running.accuracy is None else f"{100 * running.accuracy:5.1f} %"
+            accuracy = (
+                "" if running.accuracy is None else f"{100 * running.accuracy:5.1f} % on {running.classes}"
+            )
             grid.add_row(Text(running.name, "cyan"), f"epoch {running.epoch}/{running.epochs}", accuracy)
         return Group(self._bar, grid)
 
     def started(self, trial: Trial, claim: Claim) -> None:
         """Show a trial as running; say when it goes on from a checkpoint."""
         epochs = int(trial.training.get("epochs") or 0)
-        self._running[trial.key] = _Running(self._name(trial), epochs, claim.epoch)
+        self._running[trial.key] = _Running(
+            self._name(trial), epochs, classes_measured(trial.config()), claim.epoch
+        )
         if claim.resumed:
             self._print("resumed ", self._name(trial))
 

@@ -7,8 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli.common import friendly, open_store, pairs
+from orchestrator.trial import SEEN_CLASSES, TEST_CLASSES, VALIDATION_CLASSES, classes_measured
 
 app = typer.Typer()
+
+#: the columns of a list of trials by the classes that accuracies were measured on
+ACCURACIES = {
+    TEST_CLASSES: ("final", "best"),
+    VALIDATION_CLASSES: ("validation",),
+    SEEN_CLASSES: ("seen",),
+}
 
 
 @app.command()
@@ -51,16 +59,26 @@ def trials(
     """List stored trials."""
     from orchestrator.report.terminal import plain_console, plain_table, print_whole
     from orchestrator.store.find import find_trials
-    from orchestrator.trial import names_beside
 
+    store, out = open_store(), plain_console()
+    found = find_trials(store, pairs(filter_), limit)
+    names = store.names([value.key for value in found if value.key])
+    classes = {value.key: classes_measured(value.config) for value in found}
+    # what was not measured on test classes has a column that says so
+    columns = {of: head for of, head in ACCURACIES.items() if of in (TEST_CLASSES, *classes.values())}
     rows = []
-    found = find_trials(open_store(), pairs(filter_), limit)
-    names = names_beside([{**value.config, "seed": value.seed} for value in found])
-    for value, name in zip(found, names, strict=True):
-        numbers = [f"{100 * x:.2f}" if x is not None else "" for x in (value.final, value.best)]
-        mark = " (simulated)" if value.source == "simulated" else ""
-        rows.append([(value.key or "")[:10], name + mark, value.state or "not run", *numbers])
-    print_whole(plain_table(["key", "trial", "state", "final", "best"], rows), plain_console())
+    for value in found:
+        shown = {of: [""] * len(head) for of, head in columns.items()}
+        if value.final is not None:
+            measured = (value.final, value.best)[: len(shown[classes[value.key]])]
+            shown[classes[value.key]] = ["" if x is None else f"{100 * x:.2f}" for x in measured]
+        numbers = [text for texts in shown.values() for text in texts]
+        key = value.key or ""
+        rows.append([key[:10], names[key], value.state or "not run", *numbers])
+    heads = [head for heads in columns.values() for head in heads]
+    print_whole(plain_table(["key", "trial", "state", *heads], rows), out)
+    for of, (first, *rest) in columns.items():
+        out.print(f"{' and '.join([first, *rest])}: accuracy in % on {of}", soft_wrap=True)
 
 
 @app.command()
@@ -75,10 +93,11 @@ def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a prin
     assert value.key is not None
     last = store.attempts([value.key])[-1:]
     out = plain_console()
+    measured = None if value.final is None else classes_measured(value.config)
     about: dict[str, Any] = {
-        "key": value.key, "seed": value.seed, "state": value.state or "not run", "final accuracy": value.final,
-        "best accuracy": value.best, "seconds": value.seconds, "data digest": value.data_digest,
-        "error": value.error,
+        "trial": store.names([value.key])[value.key], "key": value.key, "seed": value.seed,
+        "state": value.state or "not run", "final accuracy": value.final, "best accuracy": value.best,
+        "measured on": measured, "seconds": value.seconds, "data digest": value.data_digest, "error": value.error,
     }  # fmt: skip
     for attempt in last:
         about |= {

@@ -34,16 +34,15 @@ def explain(store: Store, table: Table, row: str, column: str, protocol: str) ->
     attempts: dict[str, list[AttemptInfo]] = {}
     for attempt in store.attempts([v.key for v in cell if v.key]):
         attempts.setdefault(attempt.key, []).append(attempt)
+    names = store.names([v.key for v in cell if v.key])
     for value in cell:
         if value.key is None:
             continue
         measured = measure(value, number.protocol or protocol, number.quantity)
         unit = " %" if number.scale == 100 else ""
         shown = value.state or "not run" if measured is None else f"{number.scale * measured:.4f}{unit}"
-        where = f"{value.config['dataset']} {value.config['split']} seed {value.seed}"
-        lines.append(
-            f"trial {value.key[:16]}  {where}: {shown}; data {value.source}, digest {value.data_digest}"
-        )
+        digest = f"data {value.source}, digest {value.data_digest}"
+        lines.append(f"trial {value.key[:16]}  {names[value.key]}: {shown}; {digest}")
         lines += [_attempt(a, counts=a.attempt_id == value.attempt_id) for a in attempts.get(value.key, [])]
     return lines
 

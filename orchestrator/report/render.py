@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 
 from orchestrator.report.latex import latex
-from orchestrator.report.table import Number, Table
+from orchestrator.report.number import Number
+from orchestrator.report.table import Table
 from orchestrator.report.terminal import as_text
 from orchestrator.report.text import grid
 

@@ -24,6 +24,9 @@ class NoAttempts:
     def attempts(self, keys):
         return []
 
+    def names(self, keys):
+        return dict.fromkeys(keys, "name")
+
 
 def test_a_cell_is_mean_and_std_over_seeds_beside_the_paper():
     table = build_table(table5(), protocol="final", study="s", layout=layout(5))
@@ -209,7 +212,7 @@ def test_what_is_compared_and_explained_is_what_the_cell_shows():
     assert [": 60.0000 %; data real" in line for line in lines if line.startswith("trial ")] == [True, True]
     costs = [value("DVTA", "Params (M)", 0, None, source="random")]
     table = build_table(costs, protocol="final", study="s", layout=layout(9))
-    assert "seed 0: 4.8882; data" in explain(NoAttempts(), table, "DVTA", "Params (M)", "final")[-1]
+    assert "name: 4.8882; data" in explain(NoAttempts(), table, "DVTA", "Params (M)", "final")[-1]
 
 
 def test_table_9_shows_costs_in_their_units():

@@ -18,6 +18,9 @@ class NoAttempts:
     def attempts(self, keys):
         return []
 
+    def names(self, keys):
+        return dict.fromkeys(keys, "name")
+
 
 SPLITS = {"smie_1": 0.2, "smie_2": 0.5, "smie_3": 0.8}
 

@@ -134,8 +134,10 @@ def run(*arguments, code=0):
 
 
 def test_lists_print_names_as_they_are(place):
-    assert "[/hand][" in run("trials")
-    assert "[/set]" in run("show", marked().key[:10])
+    name = '"[/hand]"[dataset="[/set]",split="[red]",seed=0]'
+    assert name in run("trials")
+    assert name in run("show", marked().key[:10])
+    assert marked().key in run("show", name)
     place.save_study("[/study]", "", [Slot("grid", "r", "c", marked())])
     place.claim(Trial.from_dict({**marked().to_dict(), "seed": 1}), "me", 60, {})
     assert "[/study]" in run("status")
