@@ -129,8 +129,7 @@ class Mirror:
             client.delete_run(run_id)
         return noted, bool(left) and noted == run_id and left[0].info.status in ("FINISHED", "FAILED")
 
-    @staticmethod
-    def _make(client: Any, attempt: AttemptRow, trial: TrialRow, experiment: str, parent: str) -> str:
+    def _make(self, client: Any, attempt: AttemptRow, trial: TrialRow, experiment: str, parent: str) -> str:
         from mlflow.entities import Param
 
         flat: dict[str, Any] = {c: getattr(trial, c) for c in COLUMNS}
@@ -145,12 +144,11 @@ class Mirror:
             "dvta.protocol": "final: last epoch; best: best epoch on the unseen test classes",
             **{f"dvta.{k}": str(v) for k, v in attempt.provenance.items() if k != "git_commit"},
         }
-        name = f"{trial.method} {trial.dataset} {trial.split} seed {trial.seed}"
         run = client.create_run(
             experiment,
             start_time=int(attempt.started * 1000),
             tags=tags,
-            run_name=f"{name} (simulated)" if trial.source == "simulated" else name,
+            run_name=self._store.names([trial.key])[trial.key],
         )
         params = [Param(k, format_value(v)) for k, v in flat.items() if v is not None]
         client.log_batch(run.info.run_id, params=params[:100])

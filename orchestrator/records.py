@@ -109,6 +109,7 @@ class CellValue(NamedTuple):
     seconds: float | None
     error: str | None
     encoded_results: str | None
+    encoded_worker: str | None = None
 
     @property
     def source(self) -> str | None:
@@ -119,6 +120,11 @@ class CellValue(NamedTuple):
     def results(self) -> dict[str, float]:
         """Everything measured; empty unless done."""
         return json.loads(self.encoded_results) if self.encoded_results else {}
+
+    @property
+    def device(self) -> str | None:
+        """What the attempt ran on, such as a GPU's name; None unless done."""
+        return json.loads(self.encoded_worker).get("device") if self.encoded_worker else None
 
     def value(self, protocol: str, quantity: str = ACCURACY) -> float | None:
         """Return the accuracy under a protocol, ``final`` or ``best``, or another result by name."""

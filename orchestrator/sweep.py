@@ -19,7 +19,7 @@ from orchestrator.store import Store
 from orchestrator.study.expand import encoder_slots
 from orchestrator.study.plan import Plan, plan_study
 from orchestrator.study.study import Study, save_study
-from orchestrator.trial import State, Trial, names_beside
+from orchestrator.trial import State, Trial
 
 
 class Display(Listener, contextlib.AbstractContextManager["Display"], Protocol):
@@ -49,7 +49,7 @@ def run_study(
     """
     study_id = save_study(study, store)
     trials, total = _source(study, plan, store, settings, study_id)
-    display.begin(total, _names(plan), simulated=plan.simulated)
+    display.begin(total, _names(store), simulated=plan.simulated)
     driver = Driver(
         store,
         trials,
@@ -123,8 +123,13 @@ def _options(spec: Spec, settings: Settings, fail_fast: bool) -> SweepOptions:
     )
 
 
-def _names(plan: Plan) -> Callable[[Trial], str]:
-    """Return what to call a trial: by what tells it from the plan's other trials of its kind."""
-    names = names_beside([t.config() for t in plan.to_run])
-    known = {t.key: name for t, name in zip(plan.to_run, names, strict=True)}
-    return lambda trial: known.get(trial.key) or trial.name()
+def _names(store: Store) -> Callable[[Trial], str]:
+    """Return what the store calls a trial, asked for once each."""
+    known: dict[str, str] = {}
+
+    def name(trial: Trial) -> str:
+        if trial.key not in known:
+            known.update(store.names([trial.key]))
+        return known.get(trial.key, trial.key)
+
+    return name

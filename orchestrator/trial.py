@@ -1,4 +1,4 @@
-"""A trial: one training run's complete configuration, its key and its printed name."""
+"""A trial: one training run's complete configuration and its key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+# what an accuracy may be measured on
+TEST_CLASSES = "unseen test classes"
+VALIDATION_CLASSES = "validation classes held out of the seen ones"
+SEEN_CLASSES = "test samples of the seen classes"
 
 Scalar = bool | int | float | str | None
 
@@ -102,37 +107,12 @@ class Trial:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def name(self, *fields: str) -> str:
-        """Return the printed name, such as ``dvta[dataset=ntu60,gamma=0.01,split=55/5]``.
 
-        Args:
-            fields: the configuration names to show; without any, dataset, split and seed.
-        """
-        return printed_name(self.config(), fields)
-
-
-def printed_name(config: Mapping[str, Any], fields: Sequence[str] = ()) -> str:
-    """Return the printed name of a flat configuration; see :meth:`Trial.name`."""
-    shown = fields or ("dataset", "seed", "split")
-    inside = ",".join(f"{f}={format_value(config[f])}" for f in sorted(shown) if config.get(f) is not None)
-    return f"{config['method']}[{inside}]"
-
-
-def parse_name(name: str) -> dict[str, str]:
-    """Return the configuration names and texts of a printed name, ``method`` among them."""
-    method, _, inside = name.rstrip("]").partition("[")
-    parts = (part.partition("=") for part in inside.split(",") if part)
-    return {"method": method, **{key.strip(): value for key, _, value in parts}}
-
-
-def names_beside(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return printed names that show how each configuration differs from the others of its method."""
-    methods: dict[Any, list[Mapping[str, Any]]] = {}
-    for config in configs:
-        methods.setdefault(config["method"], []).append(config)
-    without = {"data_digest", "revision", "depends_on"}
-    shown = {method: varying(group, without) for method, group in methods.items()}
-    return [printed_name(config, shown[config["method"]]) for config in configs]
+def classes_measured(config: Mapping[str, Any]) -> str:
+    """Return which classes the accuracy of a trial of this configuration is measured on."""
+    if config.get("kind") == Kind.ENCODER:
+        return SEEN_CLASSES
+    return VALIDATION_CLASSES if config.get("evaluate_on") == "validation" else TEST_CLASSES
 
 
 def varying(configs: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> tuple[str, ...]:

@@ -29,12 +29,10 @@ def predict(
     import dataclasses
     import json
 
-    from rich.console import Console
-    from rich.table import Table
-
     from dvta.errors import DataError
     from dvta.skeleton.motion import Reading
     from orchestrator.execute.trained import TrainedTrial
+    from orchestrator.report.terminal import plain_console, plain_table, print_whole
     from orchestrator.store.find import load_trial
 
     if not path.is_file():
@@ -56,9 +54,7 @@ def predict(
         about = {"file": str(path), "trial": found.key, "source": found.source, "samples": count}
         typer.echo(json.dumps({**about, "ranking": [dataclasses.asdict(r) for r in ranked]}, indent=1))
         return
-    shown = Table("phrase", "score", "share")
-    for entry in ranked:
-        shown.add_row(entry.phrase, f"{entry.score:.3f}", f"{100 * entry.probability:.1f} %")
+    rows = [(entry.phrase, f"{entry.score:.3f}", f"{100 * entry.probability:.1f} %") for entry in ranked]
     note = ", trained on SIMULATED features" if found.source == "simulated" else ""
-    typer.echo(f"{path.name}: mean over {count} samples, {found.name()}{note}")
-    Console(highlight=False).print(shown)
+    typer.echo(f"{path.name}: mean over {count} samples, {store.names([found.key])[found.key]}{note}")
+    print_whole(plain_table(["phrase", "score", "share"], rows), plain_console())

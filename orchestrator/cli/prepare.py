@@ -58,7 +58,12 @@ def prepare(
     from orchestrator.cli.progress import stderr_console
 
     how = Reading(joints, unit, fps, first_frame)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=stderr_console()) as bar:
         task = bar.add_task(f"preparing {kind}", total=None)
 

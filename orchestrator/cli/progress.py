@@ -14,14 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.report.terminal import plain_console
 from orchestrator.store import Claim
-from orchestrator.trial import State, Trial
+from orchestrator.trial import State, Trial, classes_measured
 
 
 @dataclasses.dataclass
 class _Running:
     name: str
     epochs: int
+    classes: str
     epoch: int = 0
     accuracy: float | None = None
 
@@ -41,20 +43,21 @@ class SweepProgress:
         self._console = console or stderr_console()
         self._running: dict[str, _Running] = {}
         self._ended = dict.fromkeys(State, 0)
-        self.begin(0, Trial.name, simulated=False)
+        self.begin(0, lambda trial: trial.key, simulated=False)
 
     def begin(self, total: int, name: Callable[[Trial], str], *, simulated: bool) -> None:
         """Prepare for ``total`` trials, called by ``name``."""
         self._total, self._name = total, name
         self._began = time.monotonic()
         self._line_at = self._began
-        note = " · [yellow]simulated data[/yellow]" if simulated else ""
+        marked = [TextColumn("simulated data", style="yellow", markup=False)] if simulated else []
         self._bar = Progress(
-            TextColumn("{task.description}" + note),
+            TextColumn("{task.description}", markup=False),
+            *marked,
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[left]}", markup=False),
             console=self._console,
             expand=True,
         )
@@ -64,7 +67,7 @@ class SweepProgress:
 
     def say(self, line: str, *, error: bool = False) -> None:
         """Print a line."""
-        self._console.print(Text(line, "red" if error else "yellow"))
+        self._print(line, "", "red" if error else "yellow")
 
     def __enter__(self) -> SweepProgress:
         if self._live:
@@ -81,16 +84,20 @@ class SweepProgress:
         """Return the display of this moment."""
         grid = Table.grid(padding=(0, 2))
         for running in list(self._running.values())[: self.SHOWN]:
-            accuracy = "" if running.accuracy is None else f"{100 * running.accuracy:5.1f} %"
+            accuracy = (
+                "" if running.accuracy is None else f"{100 * running.accuracy:5.1f} % on {running.classes}"
+            )
             grid.add_row(Text(running.name, "cyan"), f"epoch {running.epoch}/{running.epochs}", accuracy)
         return Group(self._bar, grid)
 
     def started(self, trial: Trial, claim: Claim) -> None:
         """Show a trial as running; say when it goes on from a checkpoint."""
         epochs = int(trial.training.get("epochs") or 0)
-        self._running[trial.key] = _Running(self._name(trial), epochs, claim.epoch)
+        self._running[trial.key] = _Running(
+            self._name(trial), epochs, classes_measured(trial.config()), claim.epoch
+        )
         if claim.resumed:
-            self._print(f"[yellow]resumed[/yellow] {_plain(self._name(trial))}")
+            self._print("resumed ", self._name(trial))
 
     def epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show the newest epoch of a running trial."""
@@ -101,18 +108,18 @@ class SweepProgress:
 
     def restarted(self, trial: Trial, error: str) -> None:
         """Say that a trial's worker died."""
-        self._print(f"[yellow]restarted[/yellow] {_plain(self._name(trial))}: {_plain(error)}")
+        self._print("restarted ", f"{self._name(trial)}: {error}")
 
     def ended(self, trial: Trial, state: State, message: str) -> None:
         """Advance the bar; say what failed and why, at once."""
         self._running.pop(trial.key, None)
         self._ended[state] += 1
         if state is State.INTERRUPTED:
-            self._print(f"[yellow]interrupted[/yellow] {_plain(self._name(trial))} (resumable)")
+            self._print("interrupted ", f"{self._name(trial)} (resumable)")
             return
         self._bar.update(self._task, advance=1, left=self._left())
         if state is State.FAILED:
-            self._print(f"[red]failed[/red] {_plain(self._name(trial))}: {_plain(message)}")
+            self._print("failed ", f"{self._name(trial)}: {message}", "red")
         self._line()
 
     def _finished(self) -> int:
@@ -132,15 +139,17 @@ class SweepProgress:
         self._line_at = now
         failed = f", {self._ended[State.FAILED]} failed" if self._ended[State.FAILED] else ""
         left = self._left()
-        self._console.print(f"{finished}/{self._total} trials ended{failed}" + (f", {left}" if left else ""))
+        self._print("", f"{finished}/{self._total} trials ended{failed}" + (f", {left}" if left else ""))
 
-    def _print(self, line: str) -> None:
-        (self._live.console if self._live else self._console).print(line, highlight=False)
+    def _print(self, word: str, rest: str, style: str = "yellow") -> None:
+        """Print a line whose first word is in colour; nothing in it is markup."""
+        line = Text.assemble((word, style), rest)
+        (self._live.console if self._live else self._console).print(line, soft_wrap=True)
 
 
 def stderr_console() -> Console:
     """Return the console for talk: standard error, so that output can be piped."""
-    return Console(file=sys.stderr, highlight=False)
+    return plain_console(sys.stderr)
 
 
 def duration(seconds: float) -> str:
@@ -151,7 +160,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 app = typer.Typer()
+Shown = enum.StrEnum("Shown", ["final", "best", "both"])
 
 
 @app.command()
@@ -35,13 +37,15 @@ def report(
         str | None, typer.Option("--cols", help="Configuration names for the columns, with commas.")
     ] = None,
     study: StudyName = None,
-    format_: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.rich,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
+    ] = None,
     protocol: Annotated[
-        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
-    ] = Protocol.final,
+        Shown, typer.Option(help="Last epoch, best epoch on the test classes, or both side by side.")
+    ] = Shown.final,
     compare: Annotated[
         str | None,
-        typer.Option("--compare", metavar="ROW", help="Compare every row with this one, in pairs."),
+        typer.Option("--compare", metavar="ROW", help="Compare every row with this one, by class split."),
     ] = None,
     explain: Annotated[
         tuple[str, str] | None,
@@ -50,14 +54,14 @@ def report(
     output: Output = None,
 ) -> None:
     """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
-    from rich.console import Console
-
     from orchestrator.errors import SettingsError
-    from orchestrator.report import render
     from orchestrator.report import table as tables
     from orchestrator.report.explain import explain as explained
+    from orchestrator.report.render import render
+    from orchestrator.report.terminal import plain_console, print_table
     from orchestrator.tables import layout
 
+    style = _style(format_, output, only_text=explain is not None)
     store = open_store()
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
@@ -74,10 +78,10 @@ def report(
         built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=compare)
     if explain is not None:
         emit("\n".join([*explained(store, built, *explain, protocol), ""]), output)
-    elif format_ is Format.rich and output is None:
-        render.print_rich(built, Console(highlight=False))
+    elif style == "rich" and output is None:
+        print_table(built, plain_console())
     else:
-        emit(render.render(built, "md" if format_ is Format.rich else format_), output)
+        emit(render(built, style), output)
 
 
 @app.command()
@@ -145,6 +149,29 @@ def page(
     }
     emit(html_page(f"Study {name}", built), output)
     typer.echo(f"{output}: {len(built)} tables")
+
+
+def _style(given: Format | None, output: Path | None, *, only_text: bool) -> str:
+    """Return the format a report is written in.
+
+    Raises:
+        SettingsError: the ending of the file says nothing of it, or what is written is text only.
+    """
+    from dvta.errors import did_you_mean
+    from orchestrator.errors import SettingsError
+    from orchestrator.report.render import ENDINGS
+
+    if only_text and given not in (None, Format.rich):
+        raise SettingsError(f"--format {given}: --explain writes text; allowed: rich")
+    if given is not None or output is None:
+        return given or Format.rich
+    allowed = [".txt"] if only_text else list(ENDINGS)
+    if output.suffix not in allowed:
+        raise SettingsError(
+            f"--output {output}: the ending {output.suffix!r} says no format"
+            f"{did_you_mean(output.suffix, allowed)}; allowed: {', '.join(allowed)}, or name it with --format"
+        )
+    return ENDINGS[output.suffix]
 
 
 def _tables_to_give(store: Store, study_id: int) -> str:

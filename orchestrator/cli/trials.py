@@ -7,20 +7,26 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli.common import friendly, open_store, pairs
+from orchestrator.trial import SEEN_CLASSES, TEST_CLASSES, VALIDATION_CLASSES, classes_measured
 
 app = typer.Typer()
+
+#: the columns of a list of trials by the classes that accuracies were measured on
+ACCURACIES = {
+    TEST_CLASSES: ("final", "best"),
+    VALIDATION_CLASSES: ("validation",),
+    SEEN_CLASSES: ("seen",),
+}
 
 
 @app.command()
 @friendly
 def status(study: Annotated[str | None, typer.Option("--study", help="Only this study.")] = None) -> None:
     """Print how every study stands; works while a sweep runs."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
     from orchestrator.cli.progress import duration
+    from orchestrator.report.terminal import plain_console, plain_table, print_whole
 
-    store, out = open_store(), Console(highlight=False)
+    store, out = open_store(), plain_console()
     wanted = [store.find_study(study)] if study else [(i, name) for i, name, _ in store.studies()]
     standings = [(name, store.standing(study_id)) for study_id, name in wanted]
     always = ("done", "running", "to run")
@@ -29,17 +35,17 @@ def status(study: Annotated[str | None, typer.Option("--study", help="Only this 
         for state in ("done", "running", "interrupted", "failed", "pruned", "to run")
         if state in always or any(standing.counts.get(state) for _, standing in standings)
     ]
-    shown = Table(Column("study", no_wrap=True), "trials", *names, "left on one worker")
+    rows = []
     running: dict[str, str] = {}
     for name, standing in standings:
         rest = sum(standing.counts.get(s, 0) for s in ("running", "interrupted", "to run"))
         left = "" if not rest else "unknown" if standing.seconds is None else duration(standing.seconds)
-        shown.add_row(name, str(standing.trials), *(str(standing.counts.get(s, 0)) for s in names), left)
+        rows.append([name, str(standing.trials), *(str(standing.counts.get(s, 0)) for s in names), left])
         for key, trial, epoch, epochs, host in standing.running:
             running[key] = f"running: {key[:10]} {trial} epoch {epoch}/{epochs}, driver on {host}"
-    out.print(shown)
+    print_whole(plain_table(["study", "trials", *names, "left on one worker"], rows), out)
     for line in running.values():
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 @app.command()
@@ -51,41 +57,47 @@ def trials(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
 ) -> None:
     """List stored trials."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
+    from orchestrator.report.terminal import plain_console, plain_table, print_whole
     from orchestrator.store.find import find_trials
-    from orchestrator.trial import names_beside
 
-    shown = Table("key", Column("trial", overflow="fold"), "state", "final", "best")
-    found = find_trials(open_store(), pairs(filter_), limit)
-    names = names_beside([{**value.config, "seed": value.seed} for value in found])
-    for value, name in zip(found, names, strict=True):
-        numbers = [f"{100 * x:.2f}" if x is not None else "" for x in (value.final, value.best)]
-        mark = " (simulated)" if value.source == "simulated" else ""
-        shown.add_row(
-            (value.key or "")[:10], name.replace("[", "\\[") + mark, value.state or "not run", *numbers
-        )
-    Console(highlight=False).print(shown)
+    store, out = open_store(), plain_console()
+    found = find_trials(store, pairs(filter_), limit)
+    names = store.names([value.key for value in found if value.key])
+    classes = {value.key: classes_measured(value.config) for value in found}
+    # what was not measured on test classes has a column that says so
+    columns = {of: head for of, head in ACCURACIES.items() if of in (TEST_CLASSES, *classes.values())}
+    rows = []
+    for value in found:
+        shown = {of: [""] * len(head) for of, head in columns.items()}
+        if value.final is not None:
+            measured = (value.final, value.best)[: len(shown[classes[value.key]])]
+            shown[classes[value.key]] = ["" if x is None else f"{100 * x:.2f}" for x in measured]
+        numbers = [text for texts in shown.values() for text in texts]
+        key = value.key or ""
+        rows.append([key[:10], names[key], value.state or "not run", *numbers])
+    heads = [head for heads in columns.values() for head in heads]
+    print_whole(plain_table(["key", "trial", "state", *heads], rows), out)
+    for of, (first, *rest) in columns.items():
+        out.print(f"{' and '.join([first, *rest])}: accuracy in % on {of}", soft_wrap=True)
 
 
 @app.command()
 @friendly
 def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a printed name.")]) -> None:
     """Print everything about one trial."""
-    from rich.console import Console
-
+    from orchestrator.report.terminal import plain_console
     from orchestrator.store.find import find_trial
 
     store = open_store()
     value = find_trial(store, trial)
     assert value.key is not None
     last = store.attempts([value.key])[-1:]
-    out = Console(highlight=False)
+    out = plain_console()
+    measured = None if value.final is None else classes_measured(value.config)
     about: dict[str, Any] = {
-        "key": value.key, "seed": value.seed, "state": value.state or "not run", "final accuracy": value.final,
-        "best accuracy": value.best, "seconds": value.seconds, "data digest": value.data_digest,
-        "error": value.error,
+        "trial": store.names([value.key])[value.key], "key": value.key, "seed": value.seed,
+        "state": value.state or "not run", "final accuracy": value.final, "best accuracy": value.best,
+        "measured on": measured, "seconds": value.seconds, "data digest": value.data_digest, "error": value.error,
     }  # fmt: skip
     for attempt in last:
         about |= {
@@ -94,4 +106,4 @@ def show(trial: Annotated[str, typer.Argument(help="A key's beginning, or a prin
         }  # fmt: skip
     for name, content in {**about, **value.config}.items():
         if content is not None:
-            out.print(f"{name:22} {content}", markup=False, soft_wrap=True)
+            out.print(f"{name:22} {content}", soft_wrap=True)

@@ -153,7 +153,7 @@ class TrainedTrial:
             return method
         epochs = trial.training["epochs"]
         say(
-            f"the weights of {trial.name()} were not kept (checkpoint.models); training {epochs} epochs again"
+            f"the weights of trial {trial.key[:10]} were not kept (checkpoint.models); training {epochs} epochs again"
         )
         run = train_method(trial, data, device="cpu")
         for _ in run:

@@ -1,34 +1,24 @@
-"""Paired comparison of two rows: same data set, split and seed on both sides."""
+"""Paired comparison of two rows, with the class split of a data set as its unit.
+
+Trials of one split that differ in the seed alone share data, classes and texts: they are repeated
+measurements of one unit, not units of their own. So seeds are averaged inside a split before anything
+is tested.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orchestrator.records import ACCURACY, CellValue
+from orchestrator.report.number import Comparison, Number, grouped, measure, run_of, split_of
 
-#: the fewest pairs at which a two-sided signed-rank test can fall below 0.05
-LEAST_PAIRS = 6
+#: the fewest units at which a two-sided signed-rank test can fall below 0.05
+LEAST_UNITS = 6
 
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Differences, this row minus the other, in the unit shown; ``p`` only from six pairs."""
-
-    differences: tuple[float, ...]
-    p: float | None
-
-    @property
-    def mean(self) -> float:
-        """The mean difference."""
-        return statistics.fmean(self.differences)
-
-    def __str__(self) -> str:
-        shown = f"Δ {self.mean:+.2f} ({len(self.differences)} pairs"
-        if self.p is not None:
-            return f"{shown}, p = {self.p:.3g})"
-        return f"{shown}: {', '.join(f'{d:+.2f}' for d in self.differences)})"
+RowColumn = tuple[str, str]
 
 
 def compare(
@@ -38,36 +28,96 @@ def compare(
     quantity: str = ACCURACY,
     scale: float = 100.0,
 ) -> Comparison | None:
-    """Return the paired comparison of two lists of trials, or None without a pair.
+    """Return the comparison of two lists of trials, or None where no class split is in both.
 
-    Trials are paired by data set, split, seed and source (Wilcoxon 1945 for the p-value); pairs of
-    several sources, real and simulated, are never pooled: None. Trials that share a place, as in a
-    pivot that averages, count as their mean. ``scale`` turns stored values of
-    ``quantity`` into shown ones; by default accuracies into percentages.
+    A unit is a class split of a data set; its difference is the mean over the seeds that both have
+    (Wilcoxon 1945 for the p-value). Units of several sources, real and simulated, are never pooled:
+    None. Trials that share split and seed, as in a pivot that averages, count as their mean.
+    ``scale`` turns stored values of ``quantity`` into shown ones; by default accuracies into percentages.
     """
-    left, right = (_by_place(values, protocol, quantity) for values in (ours, theirs))
-    pairs = [place for place in left if place in right]
-    differences = tuple(scale * (left[place] - right[place]) for place in pairs)
-    if len({source for *_, source in pairs}) != 1:
+    left, right = (_by_unit(values, protocol, quantity) for values in (ours, theirs))
+    differences, seeds = [], []
+    sources = set()
+    for unit in left:
+        mine, other = _alike(left[unit], right.get(unit, {}))
+        if mine and other:
+            differences.append(scale * (statistics.fmean(mine) - statistics.fmean(other)))
+            seeds.append(min(len(mine), len(other)))
+            sources.add(unit[1])
+    if len(sources) != 1:
         return None
-    if len(differences) < LEAST_PAIRS:
-        return Comparison(differences, None)
+    return Comparison(tuple(differences), tuple(seeds), _p(differences))
+
+
+def compared(
+    cells: Mapping[RowColumn, Sequence[CellValue]],
+    numbers: Mapping[RowColumn, Number],
+    against: str,
+    protocol: str,
+) -> tuple[dict[RowColumn, Number], list[str]]:
+    """Return the numbers with their comparison to a row, and a caption line per row over all like columns."""
+    lines = [
+        f"Δ: mean difference to row {against!r}; its units are class splits of a data set, seeds averaged "
+        f"inside each; p: Wilcoxon signed-rank over the splits, two-sided, from {LEAST_UNITS} splits on"
+    ]
+    out = dict(numbers)
+    for row in dict.fromkeys(r for r, _ in numbers):
+        if row == against:
+            continue
+        # columns of one quantity are pooled
+        alike: dict[tuple[str, float], list[str]] = {}
+        for column in dict.fromkeys(c for _, c in numbers):
+            number = numbers[row, column]
+            shown = number.quantity, number.scale
+            alike.setdefault(shown, []).append(column)
+            found = compare(cells.get((row, column), []), cells.get((against, column), []), protocol, *shown)
+            if found is not None:
+                out[row, column] = dataclasses.replace(number, paired=found)
+        for shown, columns in alike.items():
+            mine, theirs = ([v for c in columns for v in cells.get((r, c), [])] for r in (row, against))
+            pooled = compare(mine, theirs, protocol, *shown)
+            if pooled is not None:
+                where = "all columns" if len(alike) == 1 else ", ".join(columns)
+                lines.append(f"{row} against {against}, {where}: {_in_words(pooled)}")
+    if all(n.paired is None for n in out.values()):
+        lines.append(f"no class split and seed is both in a row and in row {against!r}")
+    return out, lines
+
+
+def _in_words(found: Comparison) -> str:
+    if found.p is not None:
+        return str(found)
+    return f"{found}; by split: {', '.join(f'{d:+.2f}' for d in found.differences)}"
+
+
+def _by_unit(
+    values: Sequence[CellValue], protocol: str, quantity: str
+) -> dict[tuple[Any, str | None], dict[Any, float]]:
+    """Return unit -> seed -> the mean over its trials; only of seeds where all are measured."""
+    units = grouped([v for v in values if v.key], lambda v: (split_of(v), v.source))
+    found: dict[tuple[Any, str | None], dict[Any, float]] = {}
+    for unit, trials in units.items():
+        for run, same in grouped(trials, run_of).items():
+            measured = [x for v in same if (x := measure(v, protocol, quantity)) is not None]
+            if len(measured) == len(same):
+                found.setdefault(unit, {})[run] = statistics.fmean(measured)
+    return found
+
+
+def _alike(left: Mapping[Any, float], right: Mapping[Any, float]) -> tuple[list[float], list[float]]:
+    """Return both sides at the seeds they share; all of them where one repeats its search and one does not."""
+    repeated = [any(isinstance(run, tuple) for run in side) for side in (left, right)]
+    if repeated[0] != repeated[1]:
+        return list(left.values()), list(right.values())
+    shared = [run for run in left if run in right]
+    return [left[run] for run in shared], [right[run] for run in shared]
+
+
+def _p(differences: Sequence[float]) -> float | None:
+    if len(differences) < LEAST_UNITS:
+        return None
     if not any(differences):
-        return Comparison(differences, 1.0)
+        return 1.0
     from scipy.stats import wilcoxon
 
-    return Comparison(differences, float(wilcoxon(differences).pvalue))
-
-
-def _by_place(values: Sequence[CellValue], protocol: str, quantity: str) -> dict[tuple[object, ...], float]:
-    """Return place -> the mean over its trials; only of places where all are measured."""
-    found: dict[tuple[object, ...], list[float | None]] = {}
-    for v in values:
-        if v.key:
-            place = (v.config["dataset"], v.config["split"], v.seed, v.source)
-            found.setdefault(place, []).append(v.value(protocol, quantity))
-    return {
-        place: statistics.fmean(measured)
-        for place, trials in found.items()
-        if len(measured := [x for x in trials if x is not None]) == len(trials)
-    }
+    return float(wilcoxon(differences).pvalue)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dvta.errors import did_you_mean
 from orchestrator.errors import StoreError
+from orchestrator.names import parse_name, text_of
 from orchestrator.records import CellValue
 from orchestrator.store.store import Store
-from orchestrator.trial import State, Trial, parse_name
+from orchestrator.trial import State, Trial
+
+SHOWN = 8  # of several that match
 
 
 def find_trials(store: Store, where: dict[str, str], limit: int | None = None) -> list[CellValue]:
@@ -33,17 +36,24 @@ def find_trials(store: Store, where: dict[str, str], limit: int | None = None) -
 
 
 def find_trial(store: Store, name: str) -> CellValue:
-    """Return the one stored trial of a key's beginning or a printed name.
+    """Return the one stored trial of a key's beginning, a printed name, or a part of one that only it has.
 
     Raises:
         StoreError: none or several fit.
     """
-    found = find_trials(store, parse_name(name) if "[" in name else {"key": name})
+    given = parse_name(name)
+    if given is None:
+        found = find_trials(store, {"key": name})
+        called = store.names([v.key for v in found[:SHOWN] if v.key])
+    else:
+        method, parts = given
+        found = find_trials(store, {n: text_of(text) for n, text in {"method": method, **parts}.items()})
+        called = store.names([v.key for v in found if v.key])
+        # a name is that of one trial, though others may hold the same values and more
+        found = [v for v in found if parse_name(called[v.key or ""]) == given] or found
     if len(found) != 1:
-        names = ", ".join((v.key or "")[:10] for v in found[:8])
-        raise StoreError(
-            f"trial {name!r}: {len(found)} match{': ' + names if names else ''}; see dvta-orch trials"
-        )
+        names = "".join(f"\n  {called[v.key or '']}" for v in found[:SHOWN])
+        raise StoreError(f"trial {name!r}: {len(found)} match; see dvta-orch trials{names}")
     return found[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from orchestrator.errors import StoreError
+from orchestrator.names import Named, group, names
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.database import Database
 from orchestrator.store.schema import (
@@ -25,6 +26,7 @@ from orchestrator.store.schema import (
 from orchestrator.trial import State, Trial, format_value
 
 CHUNK = 500
+PLACES = 100  # six values each: an SQL statement takes so many
 COLUMNS = (
     "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
     "evaluate_on", "depends_on", "data_digest",
@@ -92,8 +94,7 @@ class Reading:
             sa.select(
                 AttemptRow.state, AttemptRow.lease_until, AttemptRow.owner,
                 sa.case((AttemptRow.state == State.DONE, 0), else_=last),
-                TrialRow.key, TrialRow.method, TrialRow.dataset, TrialRow.split, TrialRow.seed,
-                sa.cast(TrialRow.training, sa.Text),
+                TrialRow.key, TrialRow.method, TrialRow.dataset, sa.cast(TrialRow.training, sa.Text),
             )
             .select_from(TrialRow)
             .outerjoin(AttemptRow, AttemptRow.id == newest_attempt(TrialRow.id))
@@ -102,21 +103,21 @@ class Reading:
         pace = self.seconds_per_epoch()
         now, rows = self._now_and(query)
         counts: collections.Counter[str] = collections.Counter()
-        running: list[tuple[str, str, int, int, str]] = []
+        running: list[tuple[str, int, int, str]] = []
         seconds: float | None = 0.0
-        for state, until, owner, epoch, key, method, dataset, split, seed, training in rows:
+        for state, until, owner, epoch, key, method, dataset, training in rows:
             shown = "to run" if state is None else str(state)
             if state == State.RUNNING and until < now:
                 shown = State.INTERRUPTED.value
             counts[shown] += 1
             epochs = int(json.loads(training).get("epochs") or 0)
             if shown == State.RUNNING:
-                name = f"{method}[dataset={dataset},seed={seed},split={split}]"
-                running.append((key, name, epoch or 0, epochs, owner.partition("/")[0]))
+                running.append((key, epoch or 0, epochs, owner.partition("/")[0]))
             if shown in ("to run", State.RUNNING, State.INTERRUPTED) and seconds is not None:
                 each = pace.get((method, dataset))
                 seconds = None if each is None else seconds + each * (epochs - (epoch or 0))
-        return Standing(len(rows), counts, tuple(running), seconds)
+        called = self.names([key for key, *_ in running])
+        return Standing(len(rows), counts, tuple((k, called[k], *rest) for k, *rest in running), seconds)
 
     # --- trials -------------------------------------------------------------------------------
 
@@ -167,7 +168,7 @@ class Reading:
         )
         for name, value in (where or {}).items():
             if name == "key":
-                query = query.where(TrialRow.key.startswith(str(value)))
+                query = query.where(TrialRow.key.startswith(str(value), autoescape=True))
             elif name in COLUMNS:
                 query = query.where(sa.cast(getattr(TrialRow, name), sa.Text) == format_value(value))
             elif name == "state":
@@ -178,6 +179,31 @@ class Reading:
         memo: dict[Any, Any] = {}
         rows = (_value(row, memo) for row in self._rows(query))
         return list(islice((r for r in rows if all(_is(r.config.get(n), v) for n, v in rest.items())), limit))
+
+    def names(self, keys: Collection[str]) -> dict[str, str]:
+        """Return key -> printed name of the stored trials of ``keys``; see :mod:`orchestrator.names`."""
+        of = (
+            TrialRow.method,
+            TrialRow.kind,
+            TrialRow.source,
+            TrialRow.dataset,
+            TrialRow.split,
+            TrialRow.seed,
+        )
+        first = {group(n.config): n.config for n in self._named(TrialRow.id.in_(_first_of(*of[:3])))}
+        found: dict[str, str] = {}
+        for chunk in chunks(keys):
+            ordered = [
+                tuple(row) for row in self._read(sa.select(*of).where(TrialRow.key.in_(chunk)).distinct())
+            ]
+            for some in (ordered[i : i + PLACES] for i in range(0, len(ordered), PLACES)):
+                found |= names(self._named(sa.tuple_(*of).in_(some)), first)
+        wanted = set(keys)
+        return {key: name for key, name in found.items() if key in wanted}
+
+    def _named(self, where: Any) -> list[Named]:
+        query = sa.select(TrialRow.key, TrialRow.seed, *_IDENTITY).where(where).order_by(TrialRow.id)
+        return [Named(key, {**_config(rest), "seed": seed}) for key, seed, *rest in self._rows(query)]
 
     def trial(self, key: str) -> Trial:
         """Return the stored trial of a key."""
@@ -251,6 +277,11 @@ def newest_attempt(trial_id: Any, state: State | None = None) -> Any:
     return (query if state is None else query.where(attempt.state == state)).scalar_subquery()
 
 
+def _first_of(*columns: Any) -> Any:
+    """Return the query of the ids of the first stored trial of every combination of columns."""
+    return sa.select(sa.func.min(TrialRow.id)).group_by(*columns)
+
+
 def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
     """Yield distinct keys in lists short enough for one statement."""
     iterator = iter(dict.fromkeys(keys))
@@ -259,14 +290,17 @@ def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
 
 
 # JSON stays text until somebody looks: thousands of trials share a few configurations
-_VALUE = (
-    TrialRow.key, TrialRow.seed, TrialRow.data_digest,
-    *(getattr(TrialRow, c) for c in _PLAIN if c not in ("seed", "data_digest")),
+_SHARED = tuple(c for c in _PLAIN if c not in ("seed", "data_digest"))
+_IDENTITY = (
+    *(getattr(TrialRow, c) for c in _SHARED),
     *(sa.cast(getattr(TrialRow, c), sa.Text) for c in _JSON),
+)
+_VALUE = (
+    TrialRow.key, TrialRow.seed, TrialRow.data_digest, *_IDENTITY,
     AttemptRow.state, AttemptRow.id, AttemptRow.final_accuracy, AttemptRow.best_accuracy, AttemptRow.seconds,
     AttemptRow.error_kind, AttemptRow.error, sa.cast(AttemptRow.results, sa.Text),
+    sa.cast(AttemptRow.worker, sa.Text),
 )  # fmt: skip
-_SHARED = tuple(c for c in _PLAIN if c not in ("seed", "data_digest"))
 _RESULTS = 7 + len(_SHARED) + len(_JSON)
 _STATES = {state.value: state for state in State}
 
@@ -278,7 +312,7 @@ def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
     config: Mapping[str, Any] | None = memo.get(identity)
     if config is None:
         config = memo[identity] = _config(identity) if key is not None else {}
-    state, attempt_id, final, best, seconds, kind, error, results = rest
+    state, attempt_id, final, best, seconds, kind, error, results, worker = rest
     done = state == State.DONE
     return CellValue(
         table,
@@ -296,10 +330,11 @@ def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
         seconds,
         f"{kind}: {error}" if kind else None,
         results if done else None,
+        worker if done else None,
     )
 
 
-def _config(identity: tuple[Any, ...]) -> dict[str, Any]:
+def _config(identity: Sequence[Any]) -> dict[str, Any]:
     flat = dict(zip(_SHARED, identity, strict=False))
     for encoded in identity[len(_SHARED) :]:
         flat |= json.loads(encoded)

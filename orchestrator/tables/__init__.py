@@ -2,5 +2,19 @@
 
 from orchestrator.tables.layouts import EXTRA, GENERALISED, METHODS, TABLES, Cell, Layout, layout
 from orchestrator.tables.leaderboard import NEWER
+from orchestrator.tables.tuned import is_tuned, repeat_of, shown_row, tuned_row
 
-__all__ = ["EXTRA", "GENERALISED", "METHODS", "NEWER", "TABLES", "Cell", "Layout", "layout"]
+__all__ = [
+    "EXTRA",
+    "GENERALISED",
+    "METHODS",
+    "NEWER",
+    "TABLES",
+    "Cell",
+    "Layout",
+    "is_tuned",
+    "layout",
+    "repeat_of",
+    "shown_row",
+    "tuned_row",
+]

@@ -42,6 +42,8 @@ NOTES = {
     ("table5", "0.01", "NTU-60 55/5"): "Tables 1 and 6 and the text print 78.14 for this configuration",
     ("table3", "(4) SDE + AA", "NTU-120 average"): "the mean of the printed splits is 59.54",
 }
+# the paper's names its own GPU, which ours were not measured on
+TITLES = {"table9": "Computational efficiency of the alignment model (pre-extracted features)"}
 TABLE_NOTES = {
     "table5": "The paper's numbers are those of DVTA without SDE, though its text says the complete model; "
     "so are the trials here.",
@@ -161,7 +163,7 @@ def layout(number: int | str) -> Layout:
         cells = _table9(printed["rows"])
     else:
         cells = tuple(_cell(name, *_ROWS[name](row), row["value"]) for row in printed["rows"])
-    return Layout(name, printed["title"], TABLE_NOTES.get(name), cells)
+    return Layout(name, TITLES.get(name, printed["title"]), TABLE_NOTES.get(name), cells)
 
 
 @functools.lru_cache

@@ -255,7 +255,7 @@ def test_a_wrong_encoder_is_refused(place, visual, message):
 
 
 def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, capsys):
-    plan, _, _ = sweep(place, SPEC.replace("GAMMAS", "0.01").replace("seeds: 2", "seeds: 1"))
+    plan, _, store = sweep(place, SPEC.replace("GAMMAS", "0.01").replace("seeds: 2", "seeds: 1"))
     trial = plan.to_run[1]
     np.save(place / "clip.npy", np.load(place / "data/cmu/skeletons/clips/all_position.npy")[:3])
     capsys.readouterr()
@@ -279,7 +279,18 @@ def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, ca
     again = capsys.readouterr()
     assert again.err == ""
     assert json.loads(again.out) == answer
-    assert run("predict", "clip.npy", "walk", "--trial", trial.name(), "--model", "nowhere/none") == 2
+    assert (
+        run(
+            "predict",
+            "clip.npy",
+            "walk",
+            "--trial",
+            store.names([trial.key])[trial.key],
+            "--model",
+            "nowhere/none",
+        )
+        == 2
+    )
     assert "cannot be loaded" in capsys.readouterr().err
     predictor = TrainedTrial(trial, Settings.load(), encoder=plan.to_run[0])
     np.save(place / "wrong.npy", np.zeros((2, 7), np.float32))

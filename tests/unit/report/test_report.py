@@ -14,45 +14,18 @@ from orchestrator.report.compare import compare
 from orchestrator.report.explain import explain
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.table import build_table, choose, pivot
-from orchestrator.store import CellValue, EpochRow, Store
-from orchestrator.tables import TABLES, layout
-from orchestrator.trial import State, Trial
-
-
-def value(row, column, seed, final, split="55/5", source="real", missing=None, results=None, **config):
-    key = None if missing else f"{row}{column}{seed}{split}{sorted(config.items())}"
-    flat = {
-        "kind": "alignment",
-        "dataset": "ntu60",
-        "split": split,
-        "method": "dvta",
-        "source": source,
-        **config,
-    }
-    state = None if final is None else State.DONE
-    best = None if final is None else final + 0.1
-    return CellValue(
-        "t", row, column, missing, key, seed, "digest", flat, state, 1, final, best, 1.0, None,
-        json.dumps(results or {"parameters": 4_888_193.0}),
-    )  # fmt: skip
-
-
-def table5(source="real"):
-    return [
-        value(c.row, c.column, seed, 0.5 + 0.1 * seed, c.configs[0]["split"], source)
-        for c in layout(5).cells()
-        for seed in range(3)
-    ]
-
-
-def generalised(row, column, seed, harmonic):
-    results = {"gzsl_seen": 0.9, "gzsl_unseen": 0.1, "gzsl_harmonic": harmonic}
-    return value(row, column, seed, 0.7, results=results, evaluate_on="gzsl")
+from orchestrator.store import EpochRow, Store
+from orchestrator.tables import layout
+from orchestrator.trial import Trial
+from tests.cell_values import full_tables, generalised, table5, value
 
 
 class NoAttempts:
     def attempts(self, keys):
         return []
+
+    def names(self, keys):
+        return dict.fromkeys(keys, "name")
 
 
 def test_a_cell_is_mean_and_std_over_seeds_beside_the_paper():
@@ -168,35 +141,59 @@ def test_a_pivot_compares_its_rows_and_knows_the_trials_behind_a_number():
     ]
     table = pivot(values, "sde", ["dataset"], protocol="final", study="s", against="fal")
     paired = table.numbers["true", "ntu60"].paired
-    assert paired.differences == pytest.approx((10, 10))  # each the mean over gamma
+    assert (paired.differences, paired.seeds) == (pytest.approx((10,)), (2,))  # the mean over gamma and seeds
     assert table.numbers["false", "ntu60"].paired is None
     lines = explain(NoAttempts(), table, "true", "ntu60", "final")
     assert len([line for line in lines if line.startswith("trial ")]) == 4
     alone = pivot(values, "seed", [], protocol="final", study="s", against="0")
-    assert "no trial pairs with one of row '0'" in alone.caption
+    assert "no class split and seed is both in a row and in row '0'" in alone.caption
     with pytest.raises(SettingsError, match="--compare ROW: 'maybe' names 0"):
         pivot(values, "sde", [], protocol="final", study="s", against="maybe")
 
 
-def test_a_comparison_pairs_equal_places_and_gives_p_only_from_six_pairs():
-    ours = [value("a", "x", s, 0.5 + 0.01 * s) for s in range(6)]
-    theirs = [value("b", "x", s, 0.4) for s in reversed(range(6))]
-    found = compare(ours, theirs, "final")
-    assert found.differences == pytest.approx((10, 11, 12, 13, 14, 15))
-    assert found.p == pytest.approx(2 / 2**6)  # the smallest a signed-rank test of six pairs can give
-    few = compare(ours[:5], theirs, "final")
-    assert (few.p, len(few.differences)) == (None, 5)
-    assert "+10.00, +11.00" in str(few)
+def splits_of(row, final, splits, seeds=range(3), **more):
+    return [value(row, "x", s, final + 0.01 * i, f"split {i}", **more) for i in range(splits) for s in seeds]
+
+
+def test_the_unit_of_a_comparison_is_the_class_split_and_p_comes_from_six_on():
+    three = compare(splits_of("a", 0.5, 3), splits_of("b", 0.4, 3), "final")
+    # three splits with three seeds are three units, not nine pairs
+    assert (three.differences, three.seeds, three.p) == (pytest.approx((10,) * 3), (3, 3, 3), None)
+    assert str(three) == "Δ +10.00 (3 splits × 3 seeds)"
+    alone = compare(splits_of("a", 0.5, 1, range(9)), splits_of("b", 0.4, 1, range(9)), "final")
+    assert (len(alone.differences), alone.seeds, alone.p) == (1, (9,), None)
+    six = compare(splits_of("a", 0.5, 6), splits_of("b", 0.4, 6, (2, 1, 0)), "final")
+    assert six.p == pytest.approx(2 / 2**6)  # the smallest a signed-rank test of six units can give
+    assert compare(splits_of("a", 0.5, 5), splits_of("b", 0.4, 6), "final").p is None
+    assert compare(splits_of("a", 0.5, 6), splits_of("a", 0.5, 6), "final").p == 1.0
+
+
+def test_a_comparison_uses_the_seeds_that_both_have_and_one_source():
+    ours = [value("a", "x", s, 0.5 + 0.1 * s) for s in range(3)]
+    found = compare(ours, [value("b", "x", s, 0.4) for s in (1, 2, 7)], "final")
+    assert (found.differences, found.seeds) == (pytest.approx((25,)), (2,))
     assert compare(ours, [value("b", "x", 9, 0.4)], "final") is None
-    assert compare(ours, ours, "final").p == 1.0
-    simulated = [value("b", "x", s, 0.4, source="simulated") for s in range(6)]
-    assert compare(ours, simulated, "final") is None
-    two = [value("c", "x", 0, 0.5, source=source) for source in ("real", "simulated")]
-    assert compare(two, [*theirs, *simulated], "final") is None
-    table = build_table(ours + theirs, protocol="final", study="s", against="b")
-    assert table.numbers["a", "x"].paired == found
+    assert compare(ours, [value("b", "y", 0, 0.4, "48/12")], "final") is None
+    unequal = compare([*ours, *splits_of("a", 0.5, 1)], [*ours[:2], *splits_of("b", 0.5, 1)], "final")
+    assert str(unequal) == "Δ +0.00 (2 splits × 2 to 3 seeds)"
+    simulated = splits_of("b", 0.4, 6, source="simulated")
+    assert compare(splits_of("a", 0.5, 6), simulated, "final") is None
+    two = [value("c", "x", 0, 0.5, "split 0", source=source) for source in ("real", "simulated")]
+    assert compare(two, [*splits_of("b", 0.4, 6), *simulated], "final") is None
+
+
+def test_a_comparison_says_in_the_caption_how_many_splits_and_seeds():
+    values = splits_of("a", 0.5, 6) + splits_of("b", 0.4, 6)
+    table = build_table(values, protocol="final", study="s", against="b")
+    assert table.numbers["a", "x"].paired == compare(values[:18], values[18:], "final")
     assert table.numbers["b", "x"].paired is None
-    assert any("a against b, all columns: Δ +12.50 (6 pairs, p = 0.0312)" in x for x in table.caption)
+    assert "a against b, all columns: Δ +10.00 (6 splits × 3 seeds, p = 0.0312)" in table.caption
+    assert any("seeds averaged inside each" in line for line in table.caption)
+    few = build_table(
+        splits_of("a", 0.5, 2) + splits_of("b", 0.4, 2), protocol="final", study="s", against="b"
+    )
+    assert "a against b, all columns: Δ +10.00 (2 splits × 3 seeds); by split: +10.00, +10.00" in few.caption
+    assert "p =" not in render(few, "md")
 
 
 def test_what_is_compared_and_explained_is_what_the_cell_shows():
@@ -208,14 +205,14 @@ def test_what_is_compared_and_explained_is_what_the_cell_shows():
     ]
     table = build_table(values, protocol="final", study="s", layout=layout("gzsl"), against="DVTA")
     column = "NTU-60 55/5 harmonic mean"
-    assert table.numbers["SMIE", column].paired.differences == pytest.approx((10, 10))
-    assert table.numbers["SMIE", "NTU-60 55/5 seen"].paired.differences == (0, 0)
-    assert f"SMIE against DVTA, {column}: Δ +10.00 (2 pairs: +10.00, +10.00)" in table.caption
+    assert table.numbers["SMIE", column].paired.differences == pytest.approx((10,))
+    assert table.numbers["SMIE", "NTU-60 55/5 seen"].paired.differences == (0,)
+    assert f"SMIE against DVTA, {column}: Δ +10.00 (1 split × 2 seeds); by split: +10.00" in table.caption
     lines = explain(NoAttempts(), table, "SMIE", column, "final")
     assert [": 60.0000 %; data real" in line for line in lines if line.startswith("trial ")] == [True, True]
     costs = [value("DVTA", "Params (M)", 0, None, source="random")]
     table = build_table(costs, protocol="final", study="s", layout=layout(9))
-    assert "seed 0: 4.8882; data" in explain(NoAttempts(), table, "DVTA", "Params (M)", "final")[-1]
+    assert "name: 4.8882; data" in explain(NoAttempts(), table, "DVTA", "Params (M)", "final")[-1]
 
 
 def test_table_9_shows_costs_in_their_units():
@@ -276,20 +273,13 @@ def test_a_row_is_chosen_by_a_part_that_only_one_has():
 
 def test_every_format_carries_every_number():
     table = build_table(table5(), protocol="final", study="s", layout=layout(5))
-    assert sorted(FORMATS) == ["csv", "html", "json", "latex", "md"]
+    assert sorted(FORMATS) == ["csv", "html", "json", "latex", "md", "rich"]
     assert len(json.loads(render(table, "json"))["cells"]) == 24
     rows = list(csv.DictReader(io.StringIO(render(table, "csv"))))
     assert len(rows) == 24
     assert float(rows[0]["mean"]) == pytest.approx(60)
-    for style in ("md", "latex", "html"):
+    for style in ("rich", "md", "latex", "html"):
         assert render(table, style).count("60.00") == 24
-
-
-def full_tables():
-    for name in TABLES:
-        shape = layout(name)
-        values = [value(c.row, c.column, s, 0.5) for c in shape.cells() for s in range(2)]
-        yield build_table(values, protocol="final", study="a_b & 100 %", layout=shape)
 
 
 def test_latex_has_as_many_columns_as_it_declares_and_no_bare_special_character():

@@ -22,7 +22,7 @@ from orchestrator.study.plan import make_plan
 from orchestrator.study.resolve import Resolver
 from orchestrator.study.study import profile_study
 from orchestrator.tables import NEWER, TABLES, layout
-from orchestrator.trial import State, Trial, names_beside
+from orchestrator.trial import State, Trial
 from tests.conftest import ROOT
 
 NOWHERE = Path("/nonexistent")
@@ -282,17 +282,3 @@ def test_every_shipped_experiment_expands():
         slots = list(expand(spec, resolver(source="simulated")))
         found[path.name] = (len(slots), len({s.trial.key for s in slots if s.trial}))
     assert found == expected
-
-
-def test_trials_are_named_by_what_tells_them_apart():
-    shared = {"dataset": "ntu60", "split": "55/5", "seed": 0, "depends_on": "a", "lr": 0.1}
-    configs = [
-        {**shared, "method": "dvta", "gamma": 0.01, "depends_on": "b"},
-        {**shared, "method": "dvta", "gamma": 0.5},
-        {**shared, "method": "smie", "lr": 0.2},
-    ]
-    assert names_beside(configs) == [
-        "dvta[gamma=0.01]",
-        "dvta[gamma=0.5]",
-        "smie[dataset=ntu60,seed=0,split=55/5]",
-    ]
