@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.execute.cluster import ClusterError
 from orchestrator.execute.gpu_share import gpu_share
-from orchestrator.execute.ray_tune import check_resources
+from orchestrator.execute.ray_cluster import check_resources
 from orchestrator.spec.model import Resources
 from tests.conftest import ROOT
 from tests.e2e.test_sweep import assert_every_trial_once, place, query, run, start, wait_for, write_spec  # noqa: F401
