@@ -41,15 +41,16 @@ class Settings:
         return cls(
             data=Path(pick("data", "DVTA_DATA", "./data")).expanduser().resolve(),
             runs=runs,
-            store=pick("store", "DVTA_STORE", f"sqlite:///{local}/dvta.db"),
-            mlflow=_absolute(pick("mlflow", "MLFLOW_TRACKING_URI", f"sqlite:///{local}/mlflow.db")),
+            store=pick("store", "DVTA_STORE", sqlite_url(Path(local) / "dvta.db")),
+            mlflow=_absolute(pick("mlflow", "MLFLOW_TRACKING_URI", sqlite_url(Path(local) / "mlflow.db"))),
         )
 
     @property
     def optuna(self) -> str:
         """URL of Optuna's database: beside an SQLite store, in a schema of its own on PostgreSQL."""
-        if self.store.startswith("sqlite:///"):
-            return f"sqlite:///{Path(self.store.removeprefix('sqlite:///')).parent}/optuna.db"
+        path = sqlite_path(self.store)
+        if path is not None:
+            return sqlite_url(path.parent / "optuna.db")
         url = sa.make_url(self.store)
         if url.drivername in ("postgres", "postgresql"):
             url = url.set(drivername="postgresql+psycopg")
@@ -57,8 +58,19 @@ class Settings:
         return url.render_as_string(hide_password=False)
 
 
+def sqlite_url(path: Path) -> str:
+    """Return the URL of an SQLite file, whose name may hold ``%``, ``?`` and ``#``."""
+    return sa.URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of an SQLite URL, None for any other."""
+    if not url.startswith("sqlite:///"):
+        return None
+    return Path(sa.make_url(url).database or "")
+
+
 def _absolute(uri: str) -> str:
     """Return a tracking URI that means the same in every working directory."""
-    if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
-        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
-    return uri if "://" in uri else f"sqlite:///{Path(uri).resolve()}"
+    path = sqlite_path(uri) or (None if "://" in uri else Path(uri))
+    return uri if path is None else sqlite_url(path.resolve())

@@ -63,6 +63,9 @@ def run_study(
         driver.run(executor)
     for line in trials.left_out_reasons():
         display.say(line, error=True)
+    if driver.displaced is not None:
+        display.say(f"error: {driver.displaced}", error=True)
+        return 1
     if driver.interrupted and not (fail_fast and driver.failed):
         display.say("interrupted; run the same command again to go on")
         return 130

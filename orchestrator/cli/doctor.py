@@ -10,7 +10,7 @@ import urllib.request
 from dvta import datasets
 from dvta.errors import DvtaError
 from orchestrator import provenance
-from orchestrator.execute.cluster import unreachable_reason
+from orchestrator.execute.cluster import asks_for_token, has_token, unreachable_reason
 from orchestrator.mirror import Mirror, without_login
 from orchestrator.settings import Settings
 from orchestrator.store import Store
@@ -53,11 +53,17 @@ def _ray() -> tuple[bool, str]:
             f"Ray: nothing answers at RAY_ADDRESS {address} ({why}); "
             "start the head with: ray start --head --port=6379, or unset RAY_ADDRESS"
         )
-    known = any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    token = (
-        "with a token" if known else "without a token: set RAY_AUTH_TOKEN_PATH where the cluster asks for one"
-    )
-    return True, f"Ray: {address} answers, {token}"
+    asks, known = asks_for_token(address), has_token()
+    if asks is None:
+        return True, f"Ray: {address} answers; whether it asks for a token could not be found out"
+    if asks and not known:
+        return False, f"Ray: {address} asks for a token: set RAY_AUTH_TOKEN_PATH to the file that holds it"
+    if not asks:
+        return False, (
+            f"Ray: {address} asks for no token: whoever reaches it can run code as its user; "
+            "start it with RAY_AUTH_MODE=token, see docs/cluster.md"
+        )
+    return True, f"Ray: {address} answers and asks for a token, which is here"
 
 
 def _mlflow(uri: str, store: Store | None) -> tuple[bool, str]:

@@ -174,12 +174,11 @@ def doctor() -> None:
 
 def _existing(settings: Settings) -> Store | None:
     """Return the store where there is one; looking at a plan creates nothing."""
+    from orchestrator.settings import sqlite_path
     from orchestrator.store import Store
 
-    if (
-        settings.store.startswith("sqlite:///")
-        and not Path(settings.store.removeprefix("sqlite:///")).exists()
-    ):
+    path = sqlite_path(settings.store)
+    if path is not None and not path.exists():
         return None
     return Store.open(settings.store, create=False)
 

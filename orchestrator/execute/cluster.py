@@ -6,7 +6,11 @@ import contextlib
 import logging
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from dvta.errors import DvtaError
 
@@ -32,6 +36,32 @@ def unreachable_reason(address: str) -> str | None:
     except (OSError, OverflowError) as error:
         return getattr(error, "strerror", None) or str(error)
     return None
+
+
+def has_token() -> bool:
+    """Whether Ray finds a token here for a cluster that asks for one."""
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+def token_mode() -> dict[str, str]:
+    """Return the variable of Ray's token mode where there is a token; read when Ray is imported."""
+    return {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")} if has_token() else {}
+
+
+def asks_for_token(address: str) -> bool | None:
+    """Return whether the cluster at ``HOST:PORT`` turns away who has no token, None if unknown."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", f"--address={address}"]
+    with tempfile.TemporaryDirectory() as empty:  # a home without ~/.ray/auth_token
+        environment |= {"RAY_AUTH_MODE": "disabled", "HOME": empty}
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        except subprocess.TimeoutExpired:
+            return None
+    if done.returncode == 0:
+        return False
+    return True if "AuthToken" in done.stderr + done.stdout else None
 
 
 def no_cluster_error(address: str, why: str) -> ClusterError:

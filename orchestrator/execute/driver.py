@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from dvta.features import FeatureSet
 from dvta.skeleton.splits import SkeletonSplit
-from orchestrator.errors import LeaseLostError
+from orchestrator.errors import LeaseLostError, StoreError
 from orchestrator.execute.inputs import Inputs
 from orchestrator.execute.protocol import Executor, Job, Report
 from orchestrator.execute.sources import TrialSource
@@ -93,6 +93,7 @@ class Driver:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.done = self.failed = 0
+        self.displaced: StoreError | None = None  # why the store is no longer the file at its path
 
     @property
     def stopping(self) -> bool:
@@ -117,18 +118,26 @@ class Driver:
         renewing.start()
         previous = self._catch_signals()
         try:
-            executor.run(self)
-            while (self._again or self._alone) and not self.stopping:
-                # once begun, the second pass takes back those whose workers die in it
-                self._second_pass = self._second_pass or not self._again
-                executor.run(self, alone=self._second_pass)
+            self._run_passes(executor)
+        except StoreError:
+            self._check_place()
+            if self.displaced is None:
+                raise
         finally:
             ended.set()
             renewing.join()
             for number, handler in previous.items():
                 signal.signal(number, handler)
-            for attempt_id in list(self._active):
+            self._check_place()
+            for attempt_id in [] if self.displaced else list(self._active):
                 self._release(attempt_id)
+
+    def _run_passes(self, executor: Executor) -> None:
+        executor.run(self)
+        while (self._again or self._alone) and not self.stopping:
+            # once begun, the second pass takes back those whose workers die in it
+            self._second_pass = self._second_pass or not self._again
+            executor.run(self, alone=self._second_pass)
 
     # --- what the executor calls -------------------------------------------------------------
 
@@ -317,6 +326,7 @@ class Driver:
     def _renew(self, ended: threading.Event) -> None:
         """Keep the leases alive from a thread of its own: training may block the main one."""
         while not ended.wait(self._options.lease_seconds / 3):
+            self._check_place()
             with self._lock:
                 ids = list(self._active)
             if not ids:
@@ -329,6 +339,14 @@ class Driver:
             with self._lock:
                 for attempt_id in lost & self._active.keys():
                     self._active[attempt_id].lost = True
+
+    def _check_place(self) -> None:
+        """Stop where the store is no longer the file at its path: nobody would find what is written."""
+        try:
+            self._store.check_place()
+        except StoreError as error:
+            self.displaced = error
+            self.stop()
 
     def _catch_signals(self) -> dict[int, Any]:
         if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""The executor on Ray Tune. No type of Ray leaves this module.
+"""The executor on Ray Tune. No type of Ray leaves this module and ``ray_cluster``.
 
 Tune schedules and restarts; it decides nothing. One Tuner serves a whole sweep, its searcher hands
 out the driver's jobs, its stopper passes reports to the driver, its actors are reused.
@@ -18,6 +18,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from orchestrator.execute.cluster import quiet, token_mode
+
+os.environ.update(token_mode())
 # read by Tune when it is imported: no result files, no signal handler, no change of directory
 os.environ.update(
     {
@@ -38,20 +41,13 @@ from ray import tune
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.execute.cluster import (
-    ClusterError,
-    no_cluster_error,
-    quiet,
-    resolve_address,
-    unreachable_reason,
-)
 from orchestrator.execute.gpu_share import First, gpu_share
 from orchestrator.execute.protocol import Job, Jobs, Report
+from orchestrator.execute.ray_cluster import NAMESPACE, check_resources, connect, disconnect
 from orchestrator.execute.worker import Attempt, failure, start
 from orchestrator.records import Wait
 from orchestrator.spec.model import Resources
 
-NAMESPACE = "dvta-orch"
 log = logging.getLogger(__name__)
 
 
@@ -257,12 +253,12 @@ class RayTuneExecutor:
             auto = self._resources.gpus_per_trial == "auto"
             check_resources(self._with_whole_gpu() if auto else self._resources)
         except BaseException:
-            ray.shutdown()
+            disconnect()
             raise
         return self
 
     def __exit__(self, *exception: object) -> None:
-        ray.shutdown()
+        disconnect()
 
     def run(self, jobs: Jobs, *, alone: bool = False) -> None:
         """Carry out every job; restarts an attempt whose worker died, up to the limit.
@@ -342,58 +338,3 @@ class RayTuneExecutor:
         if resources.gpus_per_trial:
             fits = min(fits, have.get("GPU", 0.0) / float(resources.gpus_per_trial))
         return max(1, min(int(fits), resources.max_concurrent or 10_000))
-
-
-def connect(address: str) -> None:
-    """Join the cluster at ``address`` (``auto``, ``HOST:PORT``) or start one here (``local``).
-
-    Raises:
-        ClusterError: nothing answers there.
-    """
-    target = resolve_address(address)
-    # Ray itself would wait for minutes
-    if target not in ("local", "auto") and (why := unreachable_reason(target)) is not None:
-        raise no_cluster_error(address, why)
-    # a cluster of our own serves this machine alone; elsewhere the user's settings hold
-    if address != "local" and any(os.environ.get(n) for n in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    if address == "local":
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        # what else the machine is doing must not cost a trial its worker
-        os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
-    options: dict[str, Any] = {
-        "namespace": NAMESPACE,
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "configure_logging": True,
-    }
-    if address == "local":
-        options.update(include_dashboard=False, num_cpus=os.cpu_count())
-    else:
-        import dvta
-        import orchestrator
-
-        # nodes that lack the packages get the driver's
-        options["runtime_env"] = {"py_modules": [dvta, orchestrator]}
-    with quiet():
-        try:
-            ray.init(address=address, **options)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise no_cluster_error(address, str(error).splitlines()[0]) from error
-
-
-def check_resources(resources: Resources) -> None:
-    """Refuse what no node of the cluster can ever hold.
-
-    Raises:
-        ClusterError: a trial asks for more than the largest node has.
-    """
-    asked = {"CPU": resources.cpus_per_trial, "GPU": float(resources.gpus_per_trial)}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(all(node.get(kind, 0.0) >= want for kind, want in asked.items()) for node in nodes):
-        return
-    best = {kind: max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in asked}
-    raise ClusterError(
-        f"resources: a trial asks for {asked['CPU']:g} CPUs and {asked['GPU']:g} GPUs, "
-        f"but no node has both; the largest node has {best['CPU']:g} CPUs and {best['GPU']:g} GPUs"
-    )

@@ -44,6 +44,11 @@ class Database:
             parsed = sa.make_url(url)
             self.sqlite = parsed.get_backend_name() == "sqlite"
             self.shown = parsed.render_as_string(hide_password=True)
+            if self.sqlite and parsed.database in (None, "", ":memory:"):
+                raise StoreError(
+                    f"store {url}: a database in memory is gone when the program ends; "
+                    "allowed: sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+                )
             path = Path(parsed.database or "") if self.sqlite else None
             if path is not None and not path.exists():
                 if not create:
@@ -75,6 +80,22 @@ class Database:
             self._migrate(path)
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.shown}: cannot be opened ({_first_line(error)})") from error
+        self._path, self._file = path, None if path is None else _identity(path)
+
+    def check_place(self) -> None:
+        """Check that the file which is written is still the one at its path.
+
+        Raises:
+            StoreError: it was deleted, or another took its place.
+        """
+        if not self._is_in_place():
+            raise StoreError(
+                f"store {self.shown}: the file was deleted or replaced while it was written; what was "
+                "recorded since is lost, run the same command again"
+            )
+
+    def _is_in_place(self) -> bool:
+        return self._path is None or _identity(self._path) == self._file
 
     def write(self, doing: str, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a transaction; again, where the server went away meanwhile.
@@ -92,7 +113,7 @@ class Database:
 
     def _patiently(self, sessions: sessionmaker[Session], doing: str, work: Callable[[Session], T]) -> T:
         retrying = Retrying(
-            retry=retry_if_exception(_is_passing),
+            retry=retry_if_exception(lambda error: _is_passing(error) and self._is_in_place()),
             stop=stop_after_delay(self.PATIENCE_SECONDS),
             wait=wait_exponential(0.1, max=5.0),
             before_sleep=lambda state: log.warning("store %s: waiting to finish %s", self.shown, doing),
@@ -102,6 +123,7 @@ class Database:
             done: T = retrying(_once, sessions, work)
             return done
         except SQLAlchemyError as error:
+            self.check_place()
             raise StoreError(f"store {self.shown}: failed {doing} ({_first_line(error)})") from error
 
     def now(self, session: Session) -> float:
@@ -171,6 +193,15 @@ def _once(sessions: sessionmaker[Session], work: Callable[[Session], T]) -> T:
 
 def _is_writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from any other, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _for_reading(url: sa.URL, path: Path) -> sa.URL:

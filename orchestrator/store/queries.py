@@ -45,6 +45,14 @@ class Reading:
         """Return the revision of the store's schema."""
         return self._db.revision()
 
+    def check_place(self) -> None:
+        """Check that the store is still where it was opened.
+
+        Raises:
+            StoreError: its file was deleted, or another took its place.
+        """
+        self._db.check_place()
+
     # --- studies ------------------------------------------------------------------------------
 
     def studies(self) -> list[tuple[int, str, float]]:

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.execute.cluster import ClusterError
 from orchestrator.execute.gpu_share import gpu_share
-from orchestrator.execute.ray_tune import check_resources
+from orchestrator.execute.ray_cluster import check_resources
 from orchestrator.spec.model import Resources
 from tests.conftest import ROOT
 from tests.processes import assert_every_trial_once, query, run, start, wait_for, write_spec

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from dvta.errors import DataError
-from orchestrator.execute import ray_tune
+from orchestrator.execute import ray_cluster, ray_tune
 from orchestrator.execute.cluster import resolve_address, unreachable_reason
 from orchestrator.execute.protocol import Job, Wait
 from tests.commands import run
@@ -64,8 +64,8 @@ def test_an_address_where_nothing_answers_is_refused_and_nothing_written(
 def test_auto_is_the_address_of_the_environment(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert (resolve_address("auto"), resolve_address("local")) == ("127.0.0.1:1", "local")
-    with pytest.raises(ray_tune.ClusterError, match="--address auto: no Ray cluster answers"):
-        ray_tune.connect("auto")
+    with pytest.raises(ray_cluster.ClusterError, match="--address auto: no Ray cluster answers"):
+        ray_cluster.connect("auto")
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

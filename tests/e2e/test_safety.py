@@ -1,0 +1,108 @@
+"""Who may talk to a sweep, and what stops it: real processes, real Ray, real signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.cli import main as cli
+from tests.e2e.test_sweep import assert_every_trial_once, place, query, run, start, wait_for, write_spec  # noqa: F401
+
+JOIN = """
+import sys
+from orchestrator.execute.ray_cluster import connect
+import ray
+connect(sys.argv[1])
+print(ray.get(ray.remote(lambda: "ran here").options(num_cpus=0).remote()))
+"""
+
+
+def invoke(*arguments: str) -> int:
+    """Run a command in this process; return its exit code."""
+    try:
+        return cli.app(list(arguments), standalone_mode=False) or 0
+    except SystemExit as stop:
+        return stop.code
+
+
+def join(address: str, **environment: str) -> str:
+    """Run a task on a cluster from a process of its own; return all it printed."""
+    base = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", JOIN, address],
+        env=base | {"RAY_NUM_REDIS_GET_RETRIES": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.stdout + done.stderr
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    with contextlib.suppress(psutil.Error, OSError):
+        return process.environ()
+    return {}
+
+
+@pytest.mark.slow
+def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):  # noqa: F811
+    sweep = start("sweep", str(write_spec(epochs=4000)), RAY_AUTH_MODE="disabled")  # what others may have set
+    try:
+        wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
+        children = psutil.Process(sweep.pid).children(recursive=True)
+        (raylet,) = [p for p in children if Path(p.cmdline()[0]).name == "raylet"]
+        address = next(a.partition("=")[2] for a in raylet.cmdline() if a.startswith("--gcs-address="))
+        (path,) = {Path(v) for p in children if (v := environment_of(p).get("RAY_AUTH_TOKEN_PATH"))}
+        token = path.read_text()
+        assert len(token) == 64
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        stranger = join(address)
+        assert "Unauthenticated" in stranger
+        assert "ran here" not in stranger
+        assert "ran here" in join(address, RAY_AUTH_TOKEN_PATH=str(path))
+        assert len(children) >= 3
+        assert not [p for p in children if p.is_running() and token in " ".join(p.cmdline())]
+        session = Path(next(a.partition("=")[2] for a in raylet.cmdline() if a.startswith("--session-dir=")))
+        written = [p for p in (*session.rglob("*"), *Path("runs").rglob("*")) if p.is_file()]
+        assert len(written) >= 10
+        assert not [p for p in written if token.encode() in p.read_bytes()]
+    finally:
+        os.kill(sweep.pid, signal.SIGTERM)
+        out, err = sweep.communicate(timeout=120)
+    assert sweep.returncode == 130, out + err
+    assert token not in out + err
+    assert not path.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_a_deleted_folder_of_runs_stops_the_sweep_and_is_said(place, executor):  # noqa: F811
+    spec = write_spec(epochs=4000, extra="lease_seconds: 3\n")
+    sweep = start("sweep", str(spec), "--executor", executor)
+    wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
+    shutil.rmtree("runs", ignore_errors=True)
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 1, out + err
+    assert "the file was deleted or replaced" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["a%41b", "a?b", "a#b", "a b", "ünï", "a%b?c#d"])
+def test_runs_lie_in_the_folder_that_is_named(place, name, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("DVTA_RUNS", name)
+    spec = write_spec(
+        epochs=1, extra="search: {trials: 1, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n"
+    )
+    assert invoke("sweep", str(spec), "--executor", "inline") == 0
+    assert {p.name for p in Path(name).iterdir()} >= {"dvta.db", "mlflow.db", "optuna.db"}
+    assert sorted(p.name for p in place.iterdir() if p.name != "mlruns") == sorted([name, "spec.yaml"])
+    assert invoke("report") == 0
