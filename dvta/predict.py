@@ -43,8 +43,7 @@ def rank(
 
 
 def phrase_text(labels: Tensor, contexts: Tensor) -> ClassText:
-    """Return the class text of free phrases; verbs, nouns and part texts are the phrase itself,
-    and its sentence tells the motion.
+    """Return the class text of free phrases; verbs, nouns and part texts are the phrase, its motion the sentence.
 
     Args:
         labels, contexts: (U, Dt) features of the phrases and of a sentence about each.
