@@ -43,7 +43,7 @@ def rank(
 
 
 def phrase_text(labels: Tensor, contexts: Tensor) -> ClassText:
-    """Return the class text of free phrases; verbs, nouns and part texts are the phrase itself.
+    """Return the class text of free phrases; verbs, nouns and part texts are the phrase, its motion the sentence.
 
     Args:
         labels, contexts: (U, Dt) features of the phrases and of a sentence about each.
@@ -51,5 +51,5 @@ def phrase_text(labels: Tensor, contexts: Tensor) -> ClassText:
     ids = torch.arange(len(labels))
     return ClassText(
         ids=ids, labels=labels, contexts=contexts, verbs=labels, nouns=labels, verb_ids=ids, noun_ids=ids,
-        parts=labels[:, None].expand(-1, 8, -1),
+        parts=labels[:, None].expand(-1, 8, -1), motions=contexts,
     )  # fmt: skip

@@ -25,7 +25,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +115,7 @@ class FrequencyVAE(VAE):
 class FSVAE(MSF):
     """One VAE for features, one for concatenated texts, each behind its frequency gains."""
 
-    options_class: ClassVar = FSVAEOptions
+    options_class: ClassVar[Any] = FSVAEOptions
     options: FSVAEOptions
     vae_class = FrequencyVAE
 

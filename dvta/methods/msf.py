@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class MSF(CADAVAE):
     """One VAE for features Dv -> L, one for concatenated texts M Dt -> L."""
 
     revision = 1
-    options_class = MSFOptions
+    options_class: ClassVar[Any] = MSFOptions
     published_text_dim = 512
     options: Any
 
@@ -107,7 +107,7 @@ class MSF(CADAVAE):
 
 def vae_names(encoder: Mapping[str, str]) -> dict[str, str]:
     """Return the keys of four files of VAEs -> ours; ``encoder`` has our layer -> theirs."""
-    names = {}
+    names: dict[str, str] = {}
     for ours, file in (("visual", "s"), ("text", "t")):
         for part in ("weight", "bias"):
             names |= {

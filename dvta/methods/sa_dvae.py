@@ -209,4 +209,4 @@ class Discriminator(nn.Module):
             first, second = (m / (1 - b**self.steps) for m, b in zip(self.moments, BETAS, strict=True))
             change = (lr * first / (second.sqrt() + EPSILON)).split([p.numel() for p in parameters])
             for parameter, part in zip(parameters, change, strict=True):
-                parameter -= part.view_as(parameter)
+                parameter.sub_(part.view_as(parameter))

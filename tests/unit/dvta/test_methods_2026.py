@@ -13,11 +13,12 @@ from torch.nn import functional as F
 from dvta import gzsl
 from dvta.errors import DataError, OptionError
 from dvta.evaluation import predict
-from dvta.methods import METHODS, build
+from dvta.methods import METHODS, build, official
+from dvta.methods.flora import OFFICIAL, FloraSentence
 from dvta.methods.fs_vae import FSVAE, FrequencyGain, dct, idct
 from dvta.methods.msf import MSF
 from dvta.methods.sa_dvae import SADVAE, Discriminator
-from dvta.methods.tdsm import signal_shares
+from dvta.methods.tdsm import TDSM, _layers, signal_shares
 from dvta.methods.vae import kl
 from dvta.profiling import parameters
 from dvta.training import TrainingConfig, fit
@@ -502,3 +503,19 @@ def test_sa_dvae_of_its_authors_is_split_where_its_text_latent_ends():
     (semantic, _), (instance, _) = model.parts(x)
     torch.testing.assert_close(torch.cat((semantic, instance), 1), whole)
     torch.testing.assert_close(model.visual_mean(x), whole[:, :6])
+
+
+def test_transformers_of_their_authors_fill_every_weight_of_ours():
+    flora, tdsm = new("flora_sentence"), build("tdsm", visual_dim=32, text_dim=16, depth=2, width=64)
+    theirs = {key: flora.state_dict()[ours] + 1 for key, ours in official.parts(OFFICIAL).items()}
+    assert sorted(official.parts(OFFICIAL).values()) == sorted(flora.state_dict())
+    read = FloraSentence.from_official(theirs).state_dict()
+    assert all(torch.equal(read[k], v + 1) for k, v in flora.state_dict().items())
+    names = {**official.parts(_layers(2)), "fl_pos_embed": "positions"}
+    denoiser = tdsm.denoiser.state_dict()
+    assert sorted(names.values()) == sorted(denoiser)
+    model = TDSM.from_official({key: denoiser[ours] + 1 for key, ours in names.items()})
+    assert (model.options.depth, model.options.width) == (2, 64)
+    assert all(torch.equal(model.denoiser.state_dict()[k], v + 1) for k, v in denoiser.items())
+    with pytest.raises(DataError, match="missing key x_embedder.weight"):
+        TDSM.from_official({})
