@@ -13,6 +13,7 @@ from tests.commands import run
 from tests.people import write_person
 
 CLASSES = {"wave": "wave a hand", "kick": "kick with a leg", "bow": "bow forward"}
+CONTEXTS = ("A person greets a friend.", "A person trains for football.", "A person thanks an audience.")
 PREFIX = "mixamorig:"
 
 STUDY = """
@@ -52,7 +53,9 @@ def _recordings(folder: Path) -> None:
             )
             rows.append(f"{gesture}/take{take}.bvh;{name}")
     # as a spreadsheet of another country saves it
-    (folder / "classes.csv").write_text("\r\n".join(rows) + "\r\n", encoding="utf-8-sig")
+    (folder / "takes.csv").write_text("\r\n".join(rows) + "\r\n", encoding="utf-8-sig")
+    described = ["class,context", *(f"{n},{c}" for n, c in zip(CLASSES.values(), CONTEXTS, strict=True))]
+    (folder / "classes.csv").write_text("\n".join(described) + "\n")
 
 
 @pytest.mark.slow
@@ -61,7 +64,7 @@ def test_mixamo_files_become_a_data_set_a_sweep_and_an_answer(here, minilm, caps
     _recordings(here / "takes")
     assert run("data", "new", "moves", "takes/classes.csv", "--split", "1=bow forward") == 0
     assert "3 classes, splits 1, random/U/k" in capsys.readouterr().out
-    arguments = ("--dataset", "moves", "--classes", "takes/classes.csv", "--processes", "1")
+    arguments = ("--dataset", "moves", "--classes", "takes/takes.csv", "--processes", "1")
     assert run("data", "prepare", "bvh", "takes", *arguments) == 0
     said = capsys.readouterr()
     assert "36 all samples" in said.out
