@@ -117,8 +117,8 @@ def _is_header(cells: list[str], following: list[str], class_names: Sequence[str
 def _unknown_class(text: str, class_names: Sequence[str] | None) -> str:
     if class_names is None:
         return (
-            f"class {text[:40]!r} is no id; names need a data set that is known "
-            "(`dvta-orch data list`), or write ids from 0"
+            f"class {text[:40]!r} is no id; names need a data set that is known: make it with "
+            "`dvta-orch data new`, or write ids from 0"
         )
     return f"class {text[:40]!r} is unknown{did_you_mean(text, class_names)}; allowed: an id or a name of the data set"
 
