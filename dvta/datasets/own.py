@@ -54,6 +54,10 @@ def _read(path: Path, size: int, modified: int) -> Dataset:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"{path}: no readable YAML ({reason})") from error
+    return _parse(path, values)
+
+
+def _parse(path: Path, values: Any) -> Dataset:
     if not isinstance(values, dict):
         raise DataError(f"{path}: a mapping is expected, with {', '.join(KEYS)}")
     for key in values:
@@ -150,11 +154,7 @@ def write(root: Path, name: str, description: Mapping[str, Any]) -> Path:
     if path.exists():
         raise DataError(f"{path}: is there already; edit it, or take another name")
     kept = {key: value for key, value in description.items() if value}
+    _parse(path, kept)
     content = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=110).encode()
     write_file(path, content)
-    try:
-        find(root, name)
-    except DataError:
-        path.unlink()
-        raise
     return path
