@@ -76,9 +76,17 @@ def _parse(path: Path, values: Any) -> Dataset:
         if not isinstance(text, str):
             raise DataError(f"{path}: {key}: a text is expected")
     known = Dataset(
-        name=path.parent.name, splits={}, validation={}, own=True,
-        **lists, **{**texts, "where": texts["where"] or f"described in {path}"},
-    )  # fmt: skip
+        name=path.parent.name,
+        class_names=classes,
+        contexts=lists["contexts"],
+        verbs=lists["verbs"],
+        nouns=lists["nouns"],
+        splits={},
+        validation={},
+        where=texts["where"] or f"described in {path}",
+        citation=texts["citation"],
+        own=True,
+    )
     splits = {n: known.class_ids(ids, f"{path}: splits.{n}") for n, ids in _named(path, "splits", values)}
     held = {
         n: known.class_ids(ids, f"{path}: validation.{n}") for n, ids in _named(path, "validation", values)

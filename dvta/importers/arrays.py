@@ -156,7 +156,7 @@ class _Arrays:
                 set(FILES[:4]) <= files.keys()
                 or {"train", "train_label", "test", "test_label"} <= files.keys()
             ):
-                return cls(path, (), load, lambda name: (), Source.of_folder(path))
+                return cls(path, (), lambda name: load(files[name]), lambda name: (), Source.of_folder(path))
             if not files:
                 raise DataError(
                     f"{path}: no .npy files here; expected x.npy and y.npy, or x_train.npy and so on"

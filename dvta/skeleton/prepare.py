@@ -124,7 +124,7 @@ def prepare(
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     found, name = _found(
-        kind, folder, dataset, protocol or "xsub", recipe or "frames50", ignore, classes, how
+        kind, folder, root, dataset, protocol or "xsub", recipe or "frames50", ignore, classes, how
     )
     target = root / dataset / "skeletons" / name
     earlier = _earlier(target)
@@ -186,12 +186,12 @@ def _check_options(
 
 
 def _found(
-    kind: str, folder: Path, dataset: str, protocol: str, recipe: str, ignore: Path | None,
+    kind: str, folder: Path, root: Path, dataset: str, protocol: str, recipe: str, ignore: Path | None,
     classes: Path | None, how: Reading,
 ) -> tuple[Found, str]:  # fmt: skip
     """Return the tasks and the name of the folder to write."""
     if kind == "bvh":
-        found, name = clip_tasks(folder, classes, _class_names(dataset), how), CLIPS
+        found, name = clip_tasks(folder, classes, _class_names(root, dataset), how), CLIPS
     else:
         of_kind = (
             ntu_tasks(folder, dataset, protocol, ignore)
@@ -209,9 +209,9 @@ def _found(
     return found, name
 
 
-def _class_names(dataset: str) -> tuple[str, ...] | None:
+def _class_names(root: Path, dataset: str) -> tuple[str, ...] | None:
     try:
-        return datasets.get(dataset).class_names
+        return datasets.get(dataset, root).class_names
     except UnknownNameError:
         return None
 
