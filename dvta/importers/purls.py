@@ -9,7 +9,7 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import read
 from dvta.errors import DataError
-from dvta.features import check_arrays, feature_folder
+from dvta.feature_files import check_arrays, feature_folder
 from dvta.importers.features import SYNSE_SPLITS
 from dvta.importers.staging import Imported, staged_import
 
