@@ -86,7 +86,7 @@ def file_digest(path: Path) -> str:
 @functools.lru_cache(maxsize=256)
 def _file_digest(path: Path, size: int, modified: int) -> str:
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def stream_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, bool, int]:

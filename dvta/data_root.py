@@ -11,7 +11,7 @@ from dvta import datasets
 from dvta.datasets import SHIPPED, Dataset
 from dvta.datasets.own import FILE
 from dvta.errors import DvtaError
-from dvta.features import read_arrays
+from dvta.feature_files import read_arrays
 from dvta.skeleton import splits
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from torch import Tensor
 
 from dvta import datasets
 from dvta.arrays import digest, file_digest, read
-from dvta.datasets import PARTS, Dataset, Split
+from dvta.datasets import PARTS, Dataset
 from dvta.datasets.stand_in import VERSION, StandIn
 from dvta.errors import DataError, MissingTextsError, did_you_mean
+from dvta.feature_files import FILES, OPTIONAL, feature_folder, file_names, present_files, read_arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,12 +118,8 @@ PHASES = ("start", "middle", "end")
 
 # --- finding and reading ------------------------------------------------------------------------
 
-FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
-RENAMED = {"ztest": "test", "z_label": "test_label"}  # DVTA's own file names
-OPTIONAL = {"gtest", "g_label"}
 #: visual encoders whose features the stand-in imitates
 SIMULATED = ("st_gcn", "shift_gcn", "ctr_gcn", "kinematic", "st_gcn_classical")
-SAMPLES = {"train", "ztest", "gtest"}
 VISUAL_NEEDS = frozenset({"unpooled", "masked", "generalised"})
 
 
@@ -224,10 +221,10 @@ def locate(
         return DataRef(
             dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen
         )
-    present = _present(folder, visual_needs)
+    present = present_files(folder, visual_needs)
     optional = set() if "generalised" in needs else OPTIONAL
     wanted = [*(n for n in FILES if n not in optional), *(["train_masked"] if "masked" in needs else [])]
-    missing = [_file_names(name, visual_needs)[0] for name in wanted if name not in present]
+    missing = [file_names(name, visual_needs)[0] for name in wanted if name not in present]
     words = _words(_needed_texts(root, known, text, needs), needs)
     if source != "simulated" and not missing:
         content = digest(*names, words, *_stamped(present))
@@ -296,104 +293,9 @@ def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:
     )
 
 
-def _file_names(name: str, needs: frozenset[str]) -> tuple[str, ...]:
-    """Return the files an array may have, SynSE's name first; un-pooled samples have their own."""
-    if "unpooled" in needs and name in SAMPLES:
-        return (f"{name}_unpooled",)
-    return (name, RENAMED[name]) if name in RENAMED else (name,)
-
-
-def _present(folder: Path, needs: frozenset[str] = frozenset()) -> dict[str, Path]:
-    """Return the feature files of a folder by array."""
-    found = {}
-    for name in FILES:
-        paths = (folder / f"{file}.npy" for file in _file_names(name, needs))
-        path = next((p for p in paths if p.is_file()), None)
-        if path is not None:
-            found[name] = path
-    # test samples of all classes come with their labels or not at all
-    if "unpooled" in needs and "gtest" not in found:
-        found.pop("g_label", None)
-    if "masked" in needs and (folder / "train_masked.npy").is_file():
-        found["train_masked"] = folder / "train_masked.npy"
-    return found
-
-
-def _read(path: Path) -> np.ndarray:
-    if path.stem.endswith("label"):
-        return read(path, "int", 1)
-    return read(path, "float", 3 if path.stem == "train_masked" else (2, 4))
-
-
 def _stamped(present: dict[str, Path]) -> list[str]:
     """Return name and content hash of every file; unchanged files are hashed once a process."""
     return [f"{name} {file_digest(path)}" for name, path in sorted(present.items())]
-
-
-def read_arrays(
-    folder: Path, dataset: Dataset, split: Split, needs: frozenset[str] = frozenset()
-) -> dict[str, np.ndarray]:
-    """Read and check the arrays of a feature folder.
-
-    Raises:
-        DataError: one is missing or malformed, or they contradict each other, their dataset or their split.
-    """
-    paths = _present(folder, needs)
-    missing = [_file_names(name, needs)[0] for name in FILES[:4] if name not in paths]
-    if missing:
-        raise DataError(f"{folder}: missing {', '.join(f'{name}.npy' for name in missing)}")
-    arrays = {name: _read(path) for name, path in paths.items()}
-    check_arrays(arrays, {name: str(path) for name, path in paths.items()}, dataset, split)
-    return arrays
-
-
-def check_arrays(
-    arrays: Mapping[str, np.ndarray], names: Mapping[str, str], dataset: Dataset, split: Split
-) -> None:
-    """Refuse arrays that contradict each other, their dataset or their split.
-
-    Args:
-        arrays: ``train``, ``train_label``, ``ztest``, ``z_label``, and what else a feature folder has.
-        names: what the message calls each array: its file.
-
-    Raises:
-        DataError: they do.
-    """
-    pairs = (("train", "train_label"), ("ztest", "z_label"), ("gtest", "g_label"))
-    shape = arrays["train"].shape[1:]
-    for name, label in pairs:
-        if (name in arrays) != (label in arrays):
-            there = names[name if name in arrays else label]
-            raise DataError(f"{there}: {name}.npy and {label}.npy come together, one of them is missing")
-        if name not in arrays:
-            continue
-        x, y = arrays[name], arrays[label]
-        if len(x) != len(y):
-            raise DataError(f"{names[label]}: {len(y)} labels for {len(x)} rows of {Path(names[name]).name}")
-        if len(x) == 0:
-            raise DataError(f"{names[name]}: has no rows")
-        if x.shape[1:] != shape:
-            raise DataError(f"{names[name]}: rows of shape {x.shape[1:]}, allowed: {shape} as in train.npy")
-        if y.min() < 0 or y.max() >= len(dataset.class_names):
-            raise DataError(
-                f"{names[label]}: label {int(y.max() if y.min() >= 0 else y.min())}, "
-                f"allowed: 0 to {len(dataset.class_names) - 1} ({dataset.name})"
-            )
-    masked = arrays.get("train_masked")
-    if masked is not None and (len(masked), masked.shape[2]) != arrays["train"].shape:
-        raise DataError(f"{names['train_masked']}: shape {masked.shape} does not fit {arrays['train'].shape}")
-    for label, allowed, kind in (("train_label", split.seen, "seen"), ("z_label", split.unseen, "unseen")):
-        wrong = sorted(set(np.unique(arrays[label]).tolist()) - set(allowed))
-        if wrong:
-            raise DataError(
-                f"{names[label]}: class {wrong[0]} ({dataset.class_names[wrong[0]]}) is not {kind} "
-                f"in split {split.name}; is this another split's file?"
-            )
-
-
-def feature_folder(root: Path, dataset: str, visual: str, split: str) -> Path:
-    """Return where the features of a split lie under a data root."""
-    return root / dataset / "features" / visual / split.replace("/", "-")
 
 
 def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:

@@ -50,7 +50,7 @@ def _check_depth(path: Path, content: Any) -> None:
     deepest = limits().max_depth
     level, seen = [content], set()
     for _ in range(deepest):
-        below = []
+        below: list[Any] = []
         for value in level:
             inside = value.values if isinstance(value, _Array) else value
             if isinstance(inside, list | tuple | dict) and id(inside) not in seen:
@@ -172,6 +172,9 @@ class _Plain(pickle._Unpickler):  # type: ignore[name-defined,misc]
     The Python implementation: the C one allocates gigabytes for a single large memo number.
     """
 
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
 
     def __init__(self, file: Any) -> None:

@@ -54,6 +54,10 @@ def _read(path: Path, size: int, modified: int) -> Dataset:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"{path}: no readable YAML ({reason})") from error
+    return _parse(path, values)
+
+
+def _parse(path: Path, values: Any) -> Dataset:
     if not isinstance(values, dict):
         raise DataError(f"{path}: a mapping is expected, with {', '.join(KEYS)}")
     for key in values:
@@ -72,9 +76,17 @@ def _read(path: Path, size: int, modified: int) -> Dataset:
         if not isinstance(text, str):
             raise DataError(f"{path}: {key}: a text is expected")
     known = Dataset(
-        name=path.parent.name, splits={}, validation={}, own=True,
-        **lists, **{**texts, "where": texts["where"] or f"described in {path}"},
-    )  # fmt: skip
+        name=path.parent.name,
+        class_names=classes,
+        contexts=lists["contexts"],
+        verbs=lists["verbs"],
+        nouns=lists["nouns"],
+        splits={},
+        validation={},
+        where=texts["where"] or f"described in {path}",
+        citation=texts["citation"],
+        own=True,
+    )
     splits = {n: known.class_ids(ids, f"{path}: splits.{n}") for n, ids in _named(path, "splits", values)}
     held = {
         n: known.class_ids(ids, f"{path}: validation.{n}") for n, ids in _named(path, "validation", values)
@@ -150,11 +162,7 @@ def write(root: Path, name: str, description: Mapping[str, Any]) -> Path:
     if path.exists():
         raise DataError(f"{path}: is there already; edit it, or take another name")
     kept = {key: value for key, value in description.items() if value}
+    _parse(path, kept)
     content = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=110).encode()
     write_file(path, content)
-    try:
-        find(root, name)
-    except DataError:
-        path.unlink()
-        raise
     return path

@@ -15,7 +15,7 @@ from dvta.archives import Archive
 from dvta.arrays import NAMES, NUMBERS, finite, load, read
 from dvta.datasets import Dataset, Split
 from dvta.errors import DataError, did_you_mean
-from dvta.features import FILES, RENAMED, check_arrays, feature_folder
+from dvta.feature_files import FILES, RENAMED, check_arrays, feature_folder
 from dvta.files import write_json
 from dvta.importers.cmu import import_cmu_skeletons
 from dvta.importers.staging import Imported, staged_import

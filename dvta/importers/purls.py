@@ -9,7 +9,7 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import read
 from dvta.errors import DataError
-from dvta.features import check_arrays, feature_folder
+from dvta.feature_files import check_arrays, feature_folder
 from dvta.importers.features import SYNSE_SPLITS
 from dvta.importers.staging import Imported, staged_import
 
@@ -46,7 +46,8 @@ def import_purls(path: Path, root: Path) -> Imported:
         for (dataset, split), folder in found.items():
             target = feature_folder(stage, dataset, "shift_gcn", split)
             target.mkdir(parents=True)
-            pooled, names = {}, {}
+            pooled: dict[str, np.ndarray] = {}
+            names: dict[str, str] = {}
             for part, name, label in (("train", "train", "train_label"), ("test", "ztest", "z_label")):
                 maps, pooled[label] = _part(folder, part)
                 pooled[name] = maps.mean((2, 3))

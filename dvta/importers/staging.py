@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dvta.features import FILES
+from dvta.feature_files import FILES
 from dvta.files import staged_files, staged_folder
 
 FEATURES = {*FILES, "train_masked", *(f"{name}_unpooled" for name in ("train", "ztest", "gtest"))}

@@ -142,7 +142,7 @@ def to_ntu(sequence: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if values.shape[2] == 25:
         return np.ascontiguousarray(values, np.float32), notes
     name, sources = JOINT_MAPS[values.shape[2]]
-    there = values.any((2, 3))
+    there = np.asarray(values.any((2, 3)))
     notes.append(f"{name} joints taken to NTU's 25; hand tips that it lacks are the hand")
     mapped = np.stack([values[:, :, list(s)].mean(2) for s in sources], axis=2)
     if not there.any():

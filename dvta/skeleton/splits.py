@@ -119,13 +119,13 @@ def load(
     parts = known.split(split, unseen)
     folder = _folder(root, known, split, protocol)
     classes = len(known.class_names)
-    seen, unseen = list(parts.seen), list(parts.unseen)
+    seen, held = list(parts.seen), list(parts.unseen)
     if folder.name == CLIPS:
         path, positions, labels = _open(folder, "all", classes)
         clips = np.array(
             [name.rpartition(":")[0] for name in read_names(folder / "all_name.txt", len(labels))]
         )
-        test = part_by_clip(clips, labels, seen) | np.isin(labels, unseen)
+        test = part_by_clip(clips, labels, seen) | np.isin(labels, held)
         train_of, test_of = (path, positions, labels, ~test), (path, positions, labels, test)
         files = [path]
     else:
@@ -134,13 +134,13 @@ def load(
         train_of = (train_path, train_positions, train_label, np.isin(train_label, seen))
         test_of = (path, positions, labels, np.ones(len(labels), bool))
         files = [train_path, path]
-    content = hashlib.sha256(repr((dataset, folder.name, seen, unseen)).encode())
+    content = hashlib.sha256(repr((dataset, folder.name, seen, held)).encode())
     for file in files:
         for each in (file, _label_path(folder, file.name.split("_")[0])):
             content.update(file_digest(each).encode())
     if folder.name == CLIPS:
         content.update("\n".join(clips.tolist()).encode())
-    unseen_of = (*test_of[:3], test_of[3] & np.isin(test_of[2], unseen))
+    unseen_of = (*test_of[:3], test_of[3] & np.isin(test_of[2], held))
     train, ztest, gtest = _samples(*train_of), _samples(*unseen_of), _samples(*test_of)
     for name, samples in (("training samples of seen", train), ("test samples of unseen", ztest)):
         if not len(samples):

@@ -25,8 +25,8 @@ def written() -> str:
 
 
 def test_the_command_page_is_what_help_prints():
-    assert len(commands()) == 23
-    assert HELP.read_text() == written(), "write it again with: python -m tests.unit.test_docs"
+    assert len(commands()) == 25
+    assert HELP.read_text() == written(), "write it again with: python -m tests.unit.project.test_docs"
 
 
 def test_every_command_in_the_documents_exists_with_its_flags():

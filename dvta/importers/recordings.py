@@ -1,0 +1,110 @@
+"""Joint positions with their classes, from pyskl's pickles and from NTU's recordings kept as mappings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dvta.datasets import Dataset
+from dvta.errors import DataError
+from dvta.limits import limits
+from dvta.pickles import read_pickle
+from dvta.skeleton.ntu import PROTOCOLS, NtuName
+from dvta.skeleton.sequences import as_sequences, read_sequences
+from dvta.skeleton.splits import CLIPS
+
+
+@dataclasses.dataclass(frozen=True)
+class Recordings:
+    """Joint positions with their classes.
+
+    Attributes:
+        place: file and array, for messages.
+        rows: gives (M, T, V, C) positions one by one.
+        labels: (N,) class ids. names: of the recordings.
+    """
+
+    place: str
+    rows: Callable[[], Iterator[np.ndarray]]
+    labels: np.ndarray
+    names: Sequence[str]
+
+
+def read_pyskl(path: Path, known: Dataset, protocol: str | None) -> dict[str, Recordings]:
+    """Return the parts of a pyskl ``.pkl``: ``annotations`` with ``keypoint`` (M, T, V, C), and their ``split``."""
+    content = read_pickle(path, limits().max_array_bytes, "pyskl pickle")
+    if isinstance(content, list):
+        content = {"annotations": content}
+    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
+        raise DataError(f"{path}: expected annotations (and split), as pyskl writes them")
+    rows: dict[str, tuple[np.ndarray, int]] = {}
+    for i, entry in enumerate(content["annotations"]):
+        rows.setdefault(*_annotation(f"{path}: annotation {i}", entry))
+    chosen = _pyskl_split(path, content.get("split"), protocol, rows)
+    return {
+        part: Recordings(
+            f"{path} {part}",
+            lambda names=names: (rows[n][0] for n in names),  # type: ignore[misc]
+            np.array([rows[n][1] for n in names], np.int64),
+            names,
+        )
+        for part, names in chosen.items()
+    }
+
+
+def _annotation(place: str, entry: Any) -> tuple[str, tuple[np.ndarray, int]]:
+    if not isinstance(entry, dict) or not {"keypoint", "label"} <= entry.keys():
+        raise DataError(f"{place}: keypoint and label are expected")
+    keypoint, label = entry["keypoint"], entry["label"]
+    if not isinstance(keypoint, np.ndarray) or keypoint.ndim != 4 or not isinstance(label, int):
+        raise DataError(f"{place}: allowed: keypoint (bodies, frames, joints, 2 or 3) and a whole label")
+    return str(entry.get("frame_dir", place)), (as_sequences(place, keypoint[None])[0], label)
+
+
+def _pyskl_split(
+    path: Path, split: Any, protocol: str | None, rows: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Return the names of each part's recordings; all of them are clips where there is no split."""
+    if not isinstance(split, dict) or not split:
+        return {CLIPS: list(rows)}
+    known = sorted({name.rpartition("_")[0] for name in split if name.endswith(("_train", "train"))})
+    wanted = protocol or ("xsub" if "xsub" in known else known[0] if len(known) == 1 else None)
+    if wanted is None or wanted not in known:
+        raise DataError(
+            f"{path}: give --protocol; allowed: {', '.join(known) or 'none'} (of {', '.join(split)})"
+        )
+    prefix = f"{wanted}_" if wanted else ""
+    chosen = {}
+    for part, endings in (("train", ("train",)), ("test", ("val", "test"))):
+        key = next((f"{prefix}{e}" for e in endings if f"{prefix}{e}" in split), None)
+        names = split.get(key)
+        if not isinstance(names, list) or not all(n in rows for n in names if isinstance(n, str)):
+            raise DataError(f"{path}: split {key or part}: names of annotations are expected")
+        chosen[part] = [str(n) for n in names]
+    return chosen
+
+
+def read_ntu_files(files: Sequence[Path], known: Dataset, protocol: str) -> dict[str, Recordings]:
+    """Return the parts of NTU's ``.skeleton.npy`` files by their names."""
+    if known.name not in PROTOCOLS:
+        raise DataError(f"--dataset {known.name}: allowed for NTU's recordings: {', '.join(PROTOCOLS)}")
+    parts: dict[str, list[tuple[Path, int]]] = {"train": [], "test": []}
+    for file in files:
+        name = NtuName.parse(file)
+        parts["train" if name.trains(known.name, protocol) else "test"].append((file, name.label))
+    for part, found in parts.items():
+        if not found:
+            raise DataError(f"{files[0].parent}: no {part} recordings of {known.name} by {protocol}")
+    return {
+        part: Recordings(
+            str(found[0][0].parent),
+            lambda found=found: (read_sequences(f)[0] for f, _ in found),  # type: ignore[misc]
+            np.array([label for _, label in found], np.int64),
+            [f.name.partition(".")[0] for f, _ in found],
+        )
+        for part, found in parts.items()
+    }
