@@ -78,13 +78,19 @@ def file_digest(path: Path) -> str:
     """
     try:
         known = path.stat()
-        return _file_digest(path, known.st_size, known.st_mtime_ns)
+        # a rewrite may keep size and time of modification, but not the time of change
+        return _file_digest(path, known.st_size, known.st_mtime_ns, known.st_ctime_ns, known.st_ino)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @functools.lru_cache(maxsize=256)
-def _file_digest(path: Path, size: int, modified: int) -> str:
+def _file_digest(path: Path, *_identity: int) -> str:
+    return fresh_digest(path)
+
+
+def fresh_digest(path: Path) -> str:
+    """Return the SHA-256 hex of a file as it is now."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
@@ -112,15 +118,35 @@ def load(path: Path, kinds: str = NUMBERS) -> np.ndarray:
     Raises:
         DataError: as :func:`header` says, or the file ends early.
     """
+    return load_digested(path, kinds)[0]
+
+
+def load_digested(path: Path, kinds: str = NUMBERS) -> tuple[np.ndarray, str]:
+    """Read an array of any shape, and the SHA-256 hex of the very bytes it was made of.
+
+    Raises:
+        DataError: as :func:`header` says, or the file ends early.
+    """
     header(path, kinds)
     try:
-        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+        with open_regular(path) as file:
+            shape, dtype, fortran, start = stream_header(file)
+            file.seek(0)
+            content = bytearray(file.read())
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a NumPy array file ({error})") from error
+    check_header(str(path), (shape, dtype), start, len(content), kinds)
+    flat = np.frombuffer(content, dtype, math.prod(shape), start) if math.prod(shape) else np.zeros(0, dtype)
+    return flat.reshape(shape, order="F" if fortran else "C"), hashlib.sha256(content).hexdigest()
 
 
 def read(path: Path, kind: str, ndim: int | tuple[int, ...]) -> np.ndarray:
-    """Read an array of finite numbers.
+    """Read an array like :func:`read_digested`, without its digest."""
+    return read_digested(path, kind, ndim)[0]
+
+
+def read_digested(path: Path, kind: str, ndim: int | tuple[int, ...]) -> tuple[np.ndarray, str]:
+    """Read an array of finite numbers, and the SHA-256 hex of the very bytes it was made of.
 
     Args:
         path: a ``.npy`` file.
@@ -136,10 +162,10 @@ def read(path: Path, kind: str, ndim: int | tuple[int, ...]) -> np.ndarray:
         raise DataError(f"{path}: holds {dtype}, allowed: {kind} numbers")
     if len(shape) not in allowed:
         raise DataError(f"{path}: shape {shape}, allowed: {' or '.join(map(str, allowed))} axes")
-    array = load(path)
+    array, sha256 = load_digested(path)
     if kind == "int":
-        return np.asarray(array, dtype=np.int64)
-    return finite(str(path), array)
+        return np.asarray(array, dtype=np.int64), sha256
+    return finite(str(path), array), sha256
 
 
 def finite(place: str, array: np.ndarray) -> np.ndarray:

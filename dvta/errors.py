@@ -14,6 +14,20 @@ class DataError(DvtaError):
     """A data file is missing, malformed or contradicts its dataset or split."""
 
 
+class DataChangedError(DataError):
+    """A file is not what it was when its digest became part of a trial's identity."""
+
+    def __init__(self, path: object, planned: str, found: str) -> None:
+        super().__init__(path, planned, found)
+
+    def __str__(self) -> str:
+        path, planned, found = self.args
+        return (
+            f"{path}: its content has changed since the trial was planned (SHA-256 {planned[:16]} then, "
+            f"{found[:16]} now); run the same command again: what is there now makes new trials"
+        )
+
+
 class MissingTextsError(DataError):
     """The text features of a data set by some text encoder are not there; they can be encoded.
 

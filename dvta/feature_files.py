@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from dvta.arrays import read
+from dvta.arrays import read_digested
 from dvta.datasets import Dataset, Split
-from dvta.errors import DataError
+from dvta.errors import DataChangedError, DataError
 
 FILES = ("train", "train_label", "ztest", "z_label", "gtest", "g_label")
 RENAMED = {"ztest": "test", "z_label": "test_label"}  # DVTA's own file names
@@ -40,25 +41,37 @@ def present_files(folder: Path, needs: frozenset[str] = frozenset()) -> dict[str
     return found
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> tuple[np.ndarray, str]:
     if path.stem.endswith("label"):
-        return read(path, "int", 1)
-    return read(path, "float", 3 if path.stem == "train_masked" else (2, 4))
+        return read_digested(path, "int", 1)
+    return read_digested(path, "float", 3 if path.stem == "train_masked" else (2, 4))
 
 
 def read_arrays(
-    folder: Path, dataset: Dataset, split: Split, needs: frozenset[str] = frozenset()
+    folder: Path,
+    dataset: Dataset,
+    split: Split,
+    needs: frozenset[str] = frozenset(),
+    digests: Mapping[str, str] = types.MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """Read and check the arrays of a feature folder.
 
+    Args:
+        digests: file name without ``.npy`` -> the SHA-256 hex that the file must have; others may have any.
+
     Raises:
         DataError: one is missing or malformed, or they contradict each other, their dataset or their split.
+        DataChangedError: a file's content is another.
     """
     paths = present_files(folder, needs)
     missing = [file_names(name, needs)[0] for name in FILES[:4] if name not in paths]
     if missing:
         raise DataError(f"{folder}: missing {', '.join(f'{name}.npy' for name in missing)}")
-    arrays = {name: _read(path) for name, path in paths.items()}
+    arrays = {}
+    for name, path in paths.items():
+        arrays[name], found = _read(path)
+        if digests.get(path.stem, found) != found:
+            raise DataChangedError(path, digests[path.stem], found)
     check_arrays(arrays, {name: str(path) for name, path in paths.items()}, dataset, split)
     return arrays
 

@@ -15,7 +15,7 @@ from dvta import datasets
 from dvta.arrays import digest, file_digest, read
 from dvta.datasets import PARTS, Dataset
 from dvta.datasets.stand_in import VERSION, StandIn
-from dvta.errors import DataError, MissingTextsError, did_you_mean
+from dvta.errors import DataChangedError, DataError, MissingTextsError, did_you_mean
 from dvta.feature_files import FILES, OPTIONAL, feature_folder, file_names, present_files, read_arrays
 
 
@@ -128,7 +128,9 @@ class DataRef:
     """Features that were found, or will be simulated: cheap to pass around, loaded on demand.
 
     ``needs`` is what a method asked for beyond pooled features (:meth:`dvta.methods.Method.needs`);
-    ``unseen`` are the unseen classes of a split that the dataset itself does not name.
+    ``unseen`` are the unseen classes of a split that the dataset itself does not name. ``files`` are the
+    SHA-256 of the files (by name without ``.npy``), ``words`` that of the texts in ``text_needs``, as they
+    were found: what is loaded must still have them.
     """
 
     dataset: str
@@ -142,20 +144,29 @@ class DataRef:
     stand_in: StandIn
     needs: frozenset[str] = frozenset()
     unseen: tuple[str | int, ...] | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    words: str = ""
+    text_needs: frozenset[str] = frozenset()
 
     def load(self) -> FeatureSet:
         """Read or generate the features, and check everything.
 
         Raises:
             DataError: something does not fit; the message names the file.
+            DataChangedError: a file is not what it was when it was found.
         """
         dataset = datasets.get(self.dataset, self.root)
         split = dataset.split(self.split, self.unseen)
         if self.folder is not None:
-            arrays = read_arrays(self.folder, dataset, split, self.needs)
+            arrays = read_arrays(self.folder, dataset, split, self.needs, dict(self.files))
         else:
             arrays = self.stand_in.generate(dataset, split, self.visual, self.needs)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        texts = _texts(self.root, dataset, self.text)
+        if (found := _words(texts, self.text_needs)) != (self.words or found):
+            raise DataChangedError(
+                self.root / self.dataset / "text" / f"{self.text}_*.npy", self.words, found
+            )
         return FeatureSet(
             dataset=self.dataset,
             split=self.split,
@@ -169,7 +180,7 @@ class DataRef:
             z_label=tensors["z_label"],
             gtest=tensors.get("gtest"),
             g_label=tensors.get("g_label"),
-            class_text=_class_text(_texts(self.root, dataset, self.text), dataset),
+            class_text=_class_text(texts, dataset),
             class_names=dataset.class_names,
             seen=split.seen,
             unseen=split.unseen,
@@ -219,22 +230,26 @@ def locate(
         content = digest(*names, words, f"encoder {trained[1]}{form}")
         folder, kept = Path(trained[0]), StandIn()
         return DataRef(
-            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen
-        )
+            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen,
+            words=words, text_needs=needs,
+        )  # fmt: skip
     present = present_files(folder, visual_needs)
     optional = set() if "generalised" in needs else OPTIONAL
     wanted = [*(n for n in FILES if n not in optional), *(["train_masked"] if "masked" in needs else [])]
     missing = [file_names(name, visual_needs)[0] for name in wanted if name not in present]
     words = _words(_needed_texts(root, known, text, needs), needs)
     if source != "simulated" and not missing:
-        content = digest(*names, words, *_stamped(present))
+        files = {name: file_digest(path) for name, path in sorted(present.items())}
+        content = digest(*names, words, *(f"{name} {sha256}" for name, sha256 in files.items()))
         kept = stand_in or StandIn()
+        stems = tuple((present[name].stem, sha256) for name, sha256 in files.items())
         return DataRef(
-            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen
-        )
+            dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen,
+            files=stems, words=words, text_needs=needs,
+        )  # fmt: skip
     if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
-        files = ", ".join(f"{name}.npy" for name in missing)
-        raise DataError(f"{folder}: missing {files}; to get {dataset}: {known.where}")
+        absent = ", ".join(f"{name}.npy" for name in missing)
+        raise DataError(f"{folder}: missing {absent}; to get {dataset}: {known.where}")
     if visual not in SIMULATED:
         found = {p.name for p in folder.parent.parent.glob("*") if p.is_dir()}
         raise DataError(
@@ -248,8 +263,9 @@ def locate(
     made = f"stand-in {VERSION} {dataclasses.astuple(chosen)!r}{form}"
     content = digest(*names, visual, words, made)
     return DataRef(
-        dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs, unseen
-    )
+        dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs, unseen,
+        words=words, text_needs=needs,
+    )  # fmt: skip
 
 
 def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]) -> dict[str, np.ndarray]:
@@ -291,11 +307,6 @@ def hold_out(features: FeatureSet, classes: Iterable[int]) -> FeatureSet:
         seen=tuple(c for c in features.seen if c not in held),
         unseen=held,
     )
-
-
-def _stamped(present: dict[str, Path]) -> list[str]:
-    """Return name and content hash of every file; unchanged files are hashed once a process."""
-    return [f"{name} {file_digest(path)}" for name, path in sorted(present.items())]
 
 
 def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from dvta import datasets
-from dvta.arrays import file_digest
+from dvta.arrays import file_digest, fresh_digest, stream_header
 from dvta.datasets import Dataset
-from dvta.errors import MissingSkeletonsError
+from dvta.errors import DataChangedError, MissingSkeletonsError
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
@@ -76,6 +77,7 @@ class SkeletonSplit:
         gtest: all classes, test part.
         seen, unseen: global ids, ascending.
         classes: the number of classes C.
+        files: position file -> the bytes before its numbers, and its SHA-256 hex.
     """
 
     dataset: str
@@ -88,11 +90,24 @@ class SkeletonSplit:
     seen: tuple[int, ...]
     unseen: tuple[int, ...]
     classes: int
+    files: Mapping[str, tuple[bytes, str]]
 
     def seen_test(self) -> Samples:
         """Return the test samples of the seen classes."""
         keep = np.isin(self.gtest.labels, self.seen)
         return dataclasses.replace(self.gtest, rows=self.gtest.rows[keep], labels=self.gtest.labels[keep])
+
+    def verify(self) -> None:
+        """Digest the positions as they are read now.
+
+        Raises:
+            DataChangedError: they are not those that the split was opened with.
+        """
+        for samples in {id(s.positions): s for s in (self.train, self.gtest)}.values():
+            header, planned = self.files[str(samples.path)]
+            found = _positions_digest(header, samples.positions)
+            if found != planned:
+                raise DataChangedError(samples.path, planned, found)
 
 
 def load(
@@ -138,6 +153,7 @@ def load(
     for file in files:
         for each in (file, _label_path(folder, file.name.split("_")[0])):
             content.update(file_digest(each).encode())
+    headers = {str(file): (_before_numbers(file), file_digest(file)) for file in files}
     if folder.name == CLIPS:
         content.update("\n".join(clips.tolist()).encode())
     unseen_of = (*test_of[:3], test_of[3] & np.isin(test_of[2], held))
@@ -156,6 +172,7 @@ def load(
         seen=parts.seen,
         unseen=parts.unseen,
         classes=classes,
+        files=headers,
     )
 
 
@@ -212,9 +229,30 @@ def _label_path(folder: Path, part: str) -> Path:
 def _open(folder: Path, part: str, classes: int) -> tuple[Path, np.ndarray, np.ndarray]:
     path = folder / f"{part}_position.npy"
     positions = open_positions(path)
-    return path, positions, read_labels(_label_path(folder, part), len(positions), classes)
+    labels = _label_path(folder, part)
+    planned = file_digest(labels)
+    found = read_labels(labels, len(positions), classes)
+    if (now := fresh_digest(labels)) != planned:
+        raise DataChangedError(labels, planned, now)
+    return path, positions, found
 
 
 def _samples(path: Path, positions: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> Samples:
     rows = np.flatnonzero(mask)
     return Samples(positions, rows, labels[rows], path)
+
+
+def _before_numbers(path: Path) -> bytes:
+    with path.open("rb") as file:
+        start = stream_header(file)[-1]
+        file.seek(0)
+        return file.read(start)
+
+
+def _positions_digest(header: bytes, positions: np.ndarray) -> str:
+    """Return the SHA-256 hex of a position file from its header and the array that is in use."""
+    found = hashlib.sha256(header)
+    flat = positions.ravel(order="K")
+    for start in range(0, len(flat), 1 << 22):
+        found.update(np.ascontiguousarray(flat[start : start + (1 << 22)]).data)
+    return found.hexdigest()

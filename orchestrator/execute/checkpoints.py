@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import re
@@ -67,11 +68,12 @@ def write(path: str, state: Any, fs: fsspec.AbstractFileSystem | None = None) ->
     write_bytes(path, buffer.getvalue(), fs)
 
 
-def write_array(path: str, array: np.ndarray) -> None:
-    """Write a ``.npy`` file to a path or URL: the whole file or nothing."""
+def write_array(path: str, array: np.ndarray) -> str:
+    """Write a ``.npy`` file to a path or URL, the whole file or nothing; return its SHA-256 hex."""
     buffer = io.BytesIO()
     np.save(buffer, array)
     write_bytes(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
 def write_bytes(path: str, content: bytes, fs: fsspec.AbstractFileSystem | None = None) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from dvta.features import FeatureSet
 from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.execute.protocol import EncoderPayload, GeneralisedPayload, Payload
@@ -33,8 +31,7 @@ class Inputs:
             return resolver.encoders[trial.key][1]
         ref = resolver.refs[trial.data_digest]
         if trial.depends_on is not None:
-            folder = feature_folders.fetch(resolver.feature_folder(trial.depends_on))
-            ref = dataclasses.replace(ref, folder=folder)
+            ref = feature_folders.bind(ref, resolver.feature_folder(trial.depends_on))
         return ref.load()
 
     def held_out(self, trial: Trial) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ from dvta.skeleton.splits import recipe_name
 from orchestrator.execute.checkpoints import write
 from orchestrator.execute.model import load_encoder, load_method, train_method
 from orchestrator.settings import Settings
-from orchestrator.study.feature_folders import fetch, folder_of
+from orchestrator.study.feature_folders import bind, folder_of
 from orchestrator.study.resolve import PROTOCOL
 from orchestrator.trial import Kind, Trial
 
@@ -107,7 +106,7 @@ class TrainedTrial:
                 f"{trial.data_digest[:10]} then); sweep again"
             )
         if trial.depends_on:
-            ref = dataclasses.replace(ref, folder=fetch(folder_of(self._settings.runs, trial.depends_on)))
+            ref = bind(ref, folder_of(self._settings.runs, trial.depends_on))
         loaded = ref.load()
         if trial.evaluate_on == "validation":
             loaded = features.hold_out(loaded, self._dataset.split(trial.split, unseen).validation)

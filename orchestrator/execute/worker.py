@@ -29,7 +29,7 @@ from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
 from orchestrator.execute.model import build_method, load_encoder, train_encoder, train_method
 from orchestrator.execute.protocol import EncoderPayload, GeneralisedPayload, Job, Report
 from orchestrator.records import EpochRow, Failure, Outcome
-from orchestrator.study.feature_folders import MEASURED
+from orchestrator.study.feature_folders import FILES, MEASURED
 from orchestrator.trial import Kind, Trial
 
 LoadFeatures = Callable[[str], Any]  # a FeatureSet, or a SkeletonSplit for an encoder
@@ -217,7 +217,7 @@ class EncoderAttempt(Attempt):
             self._needs = frozenset({"unpooled", *payload.extra_features})
             if self.trial.method == kinematic.NAME:
                 self._begin()
-                self._write(kinematic.feature_arrays(self._load_features(self.job.features)), {})
+                self._write(kinematic.feature_arrays(self._skeletons()), {})
                 results = {}
             elif payload.reuse and (results := self._measured()) is not None:
                 self._extend(self._begin(), results)
@@ -227,7 +227,7 @@ class EncoderAttempt(Attempt):
         return Report(self.job.attempt_id, outcome=outcome, worker=self._worker)
 
     def _open(self, device: str, state: dict[str, Any] | None) -> EncoderFit:
-        self._data: SkeletonSplit = self._load_features(self.job.features)
+        self._data = self._skeletons()
         return train_encoder(
             self.trial,
             self._data,
@@ -248,25 +248,34 @@ class EncoderAttempt(Attempt):
         self._write(feature_arrays(self._data, encoder, needs=self._needs, seed=self.trial.seed), results)
         return Outcome(results, {}, self._seconds)
 
+    def _skeletons(self) -> SkeletonSplit:
+        data: SkeletonSplit = self._load_features(self.job.features)
+        data.verify()
+        return data
+
     def _measured(self) -> dict[str, float] | None:
         """Return what an earlier training measured, None where its features or weights are gone."""
         note = read_bytes(f"{self._folder}/{MEASURED}")
-        return None if note is None or read_bytes(self.job.model) is None else json.loads(note)
+        if note is None or read_bytes(self.job.model) is None:
+            return None
+        return {name: value for name, value in json.loads(note).items() if name != FILES}
 
     def _extend(self, device: str, results: Mapping[str, float]) -> None:
         encoder = load_encoder(self.trial, self.job.model)
         assert encoder is not None
         encoder.to(device)
-        data: SkeletonSplit = self._load_features(self.job.features)
+        data = self._skeletons()
         # what others have read already stays as it is
         self._write({"train_masked": masked_features(data.train, encoder, seed=self.trial.seed)}, results)
 
     def _write(self, arrays: Mapping[str, np.ndarray], results: Mapping[str, float]) -> None:
+        note = read_bytes(f"{self._folder}/{MEASURED}")
+        digests: dict[str, str] = json.loads(note).get(FILES, {}) if note else {}
         for name, array in arrays.items():
             # un-pooled features are large, and half precision is finer than they are
             content = array.astype(np.float16) if array.ndim == 4 else array
-            write_array(f"{self._folder}/{name}.npy", content)
-        write_bytes(f"{self._folder}/{MEASURED}", json.dumps(dict(results)).encode())
+            digests[name] = write_array(f"{self._folder}/{name}.npy", content)
+        write_bytes(f"{self._folder}/{MEASURED}", json.dumps({**results, FILES: digests}).encode())
 
 
 class ProfileAttempt(Attempt):

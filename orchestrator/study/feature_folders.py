@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import tempfile
 from pathlib import Path
 
 import fsspec
 
 from dvta.errors import DataError
+from dvta.features import DataRef
 
-MEASURED = "made.json"  # written last: what the encoder's training measured
+MEASURED = "made.json"  # written last: what the encoder's training measured, and under FILES:
+FILES = "files"  # file name without ``.npy`` -> SHA-256 hex
 
 
 def folder_of(runs: str, key: str) -> str:
@@ -22,6 +26,17 @@ def is_complete(folder: str, extra: frozenset[str] = frozenset()) -> bool:
     fs, path = fsspec.core.url_to_fs(folder)
     files = [MEASURED, *(["train_masked.npy"] if "masked" in extra else [])]
     return all(fs.exists(f"{path}/{file}") for file in files)
+
+
+def bind(ref: DataRef, folder: str) -> DataRef:
+    """Return a reference to the features in an encoder trial's folder; they must be those it wrote.
+
+    Raises:
+        DataError: they are not there.
+    """
+    local = fetch(folder)
+    note = json.loads((local / MEASURED).read_text(encoding="utf-8"))
+    return dataclasses.replace(ref, folder=local, files=tuple(note.get(FILES, {}).items()))
 
 
 def fetch(folder: str) -> Path:
