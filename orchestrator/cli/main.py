@@ -189,9 +189,11 @@ def _print_plan(study: Study, plan: Plan) -> None:
     search = study.spec.search
     if search is not None:
         cells, seeds = plan.cells, len(study.spec.seeds)
+        repeated = f", {search.repeats} times" if search.repeats > 1 else ""
+        most = cells * search.repeats * (search.trials + seeds)
         lines = [
-            f"search: {cells} cells, {search.trials} candidates in each ({search.sampler}, {search.objective}), "
-            f"then the best of each with {seeds} seeds: {cells * (search.trials + seeds)} trials at most"
+            f"search: {cells} cells, {search.trials} candidates in each ({search.sampler}, {search.objective})"
+            f"{repeated}, then the best of each with {seeds} seeds: {most} trials at most"
         ]
     else:
         known = plan.seconds is not None and plan.to_run

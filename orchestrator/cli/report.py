@@ -51,17 +51,23 @@ def report(
         tuple[str, str] | None,
         typer.Option("--explain", metavar="ROW COL", help="Say what one number is made of."),
     ] = None,
+    siunitx: Annotated[
+        bool, typer.Option("--siunitx", help="LaTeX: align numbers at the point, with that package.")
+    ] = False,
     output: Output = None,
 ) -> None:
     """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
     from orchestrator.errors import SettingsError
     from orchestrator.report import table as tables
     from orchestrator.report.explain import explain as explained
+    from orchestrator.report.latex import latex
     from orchestrator.report.render import render
     from orchestrator.report.terminal import plain_console, print_table
     from orchestrator.tables import layout
 
     style = _style(format_, output, only_text=explain is not None)
+    if siunitx and style != Format.latex:
+        raise SettingsError(f"--siunitx: is for LaTeX, this is {style}; allowed: with --format latex")
     store = open_store()
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
@@ -81,7 +87,7 @@ def report(
     elif style == "rich" and output is None:
         print_table(built, plain_console())
     else:
-        emit(render(built, style), output)
+        emit(latex(built, siunitx=True) if siunitx else render(built, style), output)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.expand import grid_cells
 from orchestrator.study.study import Study
-from orchestrator.tables import GENERALISED
+from orchestrator.tables import GENERALISED, tuned_row
 from orchestrator.trial import Scalar, State, Trial
 
 
@@ -37,13 +37,18 @@ class SearchBuilder:
         filled = {s.row for s in self._study.slots if s.trial and s.table == "grid"}
         points = {row: config for row, config in grid_cells(spec) if row in filled}
         for config in points.values():
-            # encoders without the validation classes become known before the search begins
-            self._candidate(config, {})
+            for repeat in range(self._search.repeats):
+                # encoders without the validation classes become known before the search begins
+                self._candidate(config, repeat, {})
         cells = [
             SearchCell(
-                row, functools.partial(self._candidate, config), functools.partial(self._tuned, config)
+                row,
+                functools.partial(self._candidate, config, repeat),
+                functools.partial(self._tuned, config),
+                repeat,
             )
             for row, config in points.items()
+            for repeat in range(self._search.repeats)
         ]
         return SearchTrials(
             self._store,
@@ -57,22 +62,22 @@ class SearchBuilder:
             on_tuned=self._record_tuned,
         )
 
-    def _candidate(self, config: Mapping[str, Any], values: Mapping[str, Scalar]) -> Trial:
+    def _candidate(self, config: Mapping[str, Any], repeat: int, values: Mapping[str, Scalar]) -> Trial:
         evaluate_on = "validation" if self._search.objective == "val_acc" else "unseen"
         full = {**config, **values, "evaluate_on": evaluate_on}
-        return self._study.resolver.trial(full, self._search.seed)
+        return self._study.resolver.trial(full, self._search.seed + repeat)
 
     def _tuned(self, config: Mapping[str, Any], values: Mapping[str, Scalar], seed: int) -> Trial:
         return self._study.resolver.trial({**config, **values}, seed)
 
     def _record_candidates(self, cell: SearchCell, trials: list[Trial]) -> None:
         column = "validation accuracy" if self._search.objective == "val_acc" else "test accuracy"
-        slots = [Slot("search", cell.name, column, trial) for trial in trials]
+        slots = [Slot("search", cell.label, column, trial) for trial in trials]
         self._store.add_slots(self._study_id, slots)
 
     def _record_tuned(self, cell: SearchCell, trials: list[Trial]) -> None:
-        tuned_on_test = " on the test classes" if self._search.objective == "test" else ""
-        label = f"{cell.name} tuned{tuned_on_test}"
+        repeat = cell.repeat + 1 if self._search.repeats > 1 else None
+        row = tuned_row(cell.name, on_test=self._search.objective == "test", repeat=repeat)
         columns = GENERALISED if self._study.spec.protocol == "gzsl" else ("accuracy",)
-        slots = [Slot("grid", label, column, trial) for column in columns for trial in trials]
+        slots = [Slot("grid", row, column, trial) for column in columns for trial in trials]
         self._store.add_slots(self._study_id, slots)

@@ -39,22 +39,30 @@ TOLD = {
 KEY, REPLACES = "dvta:trial", "dvta:replaces"
 RESUME_SECONDS = 2.0  # between two looks for candidates of dead drivers
 NAMING_SECONDS = 20.0  # longer than a driver takes to name the values of a candidate
+SEED_GAP = 100_000  # between the samplers of two repeats: more than a search has candidates
 VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchCell:
-    """What is searched once: a point of the grid.
+    """What is searched once: a point of the grid, for one repeat of the search.
 
     Attributes:
-        name: the printed name of the cell, also the end of the Optuna study's name.
+        name: the printed name of the cell, which the Optuna study has in its own.
         candidate: makes the trial of some values, on the validation (or test) classes.
         tuned: makes the trial of some values and a seed, on all seen classes.
+        repeat: of the search, from 0; each has an Optuna study and a sampler's seed of its own.
     """
 
     name: str
     candidate: Callable[[Mapping[str, Scalar]], Trial]
     tuned: Callable[[Mapping[str, Scalar], int], Trial]
+    repeat: int = 0
+
+    @property
+    def label(self) -> str:
+        """The name that tells the repeats apart; the first has none of its own."""
+        return f"{self.name} (repeat {self.repeat + 1})" if self.repeat else self.name
 
 
 @dataclasses.dataclass
@@ -178,12 +186,13 @@ class SearchTrials:
 
     def _open(self, cell: SearchCell, storage: optuna.storages.BaseStorage) -> _Search:
         settings = self._search
+        first_seed = settings.seed + SEED_GAP * cell.repeat
         study = optuna.create_study(
-            study_name=f"{self._name_of_study}:{cell.name}",
+            study_name=f"{self._name_of_study}:{cell.label}",
             storage=storage,
             load_if_exists=True,
             direction="maximize",
-            sampler=make_sampler(settings.sampler, settings.space, settings.seed),
+            sampler=make_sampler(settings.sampler, settings.space, first_seed),
             pruner=make_pruner(settings.pruner),
         )
         asked = study.get_trials(deepcopy=False)
@@ -194,7 +203,7 @@ class SearchTrials:
         elif settings.sampler != "grid":
             # a sampler started again with the same seed would repeat its first suggestions; a grid
             # must keep its order
-            seed = settings.seed + len(asked)
+            seed = first_seed + len(asked)
             study.sampler = make_sampler(settings.sampler, settings.space, seed)
         target = settings.trials
         if settings.sampler == "grid":
@@ -248,7 +257,7 @@ class SearchTrials:
         """Return the trial of a candidate, None while another driver may be naming its values."""
         if KEY in frozen.user_attrs:
             return self._candidate(search, frozen.number, _values(frozen, self._search.space))
-        seen = self._unnamed.setdefault((search.cell.name, frozen.number), self._resumed)
+        seen = self._unnamed.setdefault((search.cell.label, frozen.number), self._resumed)
         if self._resumed - seen < NAMING_SECONDS:
             return None
         return self._name(search, live_trial(search.study, frozen.number))
@@ -272,7 +281,7 @@ class SearchTrials:
         try:
             return search.cell.candidate(values)
         except DvtaError as error:
-            log.info("search %s: a candidate is impossible: %s", search.cell.name, error)
+            log.info("search %s: a candidate is impossible: %s", search.cell.label, error)
             self._tell(search, number, State.FAILED, {})
             return None
 
@@ -325,7 +334,7 @@ class SearchTrials:
             best = best_values(search.candidates(), self._search.space)
             if best is None:
                 self.failed += 1
-                log.warning("search %s: no candidate succeeded, nothing is tuned", search.cell.name)
+                log.warning("search %s: no candidate succeeded, nothing is tuned", search.cell.label)
                 continue
             trials = [search.cell.tuned(best, seed) for seed in self._seeds]
             self._on_tuned(search.cell, trials)

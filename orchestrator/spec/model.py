@@ -57,10 +57,14 @@ class Axis(_Strict):
 
 
 class Search(_Strict):
-    """An Optuna search in every cell of the grid."""
+    """An Optuna search in every cell of the grid.
+
+    ``repeats`` of it, each with a seed of its own, show how much its winner owes to chance.
+    """
 
     space: dict[str, Axis]
     trials: int = Field(20, gt=0)
+    repeats: int = Field(1, gt=0)
     sampler: Literal["tpe", "random", "gp", "cmaes", "grid"] = "tpe"
     pruner: Literal["none", "median", "percentile", "hyperband", "successive_halving"] = "none"
     objective: Literal["val_acc", "test"] = "val_acc"

@@ -125,7 +125,12 @@ class Reading:
                 each = pace.get((method, dataset))
                 seconds = None if each is None else seconds + each * (epochs - (epoch or 0))
         called = self.names([key for key, *_ in running])
-        return Standing(len(rows), counts, tuple((k, called[k], *rest) for k, *rest in running), seconds)
+        return Standing(
+            len(rows),
+            counts,
+            tuple((key, called[key], epoch, epochs, host) for key, epoch, epochs, host in running),
+            seconds,
+        )
 
     # --- trials -------------------------------------------------------------------------------
 

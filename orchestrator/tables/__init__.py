@@ -1,10 +1,11 @@
 """The paper's tables as data: rows, columns, what each cell trains, and what the paper prints."""
 
-from orchestrator.tables.layouts import EXTRA, GENERALISED, METHODS, TABLES, Cell, Layout, layout
+from orchestrator.tables.layouts import DATASETS, EXTRA, GENERALISED, METHODS, TABLES, Cell, Layout, layout
 from orchestrator.tables.leaderboard import NEWER
 from orchestrator.tables.tuned import is_tuned, repeat_of, shown_row, tuned_row
 
 __all__ = [
+    "DATASETS",
     "EXTRA",
     "GENERALISED",
     "METHODS",

@@ -111,7 +111,7 @@ def test_listed_names_are_accepted_back(place, capsys):
     capsys.readouterr()
     run("trials")
     listed = re.findall(r"(\w+) │ (\w+\[.*\]) ", capsys.readouterr().out)
-    assert len(listed) == 4  # the name of the encoder is folded
+    assert len(listed) == 5
     for key, name in listed:
         assert run("show", name) == 0
         assert key in capsys.readouterr().out

@@ -430,3 +430,36 @@ def test_on_postgresql_the_searches_have_a_schema_of_their_own(place, postgres):
     assert "trials" in inspector.get_table_names(schema="optuna")
     assert "trial" in inspector.get_table_names()
     assert "trials" not in inspector.get_table_names()
+
+
+def test_a_search_is_repeated_with_seeds_of_its_own_and_the_spread_is_over_repeats(place):
+    once = {}
+    _, store, first = run(place, "a", trials=2)
+    for name in first:
+        once[name] = [params for _, params, _ in first[name]]
+    keys = {t.key for t in store.trials()}
+    code, store, found = run(place, "a", trials=2, more="  repeats: 3\n")
+    assert code == 0
+    names = [
+        f"found:aa={aa}{repeat}" for aa in ("true", "false") for repeat in ("", " (repeat 2)", " (repeat 3)")
+    ]
+    assert sorted(found) == sorted(names)
+    # the first repeat is the search that was there before
+    assert {name: [params for _, params, _ in found[name]] for name in first} == once
+    assert keys < {t.key for t in store.trials()}
+    tried = [tuple(str(params) for _, params, _ in found[name]) for name in names[:3]]
+    assert len(set(tried)) == 3
+    assert {v.seed for v in store.trials() if v.config["evaluate_on"] == "validation"} == {0, 1, 2}
+    table = build_table(store.cells(1, "grid"), protocol="final", study="found")
+    assert table.rows == ("aa=true tuned", "aa=false tuned")
+    for (row, _), number in table.numbers.items():
+        assert (number.n, number.expected) == (3, 3)
+        cells = [v for v in store.cells(1, "grid") if v.row.startswith(row)]
+        assert len(cells) == 6
+        means = [
+            np.mean([100 * v.final for v in cells if v.row.endswith(f"(repeat {r})")]) for r in (1, 2, 3)
+        ]
+        assert number.mean == pytest.approx(np.mean(means))
+        assert number.std == pytest.approx(np.std(means, ddof=1))
+    _, _, again = run(place, "a", trials=2, more="  repeats: 3\n")
+    assert again == found

@@ -1,8 +1,6 @@
 import csv
 import io
 import json
-import shutil
-import subprocess
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +15,7 @@ from orchestrator.report.table import build_table, choose, pivot
 from orchestrator.store import EpochRow, Store
 from orchestrator.tables import layout
 from orchestrator.trial import Trial
-from tests.cell_values import full_tables, generalised, table5, value
+from tests.cell_values import generalised, table5, value
 
 
 class NoAttempts:
@@ -280,31 +278,3 @@ def test_every_format_carries_every_number():
     assert float(rows[0]["mean"]) == pytest.approx(60)
     for style in ("rich", "md", "latex", "html"):
         assert render(table, style).count("60.00") == 24
-
-
-def test_latex_has_as_many_columns_as_it_declares_and_no_bare_special_character():
-    count = 0
-    for table in full_tables():
-        source = render(table, "latex")
-        body = source.split("\\midrule")[1].split("\\bottomrule")[0].strip().splitlines()
-        assert all(line.count(" & ") == len(table.columns) for line in body)
-        assert source.isascii(), sorted({c for c in source if not c.isascii()})
-        bare = source.replace("\\&", "").replace("\\%", "").replace("\\_", "").replace("\\#", "")
-        assert not set("_#") & set(bare)
-        count += 1
-    assert count == 9
-
-
-def test_latex_compiles(tmp_path):
-    engine = next((e for e in ("tectonic", "pdflatex", "lualatex") if shutil.which(e)), None)
-    if engine is None:
-        pytest.skip("no LaTeX engine (tectonic, pdflatex, lualatex) on this machine")
-    tables = "\n\\clearpage\n".join(render(t, "latex") for t in full_tables())
-    document = tmp_path / "tables.tex"
-    document.write_text(
-        f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{tables}\\end{{document}}\n"
-    )
-    options = [] if engine == "tectonic" else ["-halt-on-error", "-interaction=nonstopmode"]
-    done = subprocess.run([engine, *options, document.name], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "tables.pdf").stat().st_size > 1000

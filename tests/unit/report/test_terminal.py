@@ -170,3 +170,9 @@ def test_an_explanation_is_text(place):
     assert "allowed: .txt" in run(*explained, "x.csv", code=2)
     assert "--explain writes text" in run(*explained, "y.txt", "--format", "json", code=2)
     assert not Path("x.csv").exists()
+
+
+def test_numbers_are_aligned_in_latex_only(place):
+    run("report", "--study", "s", "--siunitx", "--output", "x.tex")
+    assert "S[table-format" in Path("x.tex").read_text()
+    assert "allowed: with --format latex" in run("report", "--study", "s", "--siunitx", code=2)

@@ -41,7 +41,8 @@ def test_an_average_over_splits_shows_the_spread_over_seeds_and_between_splits()
     assert (number.splits, number.split_std) == (3, pytest.approx(30))
     for style in ("rich", "md", "html"):
         assert "51.00 ± 1.00 (n=3; 3 splits ± 30.00)" in render(table, style)
-    assert r"3 splits $\pm$ 30.00" in render(table, "latex")
+    assert r"51.00 $\pm$ 1.00 / 30.00" in render(table, "latex")
+    assert r"behind /: $\pm$ between the splits" in render(table, "latex")
     (row,) = csv.DictReader(io.StringIO(render(table, "csv")))
     (cell,) = json.loads(render(table, "json"))["cells"]
     assert [float(found["split_std"]) for found in (row, cell)] == pytest.approx([30, 30])
