@@ -51,7 +51,7 @@ class DeViSE(Method):
         """Return the hinge over the wrong seen classes, summed over classes, averaged over samples."""
         scores = self.class_scores(visual, text.select(self.seen))  # (B, S)
         own = self.seen[None, :] == labels[:, None]
-        true = scores[own][:, None]
+        true = scores.gather(1, own.int().argmax(1, keepdim=True))
         return (self.options.margin - true + scores).clamp_min(0).masked_fill(own, 0.0).sum() / len(visual)
 
     def class_scores(self, visual: Tensor, text: ClassText) -> Tensor:

@@ -300,7 +300,7 @@ class DVTA(Method):
             half = self.metric.text_half(values)  # (K, 2Dt), or (K, 2, 2Dt)
             if weights is not None:
                 half = torch.einsum("bks,ksh->bkh", weights, half)
-            energy = self.metric(self.metric.visual_half(v)[:, None, :] + half)
+            energy = self.metric(self.metric.visual_half(v), half)
             metric = self._activate(energy) / self.temperatures[-1]
         return direct, metric
 
