@@ -112,17 +112,17 @@ class Fit:
         precision: str = "fp32",
         state: dict[str, Any] | None = None,
     ) -> None:
-        self.config, self.seed, self._precision = config, seed, precision
-        self._device = torch.device(device)
+        self.config, self.seed, self.precision = config, seed, precision
+        self.device = torch.device(device)
         if "masked" in method.needs(method.options):
             features = _with_variants(features)
-        self._features = _on(features, self._device)
-        self.method = method.to(self._device)
-        self.method.prepare(self._features)
+        self.features = _on(features, self.device)
+        self.method = method.to(self.device)
+        self.method.prepare(self.features)
         groups = method.parameter_groups(config.lr)
         self._scales = [float(group["lr"]) / config.lr if config.lr else 1.0 for group in groups]
-        self._optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
-        self._epoch = 0
+        self.optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
+        self.epoch = 0
         self._final: Evaluation | None = None
         self._best: Evaluation | None = None
         self._best_epoch = 0
@@ -138,23 +138,34 @@ class Fit:
         Raises:
             NonFiniteLossError: the loss became NaN or infinite.
         """
-        if self._epoch >= self.config.epochs:
+        if self.epoch >= self.config.epochs:
             raise StopIteration
-        epoch, began = self._epoch + 1, time.perf_counter()
-        lr = learning_rate(self.config, epoch)
-        for group, scale in zip(self._optimizer.param_groups, self._scales, strict=True):
-            group["lr"] = lr * scale
-        cuda = [self._device] if self._device.type == "cuda" else []
+        began = time.perf_counter()
+        cuda = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(derived_seed(self.seed, epoch))
-            loss = self._train(epoch)
-            evaluation = self._evaluate(epoch)
-        self._epoch, self._final = epoch, evaluation
+            torch.manual_seed(derived_seed(self.seed, self.epoch + 1))
+            self.begin_epoch()
+            return self.end_epoch(self._train(), began)
+
+    def begin_epoch(self) -> None:
+        """Set the next epoch's learning rates and tell the method."""
+        epoch = self.epoch + 1
+        lr = learning_rate(self.config, epoch)
+        for group, scale in zip(self.optimizer.param_groups, self._scales, strict=True):
+            group["lr"] = lr * scale
+        self.method.train()
+        self.method.begin_epoch(epoch, self.config.epochs)
+
+    def end_epoch(self, loss: float, began: float) -> EpochResult:
+        """Evaluate the epoch whose training had this mean loss and began at ``perf_counter() == began``."""
+        epoch = self.epoch + 1
+        evaluation = self._evaluate(epoch)
+        self.epoch, self._final = epoch, evaluation
         if self._best is None or evaluation.batch_accuracy > self._best.batch_accuracy:
             self._best, self._best_epoch = evaluation, epoch
         metrics = {
             "loss": loss,
-            "lr": lr,
+            "lr": learning_rate(self.config, epoch),
             "accuracy": evaluation.accuracy,
             "batch_accuracy": evaluation.batch_accuracy,
             "class_accuracy": evaluation.class_accuracy,
@@ -170,9 +181,9 @@ class Fit:
     def state(self) -> dict[str, Any]:
         """Return everything a continuation needs, as tensors and plain values."""
         return {
-            "epoch": self._epoch,
+            "epoch": self.epoch,
             "method": self.method.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "final": _packed(self._final),
             "best": _packed(self._best),
             "best_epoch": self._best_epoch,
@@ -185,45 +196,49 @@ class Fit:
         write_file(path, buffer.getvalue())
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self._epoch = int(state["epoch"])
+        self.epoch = int(state["epoch"])
         self.method.load_state_dict(state["method"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self._final, self._best = _unpacked(state["final"]), _unpacked(state["best"])
         self._best_epoch = int(state["best_epoch"])
 
-    def _train(self, epoch: int) -> float:
+    def _train(self) -> float:
         """Return the mean loss of one pass, each step weighing by its samples."""
-        method, features = self.method, self._features
-        method.train()
-        method.begin_epoch(epoch, self.config.epochs)
-        samples, size = len(features.train), self.config.batch_size
-        steps = method.batches_per_epoch(samples, size)
-        order = torch.randperm(samples)
-        while len(order) < steps * size and steps > -(-samples // size):
-            order = torch.cat((order, torch.randperm(samples)))
-        order = order.to(self._device)
-        total, seen = torch.zeros((), device=self._device), 0
-        bf16 = self._precision == "bf16"
+        method, features = self.method, self.features
+        size = self.config.batch_size
+        order, steps = self.batch_order()
+        order = order.to(self.device)
+        total, seen = torch.zeros((), device=self.device), 0
+        bf16 = self.precision == "bf16"
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                 loss = method.training_loss(
                     features.train[batch], features.train_label[batch], features.class_text
                 )
-            self._optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            self._optimizer.step()
+            self.optimizer.step()
             total += loss.detach() * len(batch)
             seen += len(batch)
-            if self._device.type == "cpu" and not math.isfinite(loss.item()):
-                raise NonFiniteLossError(epoch, step + 1, loss.item())
+            if self.device.type == "cpu" and not math.isfinite(loss.item()):
+                raise NonFiniteLossError(self.epoch + 1, step + 1, loss.item())
         mean = float(total) / seen
         if not math.isfinite(mean):
-            raise NonFiniteLossError(epoch, steps, mean)
+            raise NonFiniteLossError(self.epoch + 1, steps, mean)
         return mean
 
+    def batch_order(self, generator: torch.Generator | None = None) -> tuple[Tensor, int]:
+        """Return the order of an epoch's samples, drawn anew, and the number of its batches."""
+        samples, size = len(self.features.train), self.config.batch_size
+        steps = self.method.batches_per_epoch(samples, size)
+        order = torch.randperm(samples, generator=generator)
+        while len(order) < steps * size and steps > -(-samples // size):
+            order = torch.cat((order, torch.randperm(samples, generator=generator)))
+        return order, steps
+
     def _evaluate(self, epoch: int) -> Evaluation:
-        features = self._features
+        features = self.features
         generator = torch.Generator().manual_seed(derived_seed(self.seed, epoch, "adapt"))
         self.method.adapt(features.class_text.select(features.unseen), generator)
         return evaluate(self.method, features, batch_size=self.config.eval_batch_size)

@@ -41,6 +41,16 @@ class Method(nn.Module):
         """
         return frozenset()
 
+    @classmethod
+    def stackable(cls, options: Options) -> frozenset[str] | None:
+        """Return which options may differ among models trained as one, None where none can be.
+
+        A method that can be stacked has a :meth:`training_loss` that ``torch.func.vmap`` maps over
+        models: no shape depends on the data, noise comes from ``torch.randn`` and ``torch.rand``
+        alone, and the named options may be scalar tensors. See :mod:`dvta.stacking`.
+        """
+        return None
+
     def training_loss(self, visual: Tensor, labels: Tensor, text: ClassText) -> Tensor:
         """Return the scalar loss of one batch.
 

@@ -14,6 +14,7 @@ from dvta.errors import OptionError
 from dvta.features import ClassText
 from dvta.methods.base import METHODS
 from dvta.methods.vae import VAE, LatentMethod, VAEOptions, kl
+from dvta.options import Options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,11 @@ class CADAVAE(LatentMethod):
     options_class = CADAVAEOptions
     vae_class: ClassVar[type[VAE]] = VAE
     options: CADAVAEOptions
+
+    @classmethod
+    def stackable(cls, options: Options) -> frozenset[str]:
+        """Models that differ in the weight of the alignment, where they have it."""
+        return frozenset({"wasserstein"} if getattr(options, "wasserstein", 0.0) else ())
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: CADAVAEOptions | None = None) -> None:
         super().__init__()

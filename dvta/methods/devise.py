@@ -37,6 +37,11 @@ class DeViSE(Method):
     training_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-4, "schedule": "constant"}
     options: DeViSEOptions
 
+    @classmethod
+    def stackable(cls, options: Options) -> frozenset[str]:
+        """Models that differ in the margin."""
+        return frozenset({"margin"})
+
     def __init__(self, *, visual_dim: int, text_dim: int, options: DeViSEOptions | None = None) -> None:
         super().__init__()
         self.options = options or DeViSEOptions()

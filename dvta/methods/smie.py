@@ -49,6 +49,11 @@ class SMIE(Method):
         """Features of masked sequences, where the temporal constraint is on."""
         return frozenset({"masked"} if getattr(options, "temporal", False) else ())
 
+    @classmethod
+    def stackable(cls, options: Options) -> frozenset[str] | None:
+        """Models of equal options; none with the temporal constraint, which draws a mask per step."""
+        return None if getattr(options, "temporal", False) else frozenset()
+
     def __init__(self, *, visual_dim: int, text_dim: int, options: SMIEOptions | None = None) -> None:
         super().__init__()
         self.options = options or SMIEOptions()
