@@ -79,7 +79,7 @@ def fit_stacked(
     Raises:
         OptionError: the methods or settings cannot be stacked.
     """
-    kept = states or [None] * len(methods)
+    kept: Sequence[dict[str, Any] | None] = [None] * len(methods) if states is None else states
     return Stack(
         [
             fit(method, features, config, seed=seed, device=device, precision=precision, state=state)
@@ -236,11 +236,11 @@ class _StackedModel:
         def update() -> None:
             with torch.no_grad():
                 for (lr, weight_decay), parts in groups.items():
+                    averages, squares = ([self._averages[n][k][s] for n, s, _ in parts] for k in range(2))
                     adam(
                         [self._parameters[n][s] for n, s, _ in parts],
                         [_gradient(self._parameters[n])[s] for n, s, _ in parts],
-                        *([self._averages[n][k][s] for n, s, _ in parts] for k in range(2)),
-                        [], [done for *_, done in parts],
+                        averages, squares, [], [done for *_, done in parts],
                         fused=True, amsgrad=False, maximize=False, lr=lr, weight_decay=weight_decay,
                         beta1=default["betas"][0], beta2=default["betas"][1], eps=default["eps"],
                     )  # fmt: skip

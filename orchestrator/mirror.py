@@ -7,10 +7,12 @@ store; metrics carry the store's time stamps, so that repeating a copy changes n
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import re
 import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dvta.errors import DvtaError
@@ -20,21 +22,40 @@ from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.trial import State, format_value
 
 log = logging.getLogger(__name__)
-BATCH = 1000  # MLflow's limit of metrics in one call
+BATCH = 800  # metrics in one call; MLflow's limit is 1000 together with parameters and tags
+PARAMETERS = 100  # MLflow's limit of parameters in one call
+NOTED_AT_ONCE = 50  # attempts whose progress is noted in one transaction
 
 
 class MirrorError(DvtaError):
     """MLflow cannot be reached; nothing is lost, the store has it."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Experiment:
+    """A study in MLflow; ``used`` where it had runs of attempts when this mirror first saw it."""
+
+    id: str
+    parent: str
+    used: bool
+
+
 class Mirror:
-    """Copies what is new in the store to an MLflow tracking URI."""
+    """Copies what is new in the store to an MLflow tracking URI.
+
+    What an attempt costs does not grow with their number: three calls (make, log, end) and its share of
+    one search for runs that another mirror is making now. Only attempts older than this mirror are
+    searched one by one, where their experiment had runs already.
+    """
 
     def __init__(self, store: Store, uri: str) -> None:
         self._store, self._uri = store, uri
         self._place = without_login(uri)
         self._client: Any = None
-        self._experiments: dict[str, tuple[str, str]] = {}
+        self._experiments: dict[str, _Experiment] = {}
+        self._newest_before: int | None = None  # attempts up to this id are older than this mirror
+        self._open_runs: dict[str, dict[tuple[str, str], Any]] = {}  # of this flush, by experiment
+        self._reached: dict[int, tuple[int, str]] = {}  # copied and not noted yet
 
     def flush(self, *, everything: bool = False) -> int:
         """Copy what is new; return the number of attempts touched.
@@ -47,9 +68,17 @@ class Mirror:
         """
         try:
             client = self._connected()
+            if self._newest_before is None:
+                self._newest_before = self._store.newest_attempt()
+            self._open_runs.clear()
             touched = 0
-            for attempt, trial, study in self._store.unmirrored(self._place, everything=everything):
-                touched += self._copy(client, attempt, trial, study)
+            try:
+                for attempt, trial, study in self._store.unmirrored(self._place, everything=everything):
+                    touched += self._copy(client, attempt, trial, study)
+                    if len(self._reached) >= NOTED_AT_ONCE:
+                        self._note()
+            finally:
+                self._note()
             return touched
         except DvtaError:
             raise
@@ -86,14 +115,26 @@ class Mirror:
             run_id, complete = self._run(client, attempt, trial, study)
         last = epochs[-1].epoch if epochs else epoch
         if not (complete and state.is_finished):
-            self._send(client, run_id, attempt, epochs, last)
-        self._store.note_mirrored(attempt.id, self._place, last, state.value)
+            self._send(client, run_id, attempt, epochs, last, _parameters(trial) if mirrored is None else {})
+        self._reached[attempt.id] = (last, state.value)
         return True
 
+    def _note(self) -> None:
+        """Note how far attempts were copied; what a crash leaves unnoted is copied again, to no effect."""
+        self._store.note_mirrored(self._place, self._reached)
+        self._reached.clear()
+
     @staticmethod
-    def _send(client: Any, run_id: str, attempt: AttemptRow, epochs: list[EpochRow], last: int) -> None:
-        """Log epochs and, once there is one, the end of an attempt; a terminated run is complete."""
-        from mlflow.entities import Metric, RunTag
+    def _send(
+        client: Any,
+        run_id: str,
+        attempt: AttemptRow,
+        epochs: list[EpochRow],
+        last: int,
+        parameters: Mapping[str, str],
+    ) -> None:
+        """Log parameters, epochs and, once there is one, the end; a terminated run is complete."""
+        from mlflow.entities import Metric, Param, RunTag
 
         state = State(attempt.state)
         metrics = [
@@ -101,18 +142,18 @@ class Mirror:
             for row in epochs
             for name, value in row.metrics.items()
         ]
+        when = int((attempt.finished or 0) * 1000)
         if state is State.DONE:
-            when = int((attempt.finished or 0) * 1000)
             metrics += [Metric(k, float(v), when, last) for k, v in attempt.results.items()]
-        for start in range(0, len(metrics), BATCH):
-            client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+        end = {**attempt.worker, "state": state.value, "error": attempt.error or ""}
+        tags = [RunTag(f"dvta.{k}", str(v)[:5000]) for k, v in end.items() if v != "" and state.is_finished]
+        params = [Param(k, v) for k, v in parameters.items()][:PARAMETERS]
+        for start in range(0, max(len(metrics), 1), BATCH):
+            client.log_batch(run_id, metrics[start : start + BATCH], params, tags)
+            params, tags = [], []
         if state.is_finished:
-            tags = {**attempt.worker, "state": state.value, "error": attempt.error or ""}
-            client.log_batch(
-                run_id, tags=[RunTag(f"dvta.{k}", str(v)[:5000]) for k, v in tags.items() if v != ""]
-            )
             status = "FINISHED" if state is not State.FAILED else "FAILED"
-            client.set_terminated(run_id, status=status, end_time=int((attempt.finished or 0) * 1000))
+            client.set_terminated(run_id, status=status, end_time=when)
 
     def _run(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> tuple[str, bool]:
         """Return the run of an attempt, noted, and whether it is complete.
@@ -120,22 +161,32 @@ class Mirror:
         It is the one that an earlier mirror left behind, or a new one; where two mirrors make one at
         once, the one noted first stays.
         """
-        experiment, parent = self._study(client, study)
-        mine = f"tags.`dvta.attempt` = '{attempt.id}' AND tags.`dvta.trial` = '{trial.key}'"
-        left = client.search_runs([experiment], mine, max_results=1)
-        run_id = left[0].info.run_id if left else self._make(client, attempt, trial, experiment, parent)
+        experiment = self._study(client, study)
+        left = self._left_behind(client, experiment, str(attempt.id), trial.key)
+        run_id = left.info.run_id if left else self._make(client, attempt, trial, experiment)
         noted = self._store.note_run(attempt.id, self._place, run_id)
         if noted != run_id and not left:
             client.delete_run(run_id)
-        return noted, bool(left) and noted == run_id and left[0].info.status in ("FINISHED", "FAILED")
+        return noted, bool(left) and noted == run_id and left.info.status in ("FINISHED", "FAILED")
 
-    def _make(self, client: Any, attempt: AttemptRow, trial: TrialRow, experiment: str, parent: str) -> str:
-        from mlflow.entities import Param
+    def _left_behind(self, client: Any, experiment: _Experiment, attempt: str, trial: str) -> Any:
+        """Return the run that another mirror made for an attempt and did not note, or None."""
+        assert self._newest_before is not None
+        if experiment.used and int(attempt) <= self._newest_before:
+            mine = f"tags.`dvta.attempt` = '{attempt}' AND tags.`dvta.trial` = '{trial}'"
+            return next(iter(client.search_runs([experiment.id], mine, max_results=1)), None)
+        if experiment.id not in self._open_runs:
+            # a run is noted before anything is logged, so one that is not noted has not ended
+            unfinished = "attributes.status = 'RUNNING' AND tags.`dvta.attempt` != ''"
+            self._open_runs[experiment.id] = {
+                (run.data.tags["dvta.attempt"], run.data.tags["dvta.trial"]): run
+                for run in _every_run(client, experiment.id, unfinished)
+            }
+        return self._open_runs[experiment.id].get((attempt, trial))
 
-        flat: dict[str, Any] = {c: getattr(trial, c) for c in COLUMNS}
-        flat |= trial.options | trial.training | trial.stand_in
+    def _make(self, client: Any, attempt: AttemptRow, trial: TrialRow, experiment: _Experiment) -> str:
         tags = {
-            "mlflow.parentRunId": parent,
+            "mlflow.parentRunId": experiment.parent,
             "mlflow.source.git.commit": attempt.provenance.get("git_commit", ""),
             "dvta.attempt": str(attempt.id),
             "dvta.trial": trial.key,
@@ -145,17 +196,15 @@ class Mirror:
             **{f"dvta.{k}": str(v) for k, v in attempt.provenance.items() if k != "git_commit"},
         }
         run = client.create_run(
-            experiment,
+            experiment.id,
             start_time=int(attempt.started * 1000),
             tags=tags,
             run_name=self._store.names([trial.key])[trial.key],
         )
-        params = [Param(k, format_value(v)) for k, v in flat.items() if v is not None]
-        client.log_batch(run.info.run_id, params=params[:100])
         return str(run.info.run_id)
 
-    def _study(self, client: Any, study: str) -> tuple[str, str]:
-        """Return the experiment of a study and its parent run, made where missing."""
+    def _study(self, client: Any, study: str) -> _Experiment:
+        """Return a study's experiment with its parent run, both made where missing."""
         if study not in self._experiments:
             found = client.get_experiment_by_name(study)
             experiment = found.experiment_id if found else client.create_experiment(study)
@@ -167,13 +216,30 @@ class Mirror:
                 parent = self._oldest(client, experiment, study)
                 if parent != made:
                     client.delete_run(made)
-            self._experiments[study] = (experiment, str(parent))
+            used = bool(client.search_runs([experiment], "tags.`dvta.trial` != ''", max_results=1))
+            self._experiments[study] = _Experiment(experiment, str(parent), used)
         return self._experiments[study]
 
     @staticmethod
     def _oldest(client: Any, experiment: str, study: str) -> str | None:
         runs = client.search_runs([experiment], f"tags.`dvta.study` = '{study}'")
         return min(((r.info.start_time, r.info.run_id) for r in runs), default=(0, None))[1]
+
+
+def _every_run(client: Any, experiment: str, wanted: str) -> Iterator[Any]:
+    """Yield all runs of an experiment that a filter lets through, page by page."""
+    token: str | None = None
+    while token is None or token:
+        page = client.search_runs([experiment], wanted, max_results=1000, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
+def _parameters(trial: TrialRow) -> dict[str, str]:
+    """Return everything that a trial is made of."""
+    flat: dict[str, Any] = {c: getattr(trial, c) for c in COLUMNS}
+    flat |= trial.options | trial.training | trial.stand_in
+    return {name: format_value(value) for name, value in flat.items() if value is not None}
 
 
 def without_login(uri: str) -> str:

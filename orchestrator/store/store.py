@@ -314,6 +314,10 @@ class Store(Reading):
         )
         return [tuple(row) for row in self._read(query)]
 
+    def newest_attempt(self) -> int:
+        """Return the largest id of an attempt, 0 where there is none."""
+        return self._read(sa.select(sa.func.max(AttemptRow.id)))[0][0] or 0
+
     def mirrored_elsewhere(self, uri: str) -> int:
         """Return how many attempts are in another MLflow than the one at ``uri``."""
         there = (AttemptRow.mlflow_run_id.is_not(None), AttemptRow.mlflow_uri.is_distinct_from(uri))
@@ -331,11 +335,23 @@ class Store(Reading):
 
         return self._db.write("noting the mirror", work)
 
-    def note_mirrored(self, attempt_id: int, uri: str, epoch: int, state: str) -> None:
-        """Remember how far the MLflow at ``uri`` has an attempt, unless another one has it by now."""
-        here = (AttemptRow.id == attempt_id, AttemptRow.mlflow_uri == uri)
-        change = sa.update(AttemptRow).where(*here).values(mirrored_epoch=epoch, mirrored_state=state)
-        self._db.write("noting the mirror", lambda session: session.execute(change) and None)
+    def note_mirrored(self, uri: str, reached: Mapping[int, tuple[int, str]]) -> None:
+        """Remember how far the MLflow at ``uri`` has attempts, but for those another one has by now.
+
+        Args:
+            uri: of the MLflow.
+            reached: attempt id -> its last epoch there and its state.
+        """
+        here = (AttemptRow.id == sa.bindparam("attempt"), AttemptRow.mlflow_uri == uri)
+        table: sa.Table = AttemptRow.__table__  # type: ignore[assignment]
+        noted: dict[str, Any] = {
+            "mirrored_epoch": sa.bindparam("epoch"),
+            "mirrored_state": sa.bindparam("reached"),
+        }
+        change = sa.update(table).where(*here).values(noted)
+        rows = [{"attempt": a, "epoch": epoch, "reached": state} for a, (epoch, state) in reached.items()]
+        if rows:
+            self._db.write("noting the mirror", lambda session: session.execute(change, rows) and None)
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """The mirror with real MLflow databases: one after another, and two mirrors at once."""
 
+import collections
+import dataclasses
 import shutil
 
 import pytest
@@ -125,6 +127,59 @@ def test_two_mirrors_at_once_make_every_run_once(store, server, monkeypatch):
     second.flush()
     assert blind == set()
     assert mirrored(uri) == BOTH
+
+
+def add(store, count):
+    """Add done attempts of new trials to the study."""
+    trials = [dataclasses.replace(TRIALS[0], seed=100 + seed) for seed in range(count)]
+    store.save_study("s", "", [Slot("grid", "r", f"c{t.seed}", t) for t in (*TRIALS, *trials)])
+    for trial in trials:
+        claim = store.claim(trial, "a", 60, {})
+        store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
+
+
+def test_what_an_attempt_costs_does_not_grow_with_their_number(store, server, monkeypatch):
+    mirror = Mirror(store, server("mlflow.db"))
+    client, calls = mirror._connected(), collections.Counter()
+
+    def counted(name, call):
+        def counting(*arguments, **more):
+            calls[name] += 1
+            return call(*arguments, **more)
+
+        return counting
+
+    mirror.flush()
+    names = ("search_runs", "create_run", "log_batch", "set_terminated")
+    for name in names:
+        monkeypatch.setattr(client, name, counted(name, getattr(client, name)))
+    add(store, 7)
+    assert mirror.flush() == 7
+    assert calls == {"search_runs": 1, "create_run": 7, "log_batch": 7, "set_terminated": 7}
+
+
+def test_a_run_that_another_mirror_made_meanwhile_and_did_not_note_is_taken(store, server):
+    uri = server("mlflow.db")
+    mirror, other = Mirror(store, uri), Mirror(store, uri)
+    mirror.flush()
+    add(store, 1)
+    client = other._connected()
+    (attempt, trial, study) = store.unmirrored(other._place, everything=False)[-1]
+    other._make(client, attempt, trial, other._study(client, study))  # and then it died
+    mirror.flush()
+    assert [m for m in mirrored(uri) if m[0] == str(attempt.id)] == [("3", "FINISHED", [1.0])]
+
+
+def test_what_was_copied_and_not_noted_is_copied_again_to_no_effect(store, server, monkeypatch):
+    uri = server("mlflow.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "note_mirrored", lambda uri, reached: None)
+        Mirror(store, uri).flush()
+    assert Mirror(store, uri).flush() == 2
+    assert mirrored(uri) == BOTH
+    (run,) = MlflowClient(uri).search_runs(["1"], "tags.`dvta.attempt` = '1'")
+    assert run.data.params["epochs"] == "2"
+    assert run.data.tags["dvta.state"] == "done"
 
 
 def test_a_login_is_not_kept():
