@@ -98,11 +98,6 @@ class LatentMethod(Method):
     #: text VAEs, each of an equal part of the latent
     text_vaes: ClassVar[int] = 1
 
-    @classmethod
-    def stackable(cls, options: Options) -> frozenset[str] | None:
-        """Models of equal options."""
-        return frozenset()
-
     def __init__(self) -> None:
         super().__init__()
         self._step = self._cycle = 0
