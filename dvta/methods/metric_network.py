@@ -22,7 +22,7 @@ PAIRS_PER_THREAD = 1024  # formed at once: the fastest of 128 to 4096 on two cor
 class MetricNetwork(nn.Module):
     """The deep metric network E on ``[v ; t]``: 2Dt -> 2Dt -> 768 -> 1 (paper section 3.2.2)."""
 
-    #: form the pairs in parts in single precision too: faster, but other last bits than earlier trials have
+    #: on a CPU, form the pairs in parts: less memory, but other last bits than earlier trials have
     in_parts: ClassVar[bool] = False
 
     def __init__(self, text_dim: int) -> None:
@@ -47,7 +47,7 @@ class MetricNetwork(nn.Module):
             ours: (B, 2Dt) visual halves.
             theirs: (K, 2Dt) text halves, or (B, K, 2Dt) where every sample has texts of its own.
         """
-        if ours.device.type == "cpu" and (self.in_parts or ours.dtype is torch.bfloat16):
+        if self.in_parts and ours.device.type == "cpu":
             weights = (self.l1.weight, self.l1.bias, self.l2.weight)
             cast = (x.to(ours.dtype) for x in (theirs, *weights))
             energies, _ = _PairEnergies.apply(ours, *cast)  # type: ignore[no-untyped-call]
@@ -93,11 +93,17 @@ class _PairEnergies(torch.autograd.Function):
         wide = torch.promote_types(ours.dtype, torch.float32)
         grad_ours, grad_theirs = torch.empty_like(ours), torch.zeros(theirs.shape, dtype=wide)
         grad_weight, grad_bias = torch.zeros(weight.shape, dtype=wide), torch.zeros(len(weight), dtype=wide)
+        slopes = belows = ours.new_empty(0)
         for samples, pairs, first in _first_layers(ours, theirs):
-            slope = _masked(energies[pairs] * last, hidden[pairs])  # (P, 768)
+            if not len(slopes):  # the first part is the largest; its memory stays in the cache
+                slopes, belows = torch.empty_like(hidden[pairs]), torch.empty_like(first)
+            slope = torch.mul(energies[pairs], last, out=slopes[: pairs.stop - pairs.start])  # (P, 768)
+            _mask(slope, hidden[pairs])
             _add_product(grad_weight, slope.T, first.flatten(0, 1))
             grad_bias += slope.sum(0)
-            below = _masked((slope @ weight).view(first.shape), first)  # (b, K, 2Dt)
+            below = belows[: len(first)]  # (b, K, 2Dt)
+            torch.mm(slope, weight, out=below.flatten(0, 1))
+            _mask(below, first)
             torch.sum(below, 1, out=grad_ours[samples])
             if theirs.ndim == 3:
                 grad_theirs[samples] = below
@@ -132,9 +138,9 @@ def _first_layers(ours: Tensor, theirs: Tensor) -> Iterator[tuple[slice, slice, 
         yield samples, slice(start * count, (start + len(part)) * count), first.relu_()
 
 
-def _masked(gradient: Tensor, activation: Tensor) -> Tensor:
-    """Return a gradient, overwritten with 0 where a ReLU was closed."""
-    return torch.ops.aten.threshold_backward.grad_input(gradient, activation, 0, grad_input=gradient)  # type: ignore[no-any-return]
+def _mask(gradient: Tensor, activation: Tensor) -> None:
+    """Overwrite a gradient with 0 where a ReLU was closed."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, activation, 0, grad_input=gradient)
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:

@@ -33,6 +33,11 @@ class SynSE(LatentMethod):
         """Verb and noun texts."""
         return frozenset({"verbs", "nouns"})
 
+    @classmethod
+    def stackable(cls, options: Options) -> frozenset[str]:
+        """Models of equal options."""
+        return frozenset()
+
     def __init__(self, *, visual_dim: int, text_dim: int, options: SynSEOptions | None = None) -> None:
         super().__init__()
         self.options = options or SynSEOptions()
