@@ -6,7 +6,7 @@ import collections
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
@@ -27,6 +27,7 @@ from orchestrator.trial import State, Trial, format_value
 
 CHUNK = 500
 PLACES = 100  # six values each: an SQL statement takes so many
+_Id = TypeVar("_Id", str, int)
 COLUMNS = (
     "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
     "evaluate_on", "depends_on", "data_digest",
@@ -248,6 +249,21 @@ class Reading:
             metrics.setdefault((epoch, time), {})[metric] = value
         return [EpochRow(epoch, time, found) for (epoch, time), found in metrics.items()]
 
+    def curves(
+        self, attempt_ids: Collection[int], metrics: Collection[str]
+    ) -> dict[int, dict[str, list[tuple[int, float]]]]:
+        """Return attempt id -> metric -> (epoch, value) in order, of the metrics asked for."""
+        found: dict[int, dict[str, list[tuple[int, float]]]] = {}
+        for chunk in chunks(attempt_ids):
+            query = (
+                sa.select(EpochMetric.attempt_id, EpochMetric.metric, EpochMetric.epoch, EpochMetric.value)
+                .where(EpochMetric.attempt_id.in_(chunk), EpochMetric.metric.in_(list(metrics)))
+                .order_by(EpochMetric.attempt_id, EpochMetric.epoch)
+            )
+            for attempt_id, metric, epoch, value in self._rows(query):
+                found.setdefault(attempt_id, {}).setdefault(metric, []).append((epoch, value))
+        return found
+
     def per_class(self, attempt_id: int, protocol: str) -> dict[int, tuple[int, int]]:
         """Return class id -> (correct, total)."""
         query = sa.select(ClassAccuracy.class_id, ClassAccuracy.correct, ClassAccuracy.total).where(
@@ -290,8 +306,8 @@ def _first_of(*columns: Any) -> Any:
     return sa.select(sa.func.min(TrialRow.id)).group_by(*columns)
 
 
-def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    """Yield distinct keys in lists short enough for one statement."""
+def chunks(keys: Iterable[_Id]) -> Iterator[list[_Id]]:
+    """Yield distinct keys or ids in lists short enough for one statement."""
     iterator = iter(dict.fromkeys(keys))
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
