@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from orchestrator.errors import StoreError
 from orchestrator.names import Named, group, names
-from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
+from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
 from orchestrator.store.database import Database
 from orchestrator.store.schema import (
     AttemptRow,
@@ -90,6 +90,12 @@ class Reading:
         ]
         defined = (tuple(classes) for a in found for classes in a.get("splits", {}).get(name, []))
         return list(dict.fromkeys(defined))
+
+    def study(self, study_id: int) -> StudyInfo:
+        """Return how a study was swept."""
+        query = sa.select(StudyRow.name, StudyRow.spec, StudyRow.arguments, StudyRow.updated)
+        ((name, spec, arguments, updated),) = self._read(query.where(StudyRow.id == study_id))
+        return StudyInfo(name, spec, arguments, updated)
 
     def standing(self, study_id: int) -> Standing:
         """Return how the trials of a study stand, and what is left of those that run."""
@@ -235,6 +241,14 @@ class Reading:
                 .order_by(TrialRow.id, AttemptRow.id)
             )
             found += [AttemptInfo(*row) for row in self._read(query)]
+        return found
+
+    def tracebacks(self, attempt_ids: Collection[int]) -> dict[int, str]:
+        """Return the tracebacks of failed attempts that have one."""
+        found: dict[int, str] = {}
+        for chunk in chunks(attempt_ids):
+            query = sa.select(AttemptRow.id, AttemptRow.traceback)
+            found |= {i: text for i, text in self._read(query.where(AttemptRow.id.in_(chunk))) if text}
         return found
 
     def epochs(self, attempt_id: int, after: int = 0) -> list[EpochRow]:

@@ -194,8 +194,10 @@ def _ranks(request: Request) -> Drawn:
 
 def _search(request: Request) -> Drawn:
     study_id, study = request.store.find_study(request.study, "search" if request.study is None else None)
-    figure = search.draw(search.studies(request.settings.optuna, study), request.plot, request.cell)
-    return _of_study(figure, study, request.store.cells(study_id))
+    values = request.store.cells(study_id)
+    measured = next((v.column for v in values if v.table == "search"), "accuracy")
+    found = search.studies(request.settings.optuna, study)
+    return _of_study(search.draw(found, request.plot, request.cell, measured), study, values)
 
 
 def _confusion(request: Request) -> Drawn:

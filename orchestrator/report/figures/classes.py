@@ -60,7 +60,7 @@ def draw(found: Mapping[str, Mapping[str, float]], title: str = "") -> Any:
     classes = list(found)
     rows = list(dict.fromkeys(row for each in found.values() for row in each))
     # a legend line takes as much room as a class
-    legend = 0 if len(rows) == 1 else 0.16 * ((len(rows) + 1) // 2)
+    legend = 0 if len(rows) == 1 else 0.15 * len(rows)
     figure, axes = style.new(height=0.75 + 0.19 * len(classes) + legend)
     for row, look in zip(rows, style.looks(), strict=False):
         places = [i for i, c in enumerate(classes) if row in found[c]]
@@ -83,7 +83,7 @@ def draw(found: Mapping[str, Mapping[str, float]], title: str = "") -> Any:
     axes.grid(axis="x" if len(rows) == 1 else "both", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
     if len(rows) > 1:
-        figure.legend(loc="outside lower center", ncols=2, handletextpad=0.1)
+        style.legend_below(figure, rows)
     return figure
 
 

@@ -33,7 +33,7 @@ def draw(matrix: np.ndarray, names: list[str]) -> Any:
     """Return the figure of a confusion matrix."""
     count = len(names)
     side = min(style.TEXT, max(style.COLUMN, 1.5 + 0.2 * count))
-    figure, axes = style.new(width=side, height=side * 0.92)
+    figure, axes = style.new(width=side, height=side * 0.86)
     image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=100)
     labels = [style.shorten(n, 18) for n in names]
     axes.set_xticks(range(count), labels, rotation=45, ha="right", rotation_mode="anchor")

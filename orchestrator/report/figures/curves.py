@@ -43,7 +43,7 @@ def bands(store: Store, rows: Rows, metric: str) -> dict[str, Band]:
 def draw(found: Mapping[str, Band], metric: str, title: str = "") -> Any:
     """Return the figure of some curves."""
     tall = len(found) > 4
-    figure, axes = style.new(height=2.4 + 0.13 * len(found) if tall else 2.4)
+    figure, axes = style.new(height=2.3 + 0.14 * len(found) if tall else 2.4)
     for (row, curve), look in zip(found.items(), style.looks(), strict=False):
         label = f"{style.shorten(row)} (n={curve.n})"
         every = max(1, len(curve.x) // 8)
@@ -54,7 +54,7 @@ def draw(found: Mapping[str, Band], metric: str, title: str = "") -> Any:
     axes.set(ylabel=LABELS.get(metric, metric), title=title)
     axes.grid(axis="y", color="#dddddd", linewidth=0.5)
     if tall:
-        figure.legend(loc="outside lower center", ncols=2, handlelength=3)
+        style.legend_below(figure, (f"{style.shorten(row)} (n=0)" for row in found))
     else:
         axes.legend(handlelength=3)
     return figure

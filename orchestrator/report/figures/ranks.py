@@ -83,7 +83,7 @@ def draw(found: Ranks) -> Any:
         found.p,
         alpha=ALPHA,
         ax=axes,
-        color_palette={row: style.COLOURS[0] for row in found.mean},
+        color_palette=dict.fromkeys(found.mean, style.COLOURS[0]),
         label_props={"color": "black", "fontsize": 7},
         elbow_props={"color": "#595959", "linewidth": 0.8},
         text_h_margin=0.02,

@@ -80,8 +80,11 @@ def choose_cell(found: dict[str, optuna.Study], cell: str | None) -> str:
     )
 
 
-def draw(found: dict[str, optuna.Study], plot: str, cell: str | None) -> Any:
+def draw(found: dict[str, optuna.Study], plot: str, cell: str | None, measured: str) -> Any:
     """Return the figure of one of :data:`PLOTS`: the history of all cells, the others of one.
+
+    Args:
+        measured: on which classes the candidates' accuracy is, such as ``validation accuracy``.
 
     Raises:
         SettingsError: an unknown plot, an unknown cell or too few candidates.
@@ -97,23 +100,23 @@ def draw(found: dict[str, optuna.Study], plot: str, cell: str | None) -> Any:
     # Optuna's plots switch to a style of their own
     with warnings.catch_warnings(), plt.rc_context():
         warnings.simplefilter("ignore")
-        _plot(plots, plot, [found[c] for c in chosen])
-        return _fit(plt.gcf(), plot, chosen)
+        _plot(plots, plot, [found[c] for c in chosen], measured)
+        return _fit(plt.gcf(), plot, chosen, measured)
 
 
-def _plot(plots: Any, plot: str, chosen: list[optuna.Study]) -> None:
+def _plot(plots: Any, plot: str, chosen: list[optuna.Study], measured: str) -> None:
     import optuna
 
     if plot == "history":
-        plots.plot_optimization_history(chosen, target_name="accuracy")
+        plots.plot_optimization_history(chosen, target_name=measured)
     elif plot == "parallel":
-        plots.plot_parallel_coordinate(chosen[0], target_name="accuracy")
+        plots.plot_parallel_coordinate(chosen[0], target_name=measured)
     else:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-        plots.plot_param_importances(chosen[0], evaluator=evaluator, target_name="accuracy")
+        plots.plot_param_importances(chosen[0], evaluator=evaluator, target_name=measured)
 
 
-def _fit(figure: Any, plot: str, cells: list[str]) -> Any:
+def _fit(figure: Any, plot: str, cells: list[str], measured: str) -> Any:
     """Bring Optuna's figure to the size and colours of the others."""
     figure.set_size_inches(style.TEXT if plot == "parallel" else style.COLUMN, 2.6)
     # its parallel axes are of no size that a layout could stretch
@@ -131,13 +134,14 @@ def _fit(figure: Any, plot: str, cells: list[str]) -> Any:
     if plot == "parallel":
         for lines in first.collections:
             lines.set(cmap=style.SEQUENTIAL, linewidth=1.2)
-        figure.text(0.02, 0.955, f"{cells[0]}: every candidate, coloured by its accuracy", fontsize=8)
+        figure.text(0.02, 0.955, f"{cells[0]}: every candidate, coloured by its {measured}", fontsize=8)
         return figure
     first.set_facecolor("white")
     first.spines[["left", "bottom"]].set(visible=True, color="black")
     first.grid(color="#dddddd", linewidth=0.5)
     if plot == "history":
         _recolour(figure, first, cells)
+        first.set_ylabel(measured)
     else:
         _plain_bars(first, cells[0])
     return figure
@@ -171,7 +175,7 @@ def _recolour(figure: Any, axes: Any, cells: list[str]) -> None:
     if old is not None:
         old.remove()
     axes.set_title("candidates, and the best so far", fontsize=8)
-    axes.set(xlabel="candidate", ylabel="accuracy")
+    axes.set(xlabel="candidate")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_axisbelow(True)
     if len(cells) > 1:

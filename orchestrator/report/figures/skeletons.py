@@ -119,6 +119,9 @@ def draw(found: list[Strip]) -> Any:
         bars.invert_yaxis()
         bars.set(xlim=(0, 112), xticks=[])
         bars.spines["bottom"].set_visible(False)
+    axes[-1][0].text(
+        0, -0.02, "left limbs blue, right limbs orange", transform=axes[-1][0].transAxes, fontsize=6, va="top"
+    )
     axes[-1][1].set_xlabel("share of the score (%), ✓ true class")
     return figure
 
@@ -141,7 +144,7 @@ def _draw_poses(axes: Any, sample: Strip) -> None:
             axes.plot(
                 x[[child, parent]], y[[child, parent]], color=colour, linewidth=1.1, solid_capstyle="round"
             )
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", anchor="W")
     axes.set_axis_off()
-    mark = "right" if sample.right else f"taken for {next(iter(sample.scores))}"
+    mark = "recognised" if sample.right else f"taken for {next(iter(sample.scores))}"
     axes.set_title(f"{sample.truth}: {mark}", loc="left")

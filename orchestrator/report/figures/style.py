@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 COLUMN, TEXT = 3.4, 7.0  # inches: one column of a two-column paper, and both
@@ -73,6 +73,12 @@ def epochs_axis(axes: Any) -> None:
 def shorten(name: str, most: int = 28) -> str:
     """Return a label that fits beside an axis."""
     return name if len(name) <= most else name[: most - 1].rstrip() + "…"
+
+
+def legend_below(figure: Any, labels: Iterable[str]) -> None:
+    """Put the legend under the axes, in two columns where the names are short enough."""
+    narrow = max(map(len, labels), default=0) <= 17
+    figure.legend(loc="outside lower center", ncols=2 if narrow else 1, handlelength=3)
 
 
 def mark_simulated(figure: Any) -> None:
