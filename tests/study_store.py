@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from orchestrator.records import EpochRow, Failure, Outcome, Slot
 from orchestrator.store import Store
 from orchestrator.trial import Trial
@@ -47,6 +49,35 @@ def make_store(
         if unfinished and left == 0:
             continue
         _run(store, slot.trial, i // seeds // columns, fails=failed and left == 1)
+    return store
+
+
+def make_many(folder: Path, trials: int, epochs: int) -> Store:
+    """Write ``dvta.db`` with one study of many done trials, five seeds a row; made-up numbers."""
+    store = Store.open(f"sqlite:///{folder}/dvta.db")
+    counted = "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {}) SELECT n FROM c)"
+    all_trials, all_epochs = counted.format(trials), counted.format(epochs)
+    statements = [
+        f"""INSERT INTO trial (id, key, kind, method, revision, dataset, split, visual, text, seed, source, evaluate_on,
+        data_digest, options, training, stand_in) SELECT n, 'key' || n, 'alignment', 'dvta', 1, 'cmu',
+        'split_' || (1 + n / 5 % 2), 'st_gcn', 'sbert', n % 5, 'real', 'unseen', 'digest',
+        '{{"gamma": ' || (n / 10 * 0.001) || '}}', '{{"epochs": {epochs}}}', '{{}}' FROM {all_trials}""",
+        f"""INSERT INTO attempt (id, trial_id, number, state, owner, lease_until, restarts, started, finished, seconds,
+        provenance, worker, final_accuracy, best_accuracy, best_epoch, results, mirrored_epoch)
+        SELECT n, n, 1, 'done', 'o', 0, 0, 0, 0, 60, '{{}}', '{{}}', 0.4 + (n % 97) / 500.0, 0.6, 1,
+        '{{}}', 0 FROM {all_trials}""",
+        *(
+            f"""INSERT INTO epoch_metric (attempt_id, epoch, metric, value, time)
+            SELECT a.n, e.n, '{metric}', 1.0 / (1 + e.n) + a.n / 12345.0, 0 FROM {all_trials} AS a, {all_epochs} AS e"""
+            for metric in ("loss", "accuracy")
+        ),
+        "INSERT INTO study (id, name, spec, updated) VALUES (1, 'made', 'study: made', 1)",
+        f"""INSERT INTO cell (study_id, table_name, "row", col, trial_id) SELECT 1, 'grid', 'row ' || (n / 10),
+        'split_' || (1 + n / 5 % 2), n FROM {all_trials}""",
+    ]
+    with store.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement.replace(":", r"\:")))
     return store
 
 
