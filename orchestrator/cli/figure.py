@@ -87,9 +87,7 @@ def figure(
 
 
 def _trained(store: Store, settings: Settings, name: str) -> TrainedTrial:
-    from orchestrator.execute.trained import TrainedTrial
+    from orchestrator.report.figures.inside import load_trained
     from orchestrator.store.find import load_trial
 
-    found = load_trial(store, name)
-    encoder = store.trial(found.depends_on) if found.depends_on else None
-    return TrainedTrial(found, settings, lambda line: typer.echo(line, err=True), encoder=encoder)
+    return load_trained(store, settings, load_trial(store, name).key, lambda line: typer.echo(line, err=True))

@@ -70,9 +70,7 @@ def write(folder: Path, drawn=(), protocol: str = "final", **options) -> Path:
 def settings_in(folder: Path) -> Settings:
     """Return settings with everything in one folder."""
     sqlite = f"sqlite:///{folder}"
-    return Settings(
-        data=folder, runs=str(folder), store=f"{sqlite}/dvta.db", mlflow=f"{sqlite}/mlflow.db"
-    )
+    return Settings(data=folder, runs=str(folder), store=f"{sqlite}/dvta.db", mlflow=f"{sqlite}/mlflow.db")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +123,12 @@ def test_a_number_opens_its_trials(made, show):
     dialog = page.locator("#details")
     assert dialog.is_visible()
     text = dialog.inner_text()
-    for part in ("54.0000 ± 1.0000 over 3 of 3 seeds", "attempt 1: done", "digest digest0", "0123456789abcdef"):
+    for part in (
+        "54.0000 ± 1.0000 over 3 of 3 seeds",
+        "attempt 1: done",
+        "digest digest0",
+        "0123456789abcdef",
+    ):
         assert part in text
     assert page.locator("#details section.trial").count() == 3
     page.get_by_role("button", name="Show its learning curves").click()

@@ -84,8 +84,8 @@ def draw(found: Ranks) -> Any:
         alpha=ALPHA,
         ax=axes,
         color_palette=dict.fromkeys(found.mean, style.COLOURS[0]),
-        label_props={"color": "black", "fontsize": 7},
-        elbow_props={"color": "#595959", "linewidth": 0.8},
+        label_props={"fontsize": 7},
+        elbow_props={"linewidth": 0.8},
         text_h_margin=0.02,
     )
     axes.set_title(f"mean rank over {found.units} class splits (Nemenyi, α = {ALPHA})", pad=14)

@@ -12,11 +12,13 @@ from typing import Any
 import yaml
 
 from orchestrator.records import AttemptInfo, CellValue, Standing
+from orchestrator.report.number import Number
+from orchestrator.report.protocols import BOTH
 from orchestrator.report.render import render
-from orchestrator.report.table import Number, Table, build_table, group
+from orchestrator.report.table import Table, build_table, group
 from orchestrator.store import Store
 from orchestrator.tables import EXTRA, TABLES, layout
-from orchestrator.trial import Kind, names_beside, varying
+from orchestrator.trial import Kind, varying
 
 SEARCH = "search"  # the table of candidates, which have no mean
 PROTOCOLS = ("final", "best")
@@ -66,7 +68,7 @@ def collect(store: Store, study: str | None, local_mlflow: str) -> StudyData:
         "about": {**about, "simulated": simulated},
         "tables": [_table(which, [v for v in values if v.table == which], name, place) for which in tables],
         "search": _search([v for v in values if v.table == SEARCH], place),
-        **_trials(trials),
+        **_trials(trials, store.names([v.key for v in trials if v.key])),
         "curves": _curves(store, trials),
         **_attempts(store, attempts, place, local_mlflow),
     }
@@ -104,6 +106,7 @@ def _table(
 ) -> dict[str, Any]:
     shape = layout(which) if which in (*TABLES, *EXTRA) else None
     built = {p: build_table(values, protocol=p, study=study, layout=shape) for p in PROTOCOLS}
+    both = build_table(values, protocol=BOTH, study=study, layout=shape)
     table = built["final"]
     return {
         "id": which,
@@ -115,7 +118,7 @@ def _table(
         # costs have no best that a reader would look for
         "ranked": [all(table.numbers[r, c].scale == 100 for r in table.rows) for c in table.columns],
         "cells": [[_cell(built, (row, column), place) for column in table.columns] for row in table.rows],
-        "files": {p: {f: render(t, f) for f in FILES} for p, t in built.items()},
+        "files": {p: {f: render(t, f) for f in FILES} for p, t in {**built, BOTH: both}.items()},
     }
 
 
@@ -137,7 +140,7 @@ def _number(number: Number) -> list[Any] | None:
     return [round(x, 4) if isinstance(x, float) else x for x in shown]
 
 
-def _trials(trials: Sequence[CellValue]) -> dict[str, Any]:
+def _trials(trials: Sequence[CellValue], names: Mapping[str, str]) -> dict[str, Any]:
     configs: dict[int, int] = {}
     listed: list[Mapping[str, Any]] = []
     for v in trials:
@@ -145,7 +148,6 @@ def _trials(trials: Sequence[CellValue]) -> dict[str, Any]:
         if id(v.config) not in configs:
             configs[id(v.config)] = len(listed)
             listed.append(v.config)
-    names = names_beside([{**v.config, "seed": v.seed} for v in trials])
     digests = list(dict.fromkeys(v.data_digest for v in trials))
     return {
         "configs": listed,
@@ -153,7 +155,7 @@ def _trials(trials: Sequence[CellValue]) -> dict[str, Any]:
         "trials": [
             {
                 "key": v.key,
-                "name": name,
+                "name": names[v.key or ""],
                 "config": configs[id(v.config)],
                 "seed": v.seed,
                 "digest": digests.index(v.data_digest),
@@ -162,7 +164,7 @@ def _trials(trials: Sequence[CellValue]) -> dict[str, Any]:
                 "best": _percent(v.best),
                 "seconds": None if v.seconds is None else round(v.seconds, 1),
             }
-            for v, name in zip(trials, names, strict=True)
+            for v in trials
         ],
     }
 

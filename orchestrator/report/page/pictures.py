@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import html
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dvta.errors import DvtaError
 from orchestrator.records import CellValue
 from orchestrator.report.figures import Request, draw
+from orchestrator.report.figures.inside import load_trained
 from orchestrator.report.figures.response import numeric_names
 from orchestrator.report.figures.search import studies
 from orchestrator.report.figures.series import done
@@ -123,16 +125,7 @@ def _picture(
     store: Store, settings: Settings, study: str, title: str, alt: str, options: dict[str, Any]
 ) -> Picture | None:
     key = options.get("trial")
-    trained: Callable[[], Any] | None = None
-    if key is not None:
-
-        def trained() -> Any:
-            from orchestrator.execute.trained import TrainedTrial
-
-            trial = store.trial(key)
-            encoder = store.trial(trial.depends_on) if trial.depends_on else None
-            return TrainedTrial(trial, settings, encoder=encoder)
-
+    trained = None if key is None else functools.partial(load_trained, store, settings, key)
     asked = {name: value for name, value in options.items() if name != "trial"}
     try:
         drawn = draw(Request(store=store, settings=settings, study=study, trained=trained, **asked))

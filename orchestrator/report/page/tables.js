@@ -63,7 +63,7 @@ function fileButtons(table) {
   const buttons = Object.entries(kinds).map(([kind, [name, ending]]) => make("button", {
     type: "button",
     "aria-label": `${name} of ${table.title}`,
-    onclick: () => save(`${DATA.about.name}-${table.id}${ending}`, protocols().map((p) => table.files[p][kind]).join("\n")),
+    onclick: () => save(`${DATA.about.name}-${table.id}${ending}`, table.files[state.protocol][kind]),
   }, name));
   return make("p", { class: "buttons" }, ...buttons);
 }

@@ -11,13 +11,25 @@ from matplotlib.colors import to_rgb
 
 from dvta.methods import build
 from orchestrator.errors import SettingsError
-from orchestrator.report.figures import FIGURES, Request, classes, confusion, curves, draw, ranks, response, similarity
+from orchestrator.report.figures import (
+    FIGURES,
+    Request,
+    classes,
+    confusion,
+    curves,
+    draw,
+    ranks,
+    response,
+    series,
+    similarity,
+    skeletons,
+    style,
+)
 from orchestrator.report.figures import representations as points
-from orchestrator.report.figures import series, skeletons, style
 from orchestrator.settings import Settings
+from tests.cell_values import value
 from tests.factories import make_features
 from tests.study_store import make_store
-from tests.unit.values import value
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +58,9 @@ def rows(store, **where):
 
 
 def test_a_band_is_mean_and_deviation_over_seeds_at_shared_epochs():
-    found = series.band([(0, {1.0: 1.0, 2.0: 3.0}), (0, {1.0: 3.0, 2.0: 3.0}), (1, {1.0: 4.0, 2.0: 5.0, 3.0: 9.0})])
+    found = series.band(
+        [(0, {1.0: 1.0, 2.0: 3.0}), (0, {1.0: 3.0, 2.0: 3.0}), (1, {1.0: 4.0, 2.0: 5.0, 3.0: 9.0})]
+    )
     assert (found.x, found.n) == ((1.0, 2.0), 2)
     assert found.mean == pytest.approx((3.0, 4.0))  # the two trials of seed 0 count once
     assert found.high[0] - found.mean[0] == pytest.approx(np.std([2, 4], ddof=1))
@@ -60,7 +74,9 @@ def test_rows_are_told_apart_by_a_name_or_by_the_table(store):
     study_id, _ = store.find_study()
     by_split = series.by_rows(store.cells(study_id), "split")
     assert {name: len(vs) for name, vs in by_split.items()} == {"split_1": 12, "split_2": 11}
-    with pytest.raises(SettingsError, match="--rows gama: no trial has it; did you mean 'gamma'|did you mean"):
+    with pytest.raises(
+        SettingsError, match="--rows gama: no trial has it; did you mean 'gamma'|did you mean"
+    ):
         series.by_rows(store.cells(study_id), "gama")
     with pytest.raises(SettingsError, match="--where colour"):
         series.kept(store.cells(study_id), {"colour": "red"})
@@ -104,7 +120,11 @@ def test_a_response_has_a_line_for_all_else_that_varies(store):
 def test_ranks_need_ten_class_splits():
     def measured(units: int) -> series.Rows:
         return {
-            m: [value(m, "c", s, 0.5 + 0.1 * i + 0.001 * u, split=f"s{u}") for u in range(units) for s in range(2)]
+            m: [
+                value(m, "c", s, 0.5 + 0.1 * i + 0.001 * u, split=f"s{u}")
+                for u in range(units)
+                for s in range(2)
+            ]
             for i, m in enumerate(("a", "b", "c"))
         }
 
@@ -112,7 +132,9 @@ def test_ranks_need_ten_class_splits():
     assert (found.units, dict(found.mean)) == (12, {"c": 1.0, "b": 2.0, "a": 3.0})
     assert found.p.loc["a", "c"] < 0.001
     assert ranks.draw(found) is not None
-    with pytest.raises(SettingsError, match="9 class splits have all 3 rows; a rank diagram needs 10 or more"):
+    with pytest.raises(
+        SettingsError, match="9 class splits have all 3 rows; a rank diagram needs 10 or more"
+    ):
         ranks.ranks(measured(9), "final")
     two = {m: v for m, v in measured(12).items() if m != "a"}
     with pytest.raises(SettingsError, match="2 rows"):
