@@ -78,8 +78,7 @@ def draw(found: Mapping[str, Mapping[str, float]], title: str = "") -> Any:
                 alpha=0.85,
             )
     axes.set_yticks(range(len(classes)), [style.shorten(c) for c in classes])
-    axes.invert_yaxis()
-    axes.set(xlabel="accuracy (%)", xlim=(-2, 102), title=title)
+    axes.set(xlabel="accuracy (%)", xlim=(-2, 102), ylim=(len(classes) - 0.4, -0.6), title=title)
     axes.grid(axis="x" if len(rows) == 1 else "both", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
     if len(rows) > 1:

@@ -88,5 +88,5 @@ def draw(found: Ranks) -> Any:
         elbow_props={"linewidth": 0.8},
         text_h_margin=0.02,
     )
-    axes.set_title(f"mean rank over {found.units} class splits (Nemenyi, α = {ALPHA})", pad=14)
+    axes.set_title(f"mean rank, {found.units} class splits, α {ALPHA}", pad=14)
     return figure

@@ -40,7 +40,7 @@ def responses(values: Sequence[CellValue], axis: str, protocol: str) -> dict[str
             f"allowed: {', '.join(allowed) or 'none'}"
         )
     trials = [v for v in done(values) if _is_number(v.config.get(axis))]
-    others = varying([v.config for v in trials], {*_BESIDE, axis})
+    others = _telling([v.config for v in trials], axis)
     points: dict[str, dict[float, list[tuple[int | None, float]]]] = {}
     for v in trials:
         label = ", ".join(f"{n} {format_value(v.config.get(n))}" for n in others)
@@ -49,6 +49,16 @@ def responses(values: Sequence[CellValue], axis: str, protocol: str) -> dict[str
             at = points.setdefault(label, {}).setdefault(float(v.config[axis]), [])
             at.append((v.seed, 100 * accuracy))
     return {label: response_band(found) for label, found in points.items() if len(found) > 1}
+
+
+def _telling(configs: Sequence[Mapping[str, Any]], axis: str) -> list[str]:
+    """Return the names that tell the lines apart: what varies, without what follows from the method."""
+    others = varying(configs, {*_BESIDE, axis})
+    if "method" not in others:
+        return list(others)
+    values = {n: {(c["method"], format_value(c.get(n))) for c in configs} for n in others}
+    methods = len(values["method"])
+    return [n for n in others if n == "method" or len(values[n]) > methods]
 
 
 def draw(found: Mapping[str, Band], axis: str) -> Any:

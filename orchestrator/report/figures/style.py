@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 COLUMN, TEXT = 3.4, 7.0  # inches: one column of a two-column paper, and both
-#: the colours of Okabe and Ito (2008), told apart by colour-blind readers and in grey; yellow is left out
+#: the colours of Okabe and Ito (2008), told apart by colour-blind readers; yellow is left out as too light.
+#: Lines and markers differ too, for grey prints
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

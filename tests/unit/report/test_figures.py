@@ -7,7 +7,6 @@ import types
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_rgb
 
 from dvta.methods import build
 from orchestrator.errors import SettingsError
@@ -117,6 +116,15 @@ def test_a_response_has_a_line_for_all_else_that_varies(store):
         response.responses(values, "sde", "final")
 
 
+def test_a_line_is_not_named_by_what_follows_from_its_method():
+    values = [
+        value("r", "c", 0, 0.5, method=method, lr=lr, margin=margin)
+        for method, margin in (("devise", 0.1), ("smie", None))
+        for lr in (1e-4, 1e-3)
+    ]
+    assert list(response.responses(values, "lr", "final")) == ["method devise", "method smie"]
+
+
 def test_ranks_need_ten_class_splits():
     def measured(units: int) -> series.Rows:
         return {
@@ -158,7 +166,8 @@ def test_all_panels_of_figure_7_share_one_scale_with_a_bar(trained):
     figure = similarity.draw(similarity.similarities(trained))
     panels = [axes for axes in figure.axes if axes.images]
     assert len(panels) == 4
-    assert {image.get_clim() for axes in panels for image in axes.images} == {(0.0, pytest.approx(0.04))}
+    scales = {image.get_clim() for axes in panels for image in axes.images}
+    assert list(scales) == [(0.0, pytest.approx(0.04))]
     assert [t.get_text() for t in panels[0].get_xticklabels()] == [f"class {c}" for c in range(5)]
     assert figure.axes[-1].get_ylabel() == "share of the row"
     style.pyplot().close(figure)
@@ -223,8 +232,6 @@ def test_series_are_told_apart_without_colour_and_the_same_figure_is_the_same_fi
     looks = [look for look, _ in zip(style.looks(), range(49), strict=False)]
     assert len({(look["color"], str(look["linestyle"])) for look in looks}) == 49
     assert len({str(look["linestyle"]) for look in looks[:7]}) == 7
-    grey = sorted(0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in map(to_rgb, style.COLOURS))
-    assert min(np.diff(grey)) > 0.01
     first, second = (draw(request(store, "response")).write("svg") for _ in range(2))
     assert first == second
 
