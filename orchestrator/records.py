@@ -156,6 +156,16 @@ class AttemptInfo:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StudyInfo:
+    """A study as it was swept: the text of its spec, the arguments of the sweep, the last update (Unix seconds)."""
+
+    name: str
+    spec: str
+    arguments: Mapping[str, Any]
+    updated: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Standing:
     """How a study stands.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import data, database, encode, predict, prepare, query, report, trials
+from orchestrator.cli import data, database, encode, figure, page, predict, prepare, query, report, trials
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
@@ -213,6 +213,8 @@ def _print_plan(study: Study, plan: Plan) -> None:
 app.command()(predict.predict)
 app.command()(query.query)
 app.add_typer(report.app)
+app.command()(figure.figure)
+app.command()(page.page)
 app.add_typer(trials.app)
 data.data.command()(prepare.prepare)
 data.data.command()(prepare.joints)

@@ -1,21 +1,19 @@
-"""Commands that write what was measured: tables, figures, the page."""
+"""The command that prints tables of what was measured."""
 
 from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.common import (
     Format,
     Output,
-    Protocol,
     StudyName,
     emit,
     friendly,
-    load_settings,
     open_store,
 )
 
@@ -88,73 +86,6 @@ def report(
         print_table(built, plain_console())
     else:
         emit(latex(built, siunitx=True) if siunitx else render(built, style), output)
-
-
-@app.command()
-@friendly
-def figure(
-    number: Annotated[int, typer.Argument(metavar="N", help="4, 5, 6 or 7, as in the paper.")],
-    output: Annotated[Path, typer.Option("--output", help="An image file: .png, .svg, .pdf.")],
-    study: StudyName = None,
-    trial: Annotated[str | None, typer.Option(help="4 and 7: the dvta trial to look into.")] = None,
-) -> None:
-    """Draw a figure of the paper: 4 representations, 5 loss curves, 6 classes and SDE, 7 similarities."""
-    from orchestrator.errors import SettingsError
-    from orchestrator.execute.trained import TrainedTrial
-    from orchestrator.report.figures import draw
-    from orchestrator.store.find import load_trial
-
-    if output.suffix not in (".png", ".svg", ".pdf"):
-        raise SettingsError(f"--output {output}: allowed endings: .png, .svg, .pdf")
-    store = open_store()
-
-    def cells(table: str) -> tuple[str, list[Any]]:
-        study_id, name = store.find_study(study, table)
-        return name, store.cells(study_id, table)
-
-    def trained() -> TrainedTrial:
-        if trial is None:
-            raise SettingsError(f"figure {number}: looks into one trial; give it with --trial")
-        found = load_trial(store, trial)
-        return TrainedTrial(
-            found,
-            load_settings(),
-            lambda line: typer.echo(line, err=True),
-            own_splits=store.own_splits(found.split),
-        )
-
-    emit(draw(number, output.suffix[1:], store=store, cells=cells, trained=trained), output)
-    typer.echo(str(output))
-
-
-@app.command()
-@friendly
-def page(
-    output: Annotated[Path, typer.Option("--output", help="Where the page goes.")] = Path("page.html"),
-    study: StudyName = None,
-    protocol: Annotated[
-        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
-    ] = Protocol.final,
-) -> None:
-    """Write one HTML page with every table of a study."""
-    from orchestrator.report import table as tables
-    from orchestrator.report.page import page as html_page
-    from orchestrator.tables import EXTRA, TABLES, layout
-
-    store = open_store()
-    study_id, name = store.find_study(study)
-    values = store.cells(study_id)
-    built = {
-        which: tables.build_table(
-            [v for v in values if v.table == which],
-            protocol=protocol,
-            study=name,
-            layout=layout(which) if which in (*TABLES, *EXTRA) else None,
-        )
-        for which in dict.fromkeys(v.table for v in values)
-    }
-    emit(html_page(f"Study {name}", built), output)
-    typer.echo(f"{output}: {len(built)} tables")
 
 
 def _style(given: Format | None, output: Path | None, *, only_text: bool) -> str:

@@ -6,14 +6,14 @@ import collections
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from orchestrator.errors import StoreError
 from orchestrator.names import Named, group, names
-from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
+from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
 from orchestrator.store.database import Database
 from orchestrator.store.schema import (
     AttemptRow,
@@ -27,6 +27,7 @@ from orchestrator.trial import State, Trial, format_value
 
 CHUNK = 500
 PLACES = 100  # six values each: an SQL statement takes so many
+_Id = TypeVar("_Id", str, int)
 COLUMNS = (
     "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
     "evaluate_on", "depends_on", "data_digest",
@@ -89,6 +90,12 @@ class Reading:
         ]
         defined = (tuple(classes) for a in found for classes in a.get("splits", {}).get(name, []))
         return list(dict.fromkeys(defined))
+
+    def study(self, study_id: int) -> StudyInfo:
+        """Return how a study was swept."""
+        query = sa.select(StudyRow.name, StudyRow.spec, StudyRow.arguments, StudyRow.updated)
+        ((name, spec, arguments, updated),) = self._read(query.where(StudyRow.id == study_id))
+        return StudyInfo(name, spec, arguments, updated)
 
     def standing(self, study_id: int) -> Standing:
         """Return how the trials of a study stand, and what is left of those that run."""
@@ -241,6 +248,14 @@ class Reading:
             found += [AttemptInfo(*row) for row in self._read(query)]
         return found
 
+    def tracebacks(self, attempt_ids: Collection[int]) -> dict[int, str]:
+        """Return the tracebacks of failed attempts that have one."""
+        found: dict[int, str] = {}
+        for chunk in chunks(attempt_ids):
+            query = sa.select(AttemptRow.id, AttemptRow.traceback)
+            found |= {i: text for i, text in self._read(query.where(AttemptRow.id.in_(chunk))) if text}
+        return found
+
     def epochs(self, attempt_id: int, after: int = 0) -> list[EpochRow]:
         """Return the epochs of an attempt, in order."""
         query = (
@@ -252,6 +267,21 @@ class Reading:
         for epoch, time, metric, value in self._read(query):
             metrics.setdefault((epoch, time), {})[metric] = value
         return [EpochRow(epoch, time, found) for (epoch, time), found in metrics.items()]
+
+    def curves(
+        self, attempt_ids: Collection[int], metrics: Collection[str]
+    ) -> dict[int, dict[str, list[tuple[int, float]]]]:
+        """Return attempt id -> metric -> (epoch, value) in order, of the metrics asked for."""
+        found: dict[int, dict[str, list[tuple[int, float]]]] = {}
+        for chunk in chunks(attempt_ids):
+            query = (
+                sa.select(EpochMetric.attempt_id, EpochMetric.metric, EpochMetric.epoch, EpochMetric.value)
+                .where(EpochMetric.attempt_id.in_(chunk), EpochMetric.metric.in_(list(metrics)))
+                .order_by(EpochMetric.attempt_id, EpochMetric.epoch)
+            )
+            for attempt_id, metric, epoch, value in self._rows(query):
+                found.setdefault(attempt_id, {}).setdefault(metric, []).append((epoch, value))
+        return found
 
     def per_class(self, attempt_id: int, protocol: str) -> dict[int, tuple[int, int]]:
         """Return class id -> (correct, total)."""
@@ -295,8 +325,8 @@ def _first_of(*columns: Any) -> Any:
     return sa.select(sa.func.min(TrialRow.id)).group_by(*columns)
 
 
-def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    """Yield distinct keys in lists short enough for one statement."""
+def chunks(keys: Iterable[_Id]) -> Iterator[list[_Id]]:
+    """Yield distinct keys or ids in lists short enough for one statement."""
     iterator = iter(dict.fromkeys(keys))
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk

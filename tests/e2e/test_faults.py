@@ -241,7 +241,9 @@ def test_figures_and_the_page_of_a_study(place):
     for number in (4, 7):
         run("figure", str(number), "--output", f"fig{number}.png", "--trial", key[:10])
         assert Path(f"fig{number}.png").read_bytes()[:4] == b"\x89PNG"
-    assert "allowed: 4, 5, 6, 7" in run("figure", "9", "--output", "x.png", code=2)
+    assert "representations, response, search, skeletons, ranks, 4, 5, 6, 7, 8" in run(
+        "figure", "9", "--output", "x.png", code=2
+    )
     assert "give it with --trial" in run("figure", "4", "--output", "x.png", code=2)
     assert "page.html: 2 tables" in run("page")
     html = Path("page.html").read_text()

@@ -1,0 +1,25 @@
+"""A stored trial, loaded with its weights so that figures can look into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from orchestrator.settings import Settings
+from orchestrator.store import Store
+
+if TYPE_CHECKING:
+    from orchestrator.execute.trained import TrainedTrial
+
+
+def load_trained(
+    store: Store, settings: Settings, key: str, say: Callable[[str], None] = lambda line: None
+) -> TrainedTrial:
+    """Return the trained trial of a key; see :class:`orchestrator.execute.trained.TrainedTrial`."""
+    # figures of the store alone need no PyTorch
+    from orchestrator.execute.trained import TrainedTrial
+
+    trial = store.trial(key)
+    encoder = store.trial(trial.depends_on) if trial.depends_on else None
+    own_splits = store.own_splits(trial.split)
+    return TrainedTrial(trial, settings, say, encoder=encoder, own_splits=own_splits)
