@@ -31,7 +31,7 @@ def predict(
 
     from dvta.errors import DataError
     from dvta.skeleton.motion import Reading
-    from orchestrator.execute.trained import TrainedTrial
+    from orchestrator.execute.trained import load_trained
     from orchestrator.report.terminal import plain_console, plain_table, print_whole
     from orchestrator.store.find import load_trial
 
@@ -39,22 +39,22 @@ def predict(
         raise DataError(f"{path}: no such file")
     store = open_store()
     found = load_trial(store, trial)
-    encoder = store.trial(found.depends_on) if found.depends_on else None
-    trained = TrainedTrial(
-        found,
-        load_settings(),
-        lambda line: typer.echo(line, err=True),
-        encoder=encoder,
-        own_splits=store.own_splits(found.split),
-    )
+    trained = load_trained(store, load_settings(), found, lambda line: typer.echo(line, err=True))
     names = [p.partition("=")[0] for p in phrases]
     contexts = [p.partition("=")[2] or p for p in phrases]
     ranked, count = trained.rank(path, names, contexts, model, Reading(joints, unit, fps, first_frame))
     if as_json:
-        about = {"file": str(path), "trial": found.key, "source": found.source, "samples": count}
+        about = {
+            "file": str(path),
+            "trial": found.key,
+            "source": found.source,
+            "samples": count,
+            "weights": trained.weights,
+        }
         typer.echo(json.dumps({**about, "ranking": [dataclasses.asdict(r) for r in ranked]}, indent=1))
         return
     rows = [(entry.phrase, f"{entry.score:.3f}", f"{100 * entry.probability:.1f} %") for entry in ranked]
     note = ", trained on SIMULATED features" if found.source == "simulated" else ""
     typer.echo(f"{path.name}: mean over {count} samples, {store.names([found.key])[found.key]}{note}")
+    typer.echo(trained.weights)
     print_whole(plain_table(["phrase", "score", "share"], rows), plain_console())

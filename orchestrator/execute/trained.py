@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,12 @@ from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
 from orchestrator.execute.checkpoints import write
-from orchestrator.execute.model import load_encoder, load_method, train_method
+from orchestrator.execute.model import build_method, load_encoder, load_method, read_weights, train_method
 from orchestrator.settings import Settings
+from orchestrator.store import Store
 from orchestrator.study.feature_folders import bind, folder_of
 from orchestrator.study.resolve import PROTOCOL
-from orchestrator.trial import Kind, Trial
+from orchestrator.trial import Kind, State, Trial
 
 SAME_MODEL = 0.99  # least cosine between a stored label feature and the same label encoded now
 
@@ -41,6 +43,7 @@ class TrainedTrial:
 
     Attributes:
         trial, features, method: the trial, what it read, and its trained method.
+        weights: whether they are the attempt's own, and what they reach where they are not.
 
     Args:
         trial: an alignment trial that was run.
@@ -49,6 +52,8 @@ class TrainedTrial:
             how a recording was read.
         encoder: the trial that trained the encoder of its features, where a sweep did.
         own_splits: what specs have called a split of the trial's name: unseen classes by name or id.
+        worker: what the worker of the trial's attempt said of itself: precision, threads, device.
+        accuracy: what is stored, as a fraction; weights that were trained again are held against it.
 
     Raises:
         DataError: its data are gone or have changed, or the trial trains no alignment.
@@ -62,11 +67,14 @@ class TrainedTrial:
         *,
         encoder: Trial | None = None,
         own_splits: Sequence[tuple[str | int, ...]] = (),
+        worker: Mapping[str, Any] = types.MappingProxyType({}),
+        accuracy: float | None = None,
     ) -> None:
         if trial.kind is not Kind.ALIGNMENT:
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
         self.trial, self._settings, self._encoder = trial, settings, encoder
-        self._say = say
+        self._say, self._worker, self._stored = say, worker, accuracy
+        self.weights = "weights kept by the sweep"
         self._dataset = datasets.get(trial.dataset, settings.data)
         self.features = self._load_features(own_splits)
         self.method = self._trained(say)
@@ -146,19 +154,42 @@ class TrainedTrial:
 
     def _trained(self, say: Callable[[str], None]) -> Method:
         trial, data = self.trial, self.features
-        path = f"{self._settings.runs}/models/{trial.key}.pt"
-        method = load_method(trial, data, path)
+        method = load_method(trial, data, f"{self._settings.runs}/models/{trial.key}.pt")
         if method is not None:
             return method
-        epochs = trial.training["epochs"]
-        say(
-            f"the weights of trial {trial.key[:10]} were not kept (checkpoint.models); training {epochs} epochs again"
-        )
-        run = train_method(trial, data, device="cpu")
+        # weights that are not the attempt's own never take their place
+        path = f"{self._settings.runs}/models/{trial.key}.again.pt"
+        again = read_weights(path)
+        if again is None:
+            epochs = trial.training["epochs"]
+            say(
+                f"the weights of trial {trial.key[:10]} were not kept (checkpoint.models); "
+                f"training {epochs} epochs again"
+            )
+            again = self._train_again()
+            write(path, again)
+        accuracy = float(again.pop("accuracy"))
+        method = build_method(trial, data)
+        method.load_state_dict(again)
+        stored = self._stored
+        if stored is not None and abs(accuracy - stored) < 1e-9:
+            self.weights = f"weights trained again, with the stored accuracy of {100 * stored:.2f} %"
+        else:
+            was = "an unknown one" if stored is None else f"{100 * stored:.2f} %"
+            self.weights = f"NOT the stored weights: trained again, with an accuracy of {100 * accuracy:.2f} % instead of {was}"
+        return method
+
+    def _train_again(self) -> dict[str, Tensor]:
+        """Train as the attempt did, in its precision and threads, on a GPU if it did and there is one."""
+        worker = self._worker
+        torch.set_num_threads(int(worker.get("threads") or torch.get_num_threads()))
+        on_gpu = "gpu_memory_mib" in worker and torch.cuda.is_available()
+        precision = str(worker.get("precision") or "fp32")
+        run = train_method(self.trial, self.features, device="cuda" if on_gpu else "cpu", precision=precision)
         for _ in run:
             pass
-        write(path, run.method.state_dict())
-        return run.method
+        weights = {name: value.cpu() for name, value in run.method.state_dict().items()}
+        return {**weights, "accuracy": torch.tensor(run.outcome().final.accuracy, dtype=torch.float64)}
 
     def _visual(self, path: Path, how: Reading) -> Tensor:
         unpooled = self.features.train.ndim == 4
@@ -210,3 +241,19 @@ class TrainedTrial:
         if named == datasets.PACKAGED_TEXT:
             named = packaged
         return about.get("encoder", self.trial.text), model or named
+
+
+def load_trained(
+    store: Store, settings: Settings, trial: Trial, say: Callable[[str], None] = lambda line: None
+) -> TrainedTrial:
+    """Return a stored trial with its weights, held against what the store says of it."""
+    done = [a for a in store.attempts([trial.key]) if a.state == State.DONE]
+    return TrainedTrial(
+        trial,
+        settings,
+        say,
+        encoder=store.trial(trial.depends_on) if trial.depends_on else None,
+        own_splits=store.own_splits(trial.split),
+        worker=done[-1].worker if done else {},
+        accuracy=store.results([trial.key]).get(trial.key, {}).get("final_accuracy"),
+    )

@@ -243,7 +243,11 @@ def _of_study(figure: Any, study: str, values: list[CellValue]) -> Drawn:
 
 def _of_trial(figure: Any, trained: TrainedTrial) -> Drawn:
     trial = trained.trial
-    return Drawn(figure, f"{trial.name()}, trial {trial.key[:10]}", trial.source == "simulated")
+    return Drawn(
+        figure,
+        f"{trial.method} on {trial.dataset} {trial.split}, trial {trial.key[:10]}",
+        trial.source == "simulated",
+    )
 
 
 FIGURES: dict[str, Callable[[Request], Drawn]] = {

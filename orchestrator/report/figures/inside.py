@@ -17,9 +17,6 @@ def load_trained(
 ) -> TrainedTrial:
     """Return the trained trial of a key; see :class:`orchestrator.execute.trained.TrainedTrial`."""
     # figures of the store alone need no PyTorch
-    from orchestrator.execute.trained import TrainedTrial
+    from orchestrator.execute import trained
 
-    trial = store.trial(key)
-    encoder = store.trial(trial.depends_on) if trial.depends_on else None
-    own_splits = store.own_splits(trial.split)
-    return TrainedTrial(trial, settings, say, encoder=encoder, own_splits=own_splits)
+    return trained.load_trained(store, settings, store.trial(key), say)

@@ -272,9 +272,11 @@ def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, ca
     assert "training 2 epochs again" in out.err
     answer = json.loads(out.out)
     assert answer["samples"] == 3
+    stored = store.results([trial.key])[trial.key]["final_accuracy"]
+    assert answer["weights"] == f"weights trained again, with the stored accuracy of {100 * stored:.2f} %"
     assert {r["phrase"] for r in answer["ranking"]} == {"walk", "climb a ladder"}
     assert sum(r["probability"] for r in answer["ranking"]) == pytest.approx(1)
-    # the weights were kept this time, and features of the same motion rank alike
+    # they are not trained a second time, and features of the same motion rank alike
     run(*arguments, "--model", minilm, "--json")
     again = capsys.readouterr()
     assert again.err == ""
@@ -297,6 +299,12 @@ def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, ca
     with pytest.raises(DataError, match=r"rows of shape \(7,\)"):
         predictor.rank(place / "wrong.npy", ["a"], ["a"], minilm)
     assert predictor.rank(place / "clip.npy", ["a"], ["a"], minilm)[1] == 3
+    # weights that reach something else than what is stored are said to be others
+    other = TrainedTrial(trial, Settings.load(), encoder=plan.to_run[0], accuracy=stored + 0.01)
+    assert other.weights == (
+        f"NOT the stored weights: trained again, with an accuracy of {100 * stored:.2f} % "
+        f"instead of {100 * stored + 1:.2f} %"
+    )
     with pytest.raises(DataError, match="allowed: alignment"):
         TrainedTrial(plan.to_run[0], Settings.load())
 

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 FORBIDDEN = {"orchestrator", "ray", "mlflow", "optuna", "sqlalchemy", "pydantic", "typer"}
-GROUND = {"trial", "records", "errors", "settings", "provenance"}
+GROUND = {"trial", "names", "records", "errors", "settings", "provenance"}
 #: room -> the rooms it may import; the ground floor and dvta are open to all of them
 ALLOWED = {
     "ground": set(),
