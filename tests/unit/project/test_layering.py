@@ -22,7 +22,7 @@ ALLOWED = {
     "search": {"spec", "study", "tables", "store"},
     "execute": {"spec", "study", "store"},
     "mirror": {"store"},
-    "report": {"tables", "store", "execute"},
+    "report": {"tables", "store", "search", "execute"},
     "sweep": {"spec", "study", "search", "execute", "store", "mirror"},
     "cli": {"tables", "store", "spec", "study", "search", "execute", "mirror", "report", "sweep"},
 }
