@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from orchestrator.cli import main as cli
-from tests.e2e.test_sweep import assert_every_trial_once, place, query, run, start, wait_for, write_spec  # noqa: F401
+from tests.processes import start, wait_for, write_spec
 
 JOIN = """
 import sys
@@ -53,7 +53,7 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):  # noqa: F811
+def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):
     sweep = start("sweep", str(write_spec(epochs=4000)), RAY_AUTH_MODE="disabled")  # what others may have set
     try:
         wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
@@ -85,7 +85,7 @@ def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):  # noqa: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_a_deleted_folder_of_runs_stops_the_sweep_and_is_said(place, executor):  # noqa: F811
+def test_a_deleted_folder_of_runs_stops_the_sweep_and_is_said(place, executor):
     spec = write_spec(epochs=4000, extra="lease_seconds: 3\n")
     sweep = start("sweep", str(spec), "--executor", executor)
     wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
@@ -97,7 +97,7 @@ def test_a_deleted_folder_of_runs_stops_the_sweep_and_is_said(place, executor): 
 
 
 @pytest.mark.parametrize("name", ["a%41b", "a?b", "a#b", "a b", "ünï", "a%b?c#d"])
-def test_runs_lie_in_the_folder_that_is_named(place, name, monkeypatch):  # noqa: F811
+def test_runs_lie_in_the_folder_that_is_named(place, name, monkeypatch):
     monkeypatch.setenv("DVTA_RUNS", name)
     spec = write_spec(
         epochs=1, extra="search: {trials: 1, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n"
