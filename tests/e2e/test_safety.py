@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from orchestrator.cli import main as cli
-from tests.processes import query, run, start, wait_for, write_spec
+from tests.processes import query, start, wait_for, write_spec
 
 JOIN = """
 import sys
