@@ -17,7 +17,7 @@ from dvta.errors import DvtaError
 from orchestrator.store import EpochRow, Store
 from orchestrator.store.queries import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
-from orchestrator.trial import State, format_value
+from orchestrator.trial import State, flat_config, format_value
 
 log = logging.getLogger(__name__)
 BATCH = 1000  # MLflow's limit of metrics in one call
@@ -133,8 +133,8 @@ class Mirror:
     def _make(client: Any, attempt: AttemptRow, trial: TrialRow, experiment: str, parent: str) -> str:
         from mlflow.entities import Param
 
-        flat: dict[str, Any] = {c: getattr(trial, c) for c in COLUMNS}
-        flat |= trial.options | trial.training | trial.stand_in
+        identity = {c: getattr(trial, c) for c in COLUMNS}
+        flat = flat_config(identity, trial.options, trial.training, trial.stand_in)
         tags = {
             "mlflow.parentRunId": parent,
             "mlflow.source.git.commit": attempt.provenance.get("git_commit", ""),

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 Scalar = bool | int | float | str | None
+GROUPS = ("options", "training", "stand_in")  # the fields of a trial that are mappings
 
 
 class State(enum.StrEnum):
@@ -69,10 +70,8 @@ class Trial:
 
     def config(self) -> dict[str, Any]:
         """Return the flat configuration: one name per axis, the same names as in YAML and SQL."""
-        flat = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for group in ("options", "training", "stand_in"):
-            flat.update(flat.pop(group))
-        return flat
+        identity = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return flat_config(identity, *(identity.pop(group) for group in GROUPS))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the nested form that :meth:`from_dict` reads back."""
@@ -109,6 +108,15 @@ class Trial:
             fields: the configuration names to show; without any, dataset, split and seed.
         """
         return printed_name(self.config(), fields)
+
+
+def flat_config(identity: Mapping[str, Any], *groups: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one mapping of a trial's own fields and of its groups; no option takes a field's place."""
+    fields = {f.name for f in dataclasses.fields(Trial)}
+    flat = dict(identity)
+    for group in groups:
+        flat |= {name: value for name, value in group.items() if name not in fields}
+    return flat
 
 
 def printed_name(config: Mapping[str, Any], fields: Sequence[str] = ()) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dvta.errors import DvtaError, did_you_mean
+from dvta.errors import did_you_mean
 from dvta.options import expected
-from orchestrator.spec.configuration import check_configuration
+from orchestrator.spec.configuration import why_impossible
 from orchestrator.spec.grid import grid_points
 from orchestrator.spec.model import DATA_TYPES, Axis, Point, Spec, YamlPath
 
@@ -155,22 +155,13 @@ def check_candidates(spec: Spec, add: Callable[[YamlPath, str], None]) -> None:
     tried += [(("search", "enqueue", i), point) for i, point in enumerate(spec.search.enqueue)]
     for cell in grid_points(spec.grid, spec.include, spec.exclude, spec.cell_config):
         config = spec.cell_config(cell)
-        if _impossible(config):
+        if why_impossible(config):
             continue  # whatever is searched; it is not the search's mistake
         for place, given in tried:
             others = (config, _draw(space, given, 0), _draw(space, given, -1))
-            found = [_impossible({**config, **values, **given}) for values in others]
+            found = [why_impossible({**config, **values, **given}) for values in others]
             if all(found):
                 add(place, str(found[0]))
-
-
-def _impossible(config: Point) -> str | None:
-    """Return why a configuration cannot be built, None where it can."""
-    try:
-        check_configuration(config)
-    except (DvtaError, TypeError) as error:
-        return str(error)
-    return None
 
 
 def _ends(axis: Axis) -> list[tuple[tuple[str | int, ...], Any]]:

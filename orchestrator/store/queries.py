@@ -15,7 +15,7 @@ from orchestrator.errors import StoreError
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing
 from orchestrator.store.database import Database
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
-from orchestrator.trial import State, Trial, format_value
+from orchestrator.trial import GROUPS, State, Trial, flat_config, format_value
 
 CHUNK = 500
 COLUMNS = (
@@ -23,7 +23,7 @@ COLUMNS = (
     "evaluate_on", "depends_on", "data_digest",
 )  # fmt: skip
 _PLAIN = tuple(c for c in COLUMNS if c != "key")
-_JSON = ("options", "training", "stand_in")
+_JSON = GROUPS
 
 
 class Reading:
@@ -293,10 +293,8 @@ def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
 
 
 def _config(identity: tuple[Any, ...]) -> dict[str, Any]:
-    flat = dict(zip(_SHARED, identity, strict=False))
-    for encoded in identity[len(_SHARED) :]:
-        flat |= json.loads(encoded)
-    return flat
+    groups = [json.loads(encoded) for encoded in identity[len(_SHARED) :]]
+    return flat_config(dict(zip(_SHARED, identity, strict=False)), *groups)
 
 
 def _is(stored: Any, wanted: Any) -> bool:
