@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.distributions import BaseDistribution
 
-from orchestrator.settings import OPTUNA_SCHEMA
+from orchestrator.errors import StoreError
+from orchestrator.settings import OPTUNA_SCHEMA, sqlite_path
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
@@ -19,6 +22,36 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         with sa.create_engine(url).begin() as connection:
             connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {OPTUNA_SCHEMA}"))
     return optuna.storages.RDBStorage(url, engine_kwargs=engine)
+
+
+def stored_distributions(url: str, studies: Sequence[str]) -> dict[str, list[dict[str, BaseDistribution]]]:
+    """Return the ranges of every trial of those studies that are there already; nothing is written.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return {}
+    try:
+        engine = sa.create_engine(url)
+        schema = None if path is not None else OPTUNA_SCHEMA
+        if not sa.inspect(engine).has_table("studies", schema=schema):
+            return {}
+        storage = optuna.storages.RDBStorage(url, skip_table_creation=True)
+        known = {study.study_name for study in optuna.get_all_study_summaries(storage)}
+        return {
+            name: [
+                trial.distributions
+                for trial in optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+            ]
+            for name in studies
+            if name in known
+        }
+    except (sa.exc.SQLAlchemyError, RuntimeError) as error:
+        raise StoreError(
+            f"searches {sa.make_url(url).render_as_string()}: cannot be read ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def live_trial(study: optuna.Study, number: int) -> optuna.Trial:

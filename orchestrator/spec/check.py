@@ -219,41 +219,44 @@ class Checker:
                 if split is not None and owner is not None:
                     datasets.get(owner).split(split)
             except DvtaError as error:
-                self._add(where, str(error))
+                self._add((*where, "dataset" if split is None else "split"), str(error))
 
-    def _built(self, out: Mapping[str, Any]) -> None:
+    def _built(self, out: dict[str, Any]) -> None:
         """Build the options of every profile and of ``--set`` once, so that impossible values are found now."""
-        for where, point in (
-            (("defaults",), {}),
-            *((("profiles", name), point) for name, point in out["profiles"].items()),
-            (("--set",), out["forced"]),
-        ):
-            why = why_impossible({**out["defaults"], **point})
-            if why is not None and why not in self._impossible:
-                self._impossible.add(why)
-                self._add(where, why)
+        base = out["defaults"] = self._possible(("defaults",), {}, out["defaults"])
+        for name, point in out["profiles"].items():
+            out["profiles"][name] = self._possible(("profiles", name), base, point)
+        out["forced"] = self._possible(("--set",), base, out["forced"])
+
+    def _possible(self, where: YamlPath, base: Point, point: Point) -> Point:
+        """Return a point less the values that are impossible over ``base``, each of them noted."""
+        why = why_impossible({**base, **point})
+        if why is None:
+            return point
+        method = {"method": {**base, **point}.get("method", "dvta")}
+        alone = {name: why_impossible({**method, name: value}) for name, value in point.items()}
+        guilty = {name: reason for name, reason in alone.items() if reason is not None}
+        for name, reason in guilty.items() or ((None, why),):
+            if reason not in self._impossible:
+                self._impossible.add(reason)
+                self._add(where if name is None else (*where, name), reason)
+        return {name: value for name, value in point.items() if name not in guilty}
 
     def check_cells(self, spec: Spec, out: Mapping[str, Any]) -> None:
         """Build the options and settings of cells; every value of the grid is in one of them."""
-        grid = {
+        right = {
             names: [v for i, v in enumerate(values) if (names, i) not in self._wrong]
             for names, values in out["grid"].items()
         }
-        if not all(grid.values()):
-            return
+        grid = {names: values for names, values in right.items() if values}
         each = [{**{n: vs[:1] for n, vs in grid.items()}, names: values} for names, values in grid.items()]
         chosen = itertools.chain.from_iterable(
             grid_points(one, spec.include, spec.exclude, spec.cell_config) for one in each
         )
         whole = grid_points(grid, [], spec.exclude, spec.cell_config)
         for point in itertools.islice(itertools.chain(chosen, whole), CELLS):
-            why = why_impossible(spec.cell_config(point))
-            if why is not None and why not in self._impossible:
-                self._impossible.add(why)
-                shown_point = ",".join(
-                    f"{k}={v if isinstance(v, str) else shown(v)}" for k, v in point.items()
-                )
-                self._add(("grid", shown_point), why)
+            config = spec.cell_config(point)
+            self._possible(("grid",), {k: v for k, v in config.items() if k not in point}, point)
 
 
 def shown(value: object) -> str:

@@ -14,6 +14,7 @@ from orchestrator.spec.configuration import why_impossible
 from orchestrator.spec.grid import grid_points
 from orchestrator.spec.model import DATA_TYPES, Axis, Point, Spec, YamlPath
 
+MAX_STEPS = 100_000  # of an axis
 SAMPLES = {"float": 0.5, "int": 1}
 
 
@@ -97,6 +98,8 @@ class SearchChecker:
             return
         if axis.log and (low <= 0 or axis.step is not None):
             self._add(place, "log needs low above 0 and no step")
+        if axis.step is not None and (high - low) / axis.step > MAX_STEPS:
+            self._add((*place, "step"), f"{axis.step:g} makes more than {MAX_STEPS:,} values; allowed: fewer")
         for key in ("low", "high", "step") if axis.type == "int" else ():
             number = getattr(axis, key)
             if number is not None and not number.is_integer():

@@ -55,8 +55,8 @@ def read_yaml(path: Path, _seen: tuple[Path, ...] = ()) -> Document:
     if len(_seen) == MAX_PARENTS:
         raise SpecError(f"{path}: more than {MAX_PARENTS} files extend one another; allowed: fewer")
     document = Document(path, {}, {}, [], _text(path))
-    loader = yaml.SafeLoader(document.text)
     try:
+        loader = yaml.SafeLoader(document.text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode) or node.tag != f"{_YAML}map":
             raise SpecError(f"{path}: a spec is a mapping with at least the key study")
@@ -88,8 +88,8 @@ def flag_value(name: str, written: str) -> Any:
     if len(written) > MAX_BYTES:
         raise SpecError(f"{name}: {len(written):,} characters; allowed: at most {MAX_BYTES:,}")
     document = Document(Path(name), {}, {}, [], written)
-    loader = yaml.SafeLoader(written)
     try:
+        loader = yaml.SafeLoader(written)
         node = loader.get_single_node()
         if node is None:
             return None

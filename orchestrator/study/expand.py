@@ -87,6 +87,12 @@ def grid_cells(spec: Spec) -> list[tuple[str, dict[str, Any]]]:
     return list(zip(rows, configs, strict=True))
 
 
+def searched_cells(spec: Spec, slots: Iterable[Slot]) -> dict[str, dict[str, Any]]:
+    """Return row -> configuration of the grid's cells that can be filled: those a search goes through."""
+    filled = {s.row for s in slots if s.trial and s.table == "grid"}
+    return {row: config for row, config in grid_cells(spec) if row in filled}
+
+
 def _table(spec: Spec, table: Layout, resolver: Resolver, mistakes: dict[str, str]) -> Iterator[Slot]:
     own = [m for m in dict.fromkeys([*METHODS.names(), *spec.methods]) if m not in PUBLISHED]
     for cell in (*table.cells(), *table.rows_of(own)):

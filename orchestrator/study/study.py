@@ -17,7 +17,7 @@ from orchestrator.spec.load import load_spec
 from orchestrator.spec.model import Spec
 from orchestrator.store import Store
 from orchestrator.study import feature_folders
-from orchestrator.study.expand import PUBLISHED, expand
+from orchestrator.study.expand import PUBLISHED, expand, searched_cells
 from orchestrator.study.resolve import Resolver
 from orchestrator.tables import layout
 from orchestrator.trial import Kind
@@ -43,7 +43,8 @@ def read_study(
     """Load and expand a spec; every mistake in it is reported before anything is written.
 
     Raises:
-        SpecError: the spec is wrong. DataError: real data are asked for and missing.
+        SpecError: the spec is wrong, or its search cannot go on with this space.
+        DataError: real data are asked for and missing.
     """
     spec = load_spec(path, profile=profile, overrides=overrides)
     if source is not None:
@@ -56,6 +57,13 @@ def read_study(
     if not any(slot.trial for slot in slots):
         reason = next((slot.missing for slot in slots if slot.missing), "it names no table and no grid")
         raise SpecError(f"{path}: nothing to run: {reason}")
+    if spec.search is not None:
+        from orchestrator.search.check import check_search
+
+        try:
+            check_search(spec, searched_cells(spec, slots), resolver, settings.optuna)
+        except SpecError as error:
+            raise SpecError(f"{path}: {error}") from None
     return Study(spec, slots, resolver)
 
 

@@ -17,6 +17,7 @@ from dvta.errors import OptionError
 from dvta.methods import METHODS, Method
 from dvta.options import Options
 from dvta.training import TrainingConfig
+from orchestrator.cli import main as cli
 from orchestrator.errors import SpecError
 from orchestrator.settings import Settings
 from orchestrator.spec.configuration import check_option_names, taken_names
@@ -50,7 +51,7 @@ MADE = {
         "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{{', '.join(f'k{j}: *a{i - 1}' for j in range(9))}}}\n" for i in range(1, 12)),
         "aliases followed",
     ),
-    "aliases by merging": (HEAD + "grid: {gamma: [0.1]}\nprofiles: &p {<<: *p}\n", "not YAML"),
+    "aliases by merging": (HEAD + "grid: {gamma: [0.1]}\nprofiles: &p {<<: *p}\n", "contains itself"),
     "a list that contains itself": (HEAD + "include: &a [*a]\n", "contains itself"),
     "seeds in a profile": (HEAD + "profile: p\nprofiles: {p: {seeds: 100000000}}\ngrid: {gamma: [0.1]}\n", "100,000,000 trials"),
     "negative seed": (HEAD + "seeds: [-1]\n", "seeds[0] (line 3): -1 is not allowed here"),
@@ -77,14 +78,14 @@ MADE = {
     "an object": (HEAD + "grid: {sde: [!!python/object/apply:os.system ['true']]}\n", "!!python/object/apply:os.system is not allowed"),
     "a whole number too large": (HEAD + "grid: {epochs: [1" + "0" * 400 + "]}\n", "is not allowed here: at most 9223372036854775807"),
     "digits beyond Python's limit": (HEAD + "grid: {epochs: [" + "9" * 5000 + "]}\n", "a text of 5,000 characters"),
-    "long key": (HEAD + "grid: {" + "g" * 5000 + ": [1]}\n", "a key of more than 500 characters"),
+    "long key": (HEAD + "grid: {" + "g" * 600 + ": [1]}\n", "a key of more than 500 characters"),
     "control characters": (HEAD + 'grid: {visual: ["a\\e[31mb"]}\n', "control characters"),
     "many mistakes": (HEAD + "grid: {" + ", ".join(f"name{i}: [1]" for i in range(5000)) + "}\n", "100 mistakes, perhaps more"),
     "a large file": ("# " + "x" * 300_000 + "\n" + HEAD, "are no spec; allowed: at most 200,000"),
     "a NUL": (HEAD + "description: a\0b\n", "not YAML"),
     "three mistakes of three kinds": (
         "study: x\ndefaults: {dataset: ntu60, split: 55/6, preset: oficial}\ngrid: {gamma: [-1.0], epochs: [0], taux: [1]}\n",
-        "4 mistakes",
+        "5 mistakes",
     ),
 }  # fmt: skip
 
@@ -194,7 +195,7 @@ def test_an_option_that_has_the_name_of_something_else_is_refused(option, tmp_pa
 
 
 def test_there_are_as_many_names_as_there_are_and_no_method_here_has_one():
-    assert len(every_taken_name()) == 29
+    assert len(every_taken_name()) == 32
     assert set(every_taken_name()) == set(taken_names(TrainingConfig))
     assert len(METHODS.names()) >= 9
     for name in METHODS.names():
@@ -223,3 +224,66 @@ def test_identity_wins_in_every_merge(name):
         == {**trial.to_dict(), "options": None, "training": None, "stand_in": None}[name]
     )
     assert flat_config({"source": "simulated"}, {name: "mine"}) == {"source": "simulated"}
+
+
+# --- refused means that nothing is written ----------------------------------------------------
+
+SEARCHED = """study: s
+defaults: {dataset: pku, split: smie_7, visual: st_gcn, epochs: 1, train_per_class: 1, test_per_class: 1}
+grid: {gamma: [0.1]}
+search: {trials: 1, sampler: random, space: SPACE}
+"""
+SPACES = {
+    "log": "{tau: {type: float, low: 0.1, high: 1.0, log: true}}",
+    "another type": "{tau: {type: categorical, choices: [0.1, 0.5]}}",
+    "another choice": "{aa: {type: categorical, choices: [false]}}",
+}
+
+
+def invoke(*arguments: str) -> int:
+    try:
+        return cli.app(list(arguments), standalone_mode=False) or 0
+    except SystemExit as stop:
+        return stop.code
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def searched(tmp_path, monkeypatch):
+    """Return a folder in which a search has run."""
+    for name in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    space = "{tau: {type: float, low: 0.1, high: 1.0}, aa: {type: categorical, choices: [true, false]}}"
+    Path("s.yaml").write_text(SEARCHED.replace("SPACE", space))
+    assert invoke("sweep", "s.yaml", "--executor", "inline") == 0
+    return tmp_path
+
+
+def test_what_is_refused_leaves_every_byte_as_it_was(searched, capfd):
+    refused = {name: SEARCHED.replace("SPACE", space) for name, space in SPACES.items()}
+    refused |= {name: text for name, (text, _) in MADE.items()}
+    refused["real data"] = HEAD.replace("study: x", "study: s") + "grid: {gamma: [0.1]}\nsource: real\n"
+    refused["two impossible together"] = HEAD + "grid: {epochs: [5], warmup_epochs: [7]}\n"
+    assert len(refused) == 30
+    # MLflow and the stores settle when they are opened once more
+    assert invoke("plan", "s.yaml") == 0
+    before = contents(searched / "runs")
+    assert {Path(p).name for p in before} >= {"dvta.db", "mlflow.db", "optuna.db"}
+    for name, text in refused.items():
+        Path("s.yaml").write_text(text)
+        for command in (("plan",), ("sweep", "--executor", "inline")):
+            assert invoke(command[0], "s.yaml", *command[1:]) == 2, (name, command)
+            assert contents(searched / "runs") == before, (name, command)
+        assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_search_that_cannot_go_on_says_what_it_has(searched, capfd):
+    Path("s.yaml").write_text(SEARCHED.replace("SPACE", SPACES["log"]))
+    assert invoke("plan", "s.yaml") == 2
+    message = capfd.readouterr().err
+    assert "s.yaml: search.space.tau" in message
+    assert "cannot continue the search 's:gamma=0.1'" in message
