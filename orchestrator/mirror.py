@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import threading
 from typing import Any
 
 from dvta.errors import DvtaError
+from orchestrator import mlflow_files
+from orchestrator.mlflow_files import MirrorError
 from orchestrator.store import EpochRow, Store
 from orchestrator.store.queries import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
@@ -21,10 +22,6 @@ from orchestrator.trial import State, flat_config, format_value
 
 log = logging.getLogger(__name__)
 BATCH = 1000  # MLflow's limit of metrics in one call
-
-
-class MirrorError(DvtaError):
-    """MLflow cannot be reached; nothing is lost, the store has it."""
 
 
 class Mirror:
@@ -64,14 +61,7 @@ class Mirror:
 
     def _connected(self) -> Any:
         if self._client is None:
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.ERROR)
-            from mlflow import MlflowClient
-
-            self._client = MlflowClient(tracking_uri=self._uri)
+            self._client = mlflow_files.connect(self._uri)
         return self._client
 
     def _copy(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:

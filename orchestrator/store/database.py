@@ -18,6 +18,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from orchestrator.errors import StoreError
+from orchestrator.settings import sqlite_url
+from orchestrator.sqlite_files import make_whole
 from orchestrator.store.schema import REVISION
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ class Database:
     #: how long a lost PostgreSQL server is waited for
     PATIENCE_SECONDS = 300.0
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
+    def __init__(self, url: str, *, create: bool = True, _new: bool = False) -> None:
         for short in ("postgres://", "postgresql://"):
             if url.startswith(short):
                 url = "postgresql+psycopg://" + url.removeprefix(short)
@@ -55,7 +57,8 @@ class Database:
                     raise StoreError(
                         f"store {self.shown}: nothing was run yet; start with: dvta-orch sweep SPEC"
                     )
-                path.parent.mkdir(parents=True, exist_ok=True)
+                if not _new:
+                    make_whole(path, _make)
             self.read_only = path is not None and path.exists() and not _is_writable(path)
             if path is not None and self.read_only:
                 parsed = _for_reading(parsed, path)
@@ -77,7 +80,7 @@ class Database:
         self._write_session = sessionmaker(writing, expire_on_commit=False)
         self._read_session = sessionmaker(self.engine, expire_on_commit=False)
         try:
-            self._migrate(path)
+            self._migrate(path, _new)
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.shown}: cannot be opened ({_first_line(error)})") from error
         self._path, self._file = path, None if path is None else _identity(path)
@@ -146,8 +149,13 @@ class Database:
         for pragma in ("busy_timeout=60000", *writing):
             connection.execute(f"PRAGMA {pragma}")
 
-    def _migrate(self, path: Path | None) -> None:
+    def _migrate(self, path: Path | None, new: bool) -> None:
         found = self.revision()
+        if found is None and path is not None and not new:
+            raise StoreError(
+                f"store {self.shown}: the file has no tables of a store: it was emptied, or is something else; "
+                "put a backup in its place, or move it away to begin a new store"
+            )
         if found == REVISION:
             return
         if found is not None and found > REVISION:
@@ -179,6 +187,10 @@ class Database:
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _make(path: Path) -> None:
+    Database(sqlite_url(path), _new=True).engine.dispose()
 
 
 def _begin(connection: sa.Connection) -> None:

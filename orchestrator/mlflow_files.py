@@ -1,0 +1,79 @@
+"""MLflow's SQLite file: made whole, and made anew where it was left half-made."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from dvta.errors import DvtaError
+from orchestrator.settings import sqlite_path, sqlite_url
+from orchestrator.sqlite_files import count_rows, make_whole, set_aside
+
+log = logging.getLogger(__name__)
+
+
+class MirrorError(DvtaError):
+    """MLflow cannot be reached; nothing is lost, the store has it."""
+
+
+def connect(uri: str) -> Any:
+    """Return a client of a tracking URI; an SQLite file is made, or made anew, where it has to be.
+
+    Raises:
+        MirrorError: the file is broken and holds runs.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    path = sqlite_path(uri)
+    if path is None:
+        return MlflowClient(tracking_uri=uri)
+    if not path.exists():
+        make_whole(path, _make)
+    try:
+        return _opened(uri)
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        runs = count_rows(path, "runs")
+        if runs is None:
+            raise MirrorError(f"MLflow's {path} cannot be read: {first}") from error
+        if runs:
+            raise MirrorError(
+                f"MLflow's {path} is broken or older, and holds {runs} runs: {first}; bring it up to date with: "
+                f"mlflow db upgrade '{uri}', or move it away and make it again with: dvta-orch mirror"
+            ) from error
+        log.warning(
+            "MLflow's %s was left half-made; it is made anew, the old file is %s", path, set_aside(path)
+        )
+        make_whole(path, _make)
+        return _opened(uri)
+
+
+def _opened(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+        return client
+    finally:
+        _remove_stray_folder(uri)
+
+
+def _make(path: Path) -> None:
+    _opened(sqlite_url(path))
+
+
+def _remove_stray_folder(uri: str) -> None:
+    """Remove the folder that MLflow makes under the quoted name of the one that is meant."""
+    path, quoted = sqlite_path(uri), Path(uri.removeprefix("sqlite:///"))
+    if path is not None and path.parent != quoted.parent:
+        with contextlib.suppress(OSError):
+            quoted.parent.rmdir()
