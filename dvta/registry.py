@@ -71,7 +71,7 @@ class Registry(Generic[T]):
     def _load(self, name: str, load: Callable[[], T]) -> T:
         try:
             return load()
-        except Exception as error:  # somebody else's module may raise anything
+        except (Exception, SystemExit) as error:  # somebody else's module may raise anything, or exit
             raise UnknownNameError(
                 f"{self.kind} {name!r} cannot be imported: {type(error).__name__}: {error}"
             ) from error

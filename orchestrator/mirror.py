@@ -42,18 +42,57 @@ class Mirror:
         Raises:
             MirrorError: MLflow does not answer.
         """
+        touched, failed = 0, dict[str, Exception]()
         try:
             client = self._connected()
-            touched = 0
-            for attempt, trial, study in self._store.unmirrored(self._place, everything=everything):
-                touched += self._copy(client, attempt, trial, study)
-            return touched
+            news = self._store.unmirrored(self._place, everything=everything)
         except DvtaError:
             raise
         except Exception as error:
-            self._client = None
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MirrorError(f"MLflow at {self._place} cannot be written: {first}") from error
+            raise self._error("", error) from error
+        for attempt, trial, study in news:
+            if study not in failed:
+                try:
+                    touched += self._copy_patiently(client, attempt, trial, study)
+                except DvtaError:
+                    raise
+                except Exception as error:
+                    failed[study] = error  # the other studies go on
+        for study, error in failed.items():
+            raise self._error(f"study {study}: ", error) from error
+        return touched
+
+    def _error(self, what: str, error: Exception) -> MirrorError:
+        self._client = None
+        self._experiments.clear()
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return MirrorError(f"MLflow at {self._place} cannot be written: {what}{first}")
+
+    def _copy_patiently(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
+        """Copy an attempt; once more after what somebody deleted meanwhile is restored."""
+        try:
+            return self._copy(client, attempt, trial, study)
+        except Exception:
+            self._experiments.pop(study, None)
+            if not self._restore(client, attempt, study):
+                raise
+            return self._copy(client, attempt, trial, study)
+
+    def _restore(self, client: Any, attempt: AttemptRow, study: str) -> bool:
+        """Restore what was deleted of an attempt in MLflow; return whether anything was."""
+        found = client.get_experiment_by_name(study)
+        if found is not None and found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+            log.warning(
+                "MLflow: the experiment %r was deleted there and is restored: its study goes on", study
+            )
+            return True
+        run_id = attempt.mlflow_run_id if attempt.mlflow_uri == self._place else None
+        if run_id and client.get_run(run_id).info.lifecycle_stage == "deleted":
+            client.restore_run(run_id)
+            log.warning("MLflow: the run %s was deleted there and is restored: its attempt goes on", run_id)
+            return True
+        return False
 
     def left_elsewhere(self) -> int:
         """Return how many attempts another MLflow has, and this one not."""

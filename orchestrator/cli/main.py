@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import data, database, encode, predict, report, trials
+from orchestrator.cli import common, data, database, encode, predict, report, trials
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
@@ -33,6 +33,16 @@ Source_ = Annotated[
 ]
 Retry = Annotated[bool, typer.Option("--retry", help="Run failed trials again.")]
 Redo = Annotated[bool, typer.Option("--redo", help="Run done trials again.")]
+
+
+@app.callback()
+def main(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks instead of a path to them.")
+    ] = False,
+) -> None:
+    """Take what holds for every command."""
+    common.debugging = debug
 
 
 @app.command()
@@ -129,7 +139,7 @@ def mirror() -> None:
 @app.command()
 @friendly
 def ui(
-    port: Annotated[int, typer.Option(help="Port.")] = 5000,
+    port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 5000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve the MLflow UI of the runs."""

@@ -97,6 +97,21 @@ class Database:
                 "recorded since is lost, run the same command again"
             )
 
+    def check_whole(self) -> None:
+        """Check that every page of an SQLite file can be read; a server looks after its own.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        if not self.sqlite:
+            return
+        found = self.read(lambda session: session.scalar(sa.text("PRAGMA quick_check(1)")))
+        if found != "ok":
+            raise StoreError(
+                f"store {self.shown}: the file is damaged ({str(found).splitlines()[-1]}); put a backup in its "
+                f"place, or rescue what is left with: sqlite3 {self._path} .recover"
+            )
+
     def _is_in_place(self) -> bool:
         return self._path is None or _identity(self._path) == self._file
 

@@ -44,6 +44,14 @@ class Reading:
         """
         self._db.check_place()
 
+    def check_whole(self) -> None:
+        """Check that every page of an SQLite file can be read.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        self._db.check_whole()
+
     # --- studies ------------------------------------------------------------------------------
 
     def studies(self) -> list[tuple[int, str, float]]:
