@@ -87,7 +87,7 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
             else:
                 typer.echo(f"error: the output cannot be written ({error.strerror})", err=True)
                 code = _without_output(2)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             code = _unexpected(error)
         raise typer.Exit(code)
 
@@ -113,7 +113,7 @@ def _without_output(code: int) -> int:
     return code
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: BaseException) -> int:
     """Write the traceback of a mistake of this program to a file, or show it; return the exit code."""
     if debugging:
         traceback.print_exception(error)

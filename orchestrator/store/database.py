@@ -25,6 +25,10 @@ from orchestrator.store.schema import REVISION
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 MIGRATION_LOCK = 7_215_001
+NO_STORE = (
+    "the file has no tables of a store: it was emptied, or is something else; "
+    "put a backup in its place, or move it away to begin a new store"
+)
 
 
 class Database:
@@ -59,6 +63,8 @@ class Database:
                     )
                 if not _new:
                     make_whole(path, _make)
+            if path is not None and not _new and path.stat().st_size == 0:
+                raise StoreError(f"store {self.shown}: {NO_STORE}")
             self.read_only = path is not None and path.exists() and not _is_writable(path)
             if path is not None and self.read_only:
                 parsed = _for_reading(parsed, path)
@@ -167,10 +173,7 @@ class Database:
     def _migrate(self, path: Path | None, new: bool) -> None:
         found = self.revision()
         if found is None and path is not None and not new:
-            raise StoreError(
-                f"store {self.shown}: the file has no tables of a store: it was emptied, or is something else; "
-                "put a backup in its place, or move it away to begin a new store"
-            )
+            raise StoreError(f"store {self.shown}: {NO_STORE}")
         if found == REVISION:
             return
         if found is not None and found > REVISION:

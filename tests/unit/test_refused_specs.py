@@ -287,3 +287,20 @@ def test_a_search_that_cannot_go_on_says_what_it_has(searched, capfd):
     message = capfd.readouterr().err
     assert "s.yaml: search.space.tau" in message
     assert "cannot continue the search 's:gamma=0.1'" in message
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("builtins.print", "loss 'builtins.print' cannot be called as (v2t"),
+        ("os.path", "loss 'os.path' cannot be called as (v2t"),
+        ("leaver.loss", "loss 'leaver.loss' cannot be imported: SystemExit: 0"),
+    ],
+)
+def test_a_loss_that_is_none_is_refused(tmp_path, monkeypatch, loss, message):
+    (tmp_path / "leaver.py").write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "s.yaml").write_text(HEAD + f"grid: {{loss: ['{loss}']}}\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(tmp_path / "s.yaml")
+    assert message in str(caught.value)
