@@ -35,25 +35,37 @@ def connect(uri: str) -> Any:
     path = sqlite_path(uri)
     if path is None:
         return MlflowClient(tracking_uri=uri)
-    if not path.exists():
-        make_whole(path, _make)
+    make_ready(path)
     try:
         return _opened(uri)
     except Exception as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         runs = count_rows(path, "runs")
-        if runs is None:
-            raise MirrorError(f"MLflow's {path} cannot be read: {first}") from error
-        if runs:
-            raise MirrorError(
-                f"MLflow's {path} is broken or older, and holds {runs} runs: {first}; bring it up to date with: "
-                f"mlflow db upgrade '{uri}', or move it away and make it again with: dvta-orch mirror"
-            ) from error
+        held = "cannot be read" if runs is None else f"is broken or older, and holds {runs} runs"
+        raise MirrorError(
+            f"MLflow's {path} {held}: {first}; bring it up to date with: mlflow db upgrade '{uri}', "
+            "or move it away and make it again with: dvta-orch mirror"
+        ) from error
+
+
+def make_ready(path: Path) -> None:
+    """Make MLflow's file where there is none, and anew where one without runs was left half-made."""
+    if path.exists() and count_rows(path, "runs") == 0 and not _is_whole(path):
         log.warning(
             "MLflow's %s was left half-made; it is made anew, the old file is %s", path, set_aside(path)
         )
+    if not path.exists():
         make_whole(path, _make)
-        return _opened(uri)
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether the last of MLflow's migrations has ended; MLflow itself keeps what it once opened."""
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    scripts = Path(mlflow.__file__).parent / "store" / "db_migrations"
+    found = first_value(path, "SELECT version_num FROM alembic_version")
+    return found == ScriptDirectory(str(scripts)).get_current_head()
 
 
 def _opened(uri: str) -> Any:

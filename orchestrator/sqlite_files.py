@@ -10,8 +10,8 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-
-from orchestrator.settings import sqlite_url
+from typing import Any
+from urllib.parse import quote
 
 LEFT_BEHIND_SECONDS = 3600.0  # after which a file that is being made is nobody's
 
@@ -53,18 +53,24 @@ def set_aside(path: Path) -> Path:
 
 def count_rows(path: Path, table: str) -> int | None:
     """Return how many rows a table has, 0 where there is none, None where the file cannot be read."""
-    url = f"{sqlite_url(path.resolve()).replace('sqlite:///', 'file:')}?mode=ro"
+    if path.stat().st_size == 0:
+        return 0
+    known = first_value(path, f"SELECT count(*) FROM sqlite_master WHERE name = '{table}'")
+    if not known:
+        return None if known is None else 0
+    found = first_value(path, f'SELECT count(*) FROM "{table}"')
+    return None if found is None else int(found)
+
+
+def first_value(path: Path, query: str) -> Any:
+    """Return the first value of a query that only reads, None without one or where the file cannot be read."""
+    url = f"file:{quote(str(path.resolve()))}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(url, uri=True, timeout=60)) as connection:
-            known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,))
-            if not known.fetchone()[0]:
-                return 0
-            return int(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0])
-    except sqlite3.OperationalError:  # busy, or out of reach
+            row = connection.execute(query).fetchone()
+    except sqlite3.Error:  # no database, damaged, busy, or without the table
         return None
-    except sqlite3.DatabaseError:
-        # no database at all, or a damaged one, of which something may be left
-        return 0 if path.stat().st_size == 0 else None
+    return row[0] if row else None
 
 
 def _sweep_up(path: Path) -> None:

@@ -147,6 +147,8 @@ def ui(
 
     from orchestrator.errors import SettingsError
     from orchestrator.mirror import without_login
+    from orchestrator.mlflow_files import make_ready
+    from orchestrator.settings import sqlite_path
 
     uri = load_settings().mlflow
     if uri.startswith("http"):
@@ -154,6 +156,9 @@ def ui(
             f"MLFLOW_TRACKING_URI {without_login(uri)}: a server shows these runs already; "
             "open that address in a browser"
         )
+    path = sqlite_path(uri)
+    if path is not None:
+        make_ready(path)
     command = [
         "-m",
         "mlflow",

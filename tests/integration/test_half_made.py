@@ -103,7 +103,7 @@ def test_twenty_kills_while_a_database_is_made_leave_none_or_a_whole_one(tmp_pat
     assert len(list(tmp_path.glob(".x.db.*.partial"))) <= KILLS
 
 
-@pytest.mark.parametrize(("make", "moments"), [(make_mlflow, (3, 60, 140)), (make_optuna, (3, 10, 17))])
+@pytest.mark.parametrize(("make", "moments"), [(make_mlflow, (300, 900)), (make_optuna, (3, 10, 17))])
 def test_one_that_an_earlier_version_left_half_made_is_made_anew(tmp_path, make, moments, caplog):
     for i, moment in enumerate(moments):
         path = tmp_path / f"{i}.db"
