@@ -10,7 +10,7 @@ from typing import Any
 
 from dvta.errors import DvtaError
 from orchestrator.settings import sqlite_path, sqlite_url
-from orchestrator.sqlite_files import count_rows, make_whole, set_aside
+from orchestrator.sqlite_files import count_rows, first_value, make_whole, set_aside
 
 log = logging.getLogger(__name__)
 
