@@ -7,6 +7,7 @@ your own has the same signature and registers under the entry-point group ``dvta
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -15,7 +16,14 @@ from torch import Tensor
 from dvta.registry import Registry
 
 Loss = Callable[..., Tensor]
-LOSSES: Registry[Loss] = Registry("loss", "dvta.losses")
+
+
+def _call(v2t: Tensor, t2v: Tensor, labels: Tensor, *, target: str, reduce: str) -> Tensor:
+    """Be called as every loss is."""
+    raise NotImplementedError
+
+
+LOSSES: Registry[Loss] = Registry("loss", "dvta.losses", takes=inspect.signature(_call))
 
 SHARPNESS = 10.0  # the published code's target is softmax(10 Y)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -19,13 +20,16 @@ class Registry(Generic[T]):
 
     A name is looked up among the decorated objects, then in the entry-point ``group``, then as a
     dotted path (``package.module:Object`` or ``package.module.Object``). With ``of``, what somebody
-    else wrote must be a subclass or an instance of it.
+    else wrote must be a subclass or an instance of it; with ``takes``, a function that can be called
+    like that one.
     """
 
-    def __init__(self, kind: str, group: str, of: type | None = None) -> None:
+    def __init__(
+        self, kind: str, group: str, of: type | None = None, takes: inspect.Signature | None = None
+    ) -> None:
         self.kind = kind
         self.group = group
-        self._of = of
+        self._of, self._takes = of, takes
         self._objects: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -71,12 +75,14 @@ class Registry(Generic[T]):
     def _load(self, name: str, load: Callable[[], T]) -> T:
         try:
             return load()
-        except Exception as error:  # somebody else's module may raise anything
+        except (Exception, SystemExit) as error:  # somebody else's module may raise anything, or exit
             raise UnknownNameError(
                 f"{self.kind} {name!r} cannot be imported: {type(error).__name__}: {error}"
             ) from error
 
     def _checked(self, name: str, found: T) -> T:
+        if self._takes is not None and not _can_be_called(found, self._takes):
+            raise UnknownNameError(f"{self.kind} {name!r} cannot be called as {self._takes}")
         fits = self._of is None or isinstance(found, self._of)
         if not fits and not (isinstance(found, type) and issubclass(found, self._of or object)):
             assert self._of is not None
@@ -84,3 +90,18 @@ class Registry(Generic[T]):
                 f"{self.kind} {name!r} is no {self._of.__module__}.{self._of.__qualname__}"
             )
         return found
+
+
+def _can_be_called(found: object, like: inspect.Signature) -> bool:
+    """Return whether something takes the arguments of a signature, as far as Python can tell."""
+    if not callable(found):
+        return False
+    kinds = [(p.name, p.kind is p.KEYWORD_ONLY) for p in like.parameters.values()]
+    try:
+        inspect.signature(found).bind(
+            *(None for _, by_name in kinds if not by_name),
+            **{name: None for name, by_name in kinds if by_name},
+        )
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -9,26 +9,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dvta.errors import DvtaError
+from orchestrator import mlflow_files
+from orchestrator.mlflow_files import MirrorError
 from orchestrator.store import EpochRow, Store
 from orchestrator.store.queries import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
-from orchestrator.trial import State, format_value
+from orchestrator.trial import State, flat_config, format_value
 
 log = logging.getLogger(__name__)
 BATCH = 800  # metrics in one call; MLflow's limit is 1000 together with parameters and tags
 PARAMETERS = 100  # MLflow's limit of parameters in one call
 NOTED_AT_ONCE = 50  # attempts whose progress is noted in one transaction
-
-
-class MirrorError(DvtaError):
-    """MLflow cannot be reached; nothing is lost, the store has it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,26 +63,65 @@ class Mirror:
         Raises:
             MirrorError: MLflow does not answer.
         """
+        touched, failed = 0, dict[str, Exception]()
         try:
             client = self._connected()
+            news = self._store.unmirrored(self._place, everything=everything)
             if self._newest_before is None:
                 self._newest_before = self._store.newest_attempt()
             self._open_runs.clear()
-            touched = 0
-            try:
-                for attempt, trial, study in self._store.unmirrored(self._place, everything=everything):
-                    touched += self._copy(client, attempt, trial, study)
-                    if len(self._reached) >= NOTED_AT_ONCE:
-                        self._note()
-            finally:
-                self._note()
-            return touched
         except DvtaError:
             raise
         except Exception as error:
-            self._client = None
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MirrorError(f"MLflow at {self._place} cannot be written: {first}") from error
+            raise self._error("", error) from error
+        try:
+            for attempt, trial, study in news:
+                if study not in failed:
+                    try:
+                        touched += self._copy_patiently(client, attempt, trial, study)
+                    except DvtaError:
+                        raise
+                    except Exception as error:
+                        failed[study] = error  # the other studies go on
+                if len(self._reached) >= NOTED_AT_ONCE:
+                    self._note()
+        finally:
+            self._note()
+        for study, why in failed.items():
+            raise self._error(f"study {study}: ", why) from why
+        return touched
+
+    def _error(self, what: str, error: Exception) -> MirrorError:
+        self._client = None
+        self._experiments.clear()
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return MirrorError(f"MLflow at {self._place} cannot be written: {what}{first}")
+
+    def _copy_patiently(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
+        """Copy an attempt; once more after what somebody deleted meanwhile is restored."""
+        try:
+            return self._copy(client, attempt, trial, study)
+        except Exception:
+            self._experiments.pop(study, None)
+            if not self._restore(client, attempt, study):
+                raise
+            return self._copy(client, attempt, trial, study)
+
+    def _restore(self, client: Any, attempt: AttemptRow, study: str) -> bool:
+        """Restore what was deleted of an attempt in MLflow; return whether anything was."""
+        found = client.get_experiment_by_name(study)
+        if found is not None and found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+            log.warning(
+                "MLflow: the experiment %r was deleted there and is restored: its study goes on", study
+            )
+            return True
+        run_id = attempt.mlflow_run_id if attempt.mlflow_uri == self._place else None
+        if run_id and client.get_run(run_id).info.lifecycle_stage == "deleted":
+            client.restore_run(run_id)
+            log.warning("MLflow: the run %s was deleted there and is restored: its attempt goes on", run_id)
+            return True
+        return False
 
     def left_elsewhere(self) -> int:
         """Return how many attempts another MLflow has, and this one not."""
@@ -93,14 +129,7 @@ class Mirror:
 
     def _connected(self) -> Any:
         if self._client is None:
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.ERROR)
-            from mlflow import MlflowClient
-
-            self._client = MlflowClient(tracking_uri=self._uri)
+            self._client = mlflow_files.connect(self._uri)
         return self._client
 
     def _copy(self, client: Any, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
@@ -237,8 +266,8 @@ def _every_run(client: Any, experiment: str, wanted: str) -> Iterator[Any]:
 
 def _parameters(trial: TrialRow) -> dict[str, str]:
     """Return everything that a trial is made of."""
-    flat: dict[str, Any] = {c: getattr(trial, c) for c in COLUMNS}
-    flat |= trial.options | trial.training | trial.stand_in
+    identity = {c: getattr(trial, c) for c in COLUMNS}
+    flat = flat_config(identity, trial.options, trial.training, trial.stand_in)
     return {name: format_value(value) for name, value in flat.items() if value is not None}
 
 

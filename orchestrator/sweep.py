@@ -16,7 +16,7 @@ from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.settings import Settings
 from orchestrator.spec.model import Spec
 from orchestrator.store import Store
-from orchestrator.study.expand import encoder_slots
+from orchestrator.study.expand import encoder_slots, searched_cells
 from orchestrator.study.plan import Plan, plan_study
 from orchestrator.study.study import Study, save_study
 from orchestrator.trial import State, Trial
@@ -30,6 +30,21 @@ class Display(Listener, contextlib.AbstractContextManager["Display"], Protocol):
 
     def say(self, line: str, *, error: bool = False) -> None:
         """Print a line."""
+
+
+def check_study(study: Study, settings: Settings) -> None:
+    """Ask what can still refuse a study that was read: whether its searches can begin or go on.
+
+    Nothing is written. Encoders without the validation classes become known to the resolver.
+
+    Raises:
+        DvtaError: a candidate is impossible or lacks its data, or the space has changed in kind.
+    """
+    if study.spec.search is not None:
+        from orchestrator.search.check import check_search
+
+        cells = searched_cells(study.spec, study.slots)
+        check_search(study.spec, cells, study.resolver, settings.optuna)
 
 
 def run_study(
@@ -47,6 +62,7 @@ def run_study(
 
     A trial of the study that failed before, or in another sweep, has failed too.
     """
+    check_study(study, settings)
     study_id = save_study(study, store)
     trials, total = _source(study, plan, store, settings, study_id)
     display.begin(total, _names(store), simulated=plan.simulated)

@@ -15,6 +15,7 @@ VALIDATION_CLASSES = "validation classes held out of the seen ones"
 SEEN_CLASSES = "test samples of the seen classes"
 
 Scalar = bool | int | float | str | None
+GROUPS = ("options", "training", "stand_in")  # the fields of a trial that are mappings
 
 
 class State(enum.StrEnum):
@@ -74,10 +75,8 @@ class Trial:
 
     def config(self) -> dict[str, Any]:
         """Return the flat configuration: one name per axis, the same names as in YAML and SQL."""
-        flat = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for group in ("options", "training", "stand_in"):
-            flat.update(flat.pop(group))
-        return flat
+        identity = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return flat_config(identity, *(identity.pop(group) for group in GROUPS))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the nested form that :meth:`from_dict` reads back."""
@@ -113,6 +112,15 @@ def classes_measured(config: Mapping[str, Any]) -> str:
     if config.get("kind") == Kind.ENCODER:
         return SEEN_CLASSES
     return VALIDATION_CLASSES if config.get("evaluate_on") == "validation" else TEST_CLASSES
+
+
+def flat_config(identity: Mapping[str, Any], *groups: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one mapping of a trial's own fields and of its groups; no option takes a field's place."""
+    fields = {f.name for f in dataclasses.fields(Trial)}
+    flat = dict(identity)
+    for group in groups:
+        flat |= {name: value for name, value in group.items() if name not in fields}
+    return flat
 
 
 def varying(configs: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> tuple[str, ...]:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import errno
 import functools
+import io
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +22,12 @@ import typer
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
     from orchestrator.store import Store
+
+
+USAGE = tuple(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+#: whether tracebacks are shown, set by ``dvta-orch --debug``
+debugging = False
 
 
 class Source(enum.StrEnum):
@@ -41,20 +56,78 @@ Output = Annotated[Path | None, typer.Option("--output", help="Write to a file."
 
 
 def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a person's mistake into one message and exit code 2."""
+    """Turn whatever ends a command early into one message and an exit code.
+
+    2: a person's mistake. 3: a mistake of this program. 130: a signal. 141: nobody reads the output.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         from dvta.errors import DvtaError
         from orchestrator.errors import explain
 
+        prepare_process()
         try:
-            return command(*args, **kwargs)
+            done = command(*args, **kwargs)
+            sys.stdout.flush()
+            return done
+        except (typer.Exit, typer.Abort, *USAGE):  # type: ignore[misc]
+            raise
         except DvtaError as error:
             typer.echo(f"error: {explain(error)}", err=True)
-            raise typer.Exit(2) from None
+            code = 2
+        except KeyboardInterrupt:
+            typer.echo("interrupted; run the same command again to go on", err=True)
+            code = 130
+        except BrokenPipeError:
+            code = _without_output(141)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or error.filename is not None:
+                code = _unexpected(error)
+            else:
+                typer.echo(f"error: the output cannot be written ({error.strerror})", err=True)
+                code = _without_output(2)
+        except (Exception, SystemExit) as error:
+            code = _unexpected(error)
+        raise typer.Exit(code)
 
     return run
+
+
+def prepare_process() -> None:
+    """Let signals interrupt from the first moment, and any terminal show any text."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            # one that is ignored, as under nohup, stays so
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, signal.default_int_handler)
+
+
+def _without_output(code: int) -> int:
+    """Return a code; what is still to be written goes nowhere instead of failing at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _unexpected(error: BaseException) -> int:
+    """Write the traceback of a mistake of this program to a file, or show it; return the exit code."""
+    if debugging:
+        traceback.print_exception(error)
+        return 3
+    handle, path = tempfile.mkstemp(prefix="dvta-orch-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as log:
+        traceback.print_exception(error, file=log)
+    first = (str(error).strip() or "no message").splitlines()[0]
+    typer.echo(
+        f"error: {type(error).__name__}: {first[:500]} (a mistake of this program: the traceback is in {path}; "
+        "dvta-orch --debug … shows it)",
+        err=True,
+    )
+    return 3
 
 
 def load_settings() -> Settings:

@@ -19,6 +19,7 @@ def db_check() -> None:
     from orchestrator.store.schema import REVISION
 
     store = open_store()
+    store.check_whole()
     count = sum(store.standing(i).trials for i, _, _ in store.studies())
     where = load_settings().store.rpartition("@")[2]
     typer.echo(f"{where}: schema {REVISION}, {len(store.studies())} studies, {count} trials in their cells")
@@ -30,7 +31,7 @@ def db_upgrade() -> None:
     """Migrate the store to this program's schema; an SQLite file is copied first."""
     from orchestrator.store.schema import REVISION
 
-    open_store()  # opening migrates
+    open_store().check_whole()  # opening migrates
     typer.echo(f"{load_settings().store.rpartition('@')[2]}: schema {REVISION}")
 
 

@@ -86,7 +86,7 @@ def _mlflow(uri: str, store: Store | None) -> tuple[bool, str]:
         mirror.flush()
         left = mirror.left_elsewhere()
     except DvtaError as error:
-        return False, f"{error}; {remedy}"
+        return False, f"{error}; when that is mended: dvta-orch mirror"
     if left:
         return True, f"MLflow {shown}: {left} attempts are in another one; copy them with: dvta-orch mirror"
     return True, f"MLflow {shown}: up to date"

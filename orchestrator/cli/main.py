@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import data, database, encode, figure, page, predict, prepare, query, report, trials
+from orchestrator.cli import (
+    common,
+    data,
+    database,
+    encode,
+    figure,
+    page,
+    predict,
+    prepare,
+    query,
+    report,
+    trials,
+)  # fmt: skip
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
@@ -35,6 +47,16 @@ Retry = Annotated[bool, typer.Option("--retry", help="Run failed trials again.")
 Redo = Annotated[bool, typer.Option("--redo", help="Run done trials again.")]
 
 
+@app.callback()
+def main(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks instead of a path to them.")
+    ] = False,
+) -> None:
+    """Take what holds for every command."""
+    common.debugging = debug
+
+
 @app.command()
 @friendly
 def sweep(
@@ -54,10 +76,11 @@ def sweep(
     from orchestrator.store import Store
     from orchestrator.study.plan import plan_study
     from orchestrator.study.study import read_study, save_study
-    from orchestrator.sweep import make_executor, run_study
+    from orchestrator.sweep import check_study, make_executor, run_study
 
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
+    check_study(study, settings)
     store = _existing(settings)
     plan = plan_study(study, store, retry=retry, redo=redo)
     _print_plan(study, plan)
@@ -86,9 +109,11 @@ def plan(
     """Print what a sweep would do."""
     from orchestrator.study.plan import plan_study
     from orchestrator.study.study import read_study
+    from orchestrator.sweep import check_study
 
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
+    check_study(study, settings)
     _print_plan(study, plan_study(study, _existing(settings), retry=retry, redo=redo))
 
 
@@ -129,7 +154,7 @@ def mirror() -> None:
 @app.command()
 @friendly
 def ui(
-    port: Annotated[int, typer.Option(help="Port.")] = 5000,
+    port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 5000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve the MLflow UI of the runs."""
@@ -137,6 +162,8 @@ def ui(
 
     from orchestrator.errors import SettingsError
     from orchestrator.mirror import without_login
+    from orchestrator.mlflow_files import make_ready
+    from orchestrator.settings import sqlite_path
 
     uri = load_settings().mlflow
     if uri.startswith("http"):
@@ -144,6 +171,9 @@ def ui(
             f"MLFLOW_TRACKING_URI {without_login(uri)}: a server shows these runs already; "
             "open that address in a browser"
         )
+    path = sqlite_path(uri)
+    if path is not None:
+        make_ready(path)
     command = [
         "-m",
         "mlflow",

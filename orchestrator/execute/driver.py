@@ -24,6 +24,7 @@ from orchestrator.store.owner import is_dead, new_owner
 from orchestrator.trial import Kind, State, Trial
 
 log = logging.getLogger(__name__)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Listener(Protocol):
@@ -358,4 +359,6 @@ class Driver:
             self._interrupted = True
             self.stop()
 
-        return {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+        # one that is ignored, as SIGHUP is under nohup, stays so
+        caught = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
+        return {n: signal.signal(n, on_signal) for n in caught}

@@ -244,7 +244,10 @@ class RayTuneExecutor:
             ClusterError: it cannot be reached, or no node can ever hold a trial.
         """
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        connect(self._address)
+        try:
+            connect(self._address)
+        except SystemExit:  # Ray's own answer to SIGTERM
+            raise KeyboardInterrupt from None
         if threading.current_thread() is threading.main_thread():
             # Ray exits at SIGTERM; the driver's own handler stops in good order
             for number, handler in handlers.items():

@@ -70,7 +70,7 @@ class Attempt:
         """Train for at least ``report_seconds`` or to the end, and report."""
         try:
             return self._step()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a user's module may exit: that is its failure
             return Report(self.job.attempt_id, failure=failure(error), worker=self._worker)
 
     def save(self) -> None:
@@ -311,7 +311,7 @@ def start(job: Job, load_features: LoadFeatures) -> Attempt:
     return KINDS[Kind(job.trial["kind"])](job, load_features)
 
 
-def failure(error: Exception) -> Failure:
+def failure(error: BaseException) -> Failure:
     """Return the failure that an error is."""
     kinds: list[tuple[Any, str]] = [
         (NonFiniteLossError, "non_finite"),

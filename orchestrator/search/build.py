@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.records import Slot
+from orchestrator.search.check import candidate_config
 from orchestrator.search.study import SearchCell, SearchTrials
 from orchestrator.settings import Settings
 from orchestrator.store import Store
-from orchestrator.study.expand import grid_cells
+from orchestrator.study.expand import searched_cells
 from orchestrator.study.study import Study
 from orchestrator.tables import GENERALISED, tuned_row
 from orchestrator.trial import Scalar, State, Trial
@@ -34,12 +35,7 @@ class SearchBuilder:
             SpecError: a search cannot be continued with this space.
         """
         spec = self._study.spec
-        filled = {s.row for s in self._study.slots if s.trial and s.table == "grid"}
-        points = {row: config for row, config in grid_cells(spec) if row in filled}
-        for config in points.values():
-            for repeat in range(self._search.repeats):
-                # encoders without the validation classes become known before the search begins
-                self._candidate(config, repeat, {})
+        points = searched_cells(spec, self._study.slots)
         cells = [
             SearchCell(
                 row,
@@ -63,8 +59,7 @@ class SearchBuilder:
         )
 
     def _candidate(self, config: Mapping[str, Any], repeat: int, values: Mapping[str, Scalar]) -> Trial:
-        evaluate_on = "validation" if self._search.objective == "val_acc" else "unseen"
-        full = {**config, **values, "evaluate_on": evaluate_on}
+        full = candidate_config(self._search, {**config, **values})
         return self._study.resolver.trial(full, self._search.seed + repeat)
 
     def _tuned(self, config: Mapping[str, Any], values: Mapping[str, Scalar], seed: int) -> Trial:

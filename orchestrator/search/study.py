@@ -15,14 +15,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import optuna
-from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
 from dvta.errors import DvtaError
-from orchestrator.errors import SpecError
 from orchestrator.records import Wait
+from orchestrator.search.check import check_ranges, study_name
 from orchestrator.search.optuna_storage import live_trial, open_storage
-from orchestrator.search.space import distribution, grid_values, make_pruner, make_sampler, suggest
+from orchestrator.search.space import grid_values, make_pruner, make_sampler, suggest
 from orchestrator.spec.model import Axis, Search
 from orchestrator.store import Store, TrialStatus
 from orchestrator.store.owner import is_dead
@@ -188,7 +187,7 @@ class SearchTrials:
         settings = self._search
         first_seed = settings.seed + SEED_GAP * cell.repeat
         study = optuna.create_study(
-            study_name=f"{self._name_of_study}:{cell.label}",
+            study_name=study_name(self._name_of_study, cell.name, cell.repeat),
             storage=storage,
             load_if_exists=True,
             direction="maximize",
@@ -196,7 +195,7 @@ class SearchTrials:
             pruner=make_pruner(settings.pruner),
         )
         asked = study.get_trials(deepcopy=False)
-        self._check_ranges(study.study_name, asked)
+        check_ranges(settings, study.study_name, [t.distributions for t in asked])
         if not asked:
             for values in settings.enqueue:
                 study.enqueue_trial(dict(values), skip_if_exists=True)
@@ -209,18 +208,6 @@ class SearchTrials:
         if settings.sampler == "grid":
             target = min(target, math.prod(len(grid_values(axis)) for axis in settings.space.values()))
         return _Search(cell, study, target)
-
-    def _check_ranges(self, name: str, asked: list[FrozenTrial]) -> None:
-        for axis_name, axis in self._search.space.items():
-            new = distribution(axis)
-            for old in (t.distributions[axis_name] for t in asked if axis_name in t.distributions):
-                try:
-                    check_distribution_compatibility(old, new)
-                except ValueError as error:
-                    raise SpecError(
-                        f"search.space.{axis_name}: {new} cannot continue the search {name!r}, which has "
-                        f"{old}; allowed: other low and high, or another name of the study"
-                    ) from error
 
     def _ask_again(self, search: _Search) -> None:
         """List the candidates of earlier sweeps; enqueue the values of those that are run again."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import itertools
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,9 +18,15 @@ from dvta.datasets.stand_in import StandIn
 from dvta.errors import DvtaError, did_you_mean
 from dvta.options import expected
 from orchestrator.spec.check_search import SearchChecker
+from orchestrator.spec.configuration import why_impossible
 from orchestrator.spec.encoder import EncoderSpec
-from orchestrator.spec.model import DATA_TYPES, Point, When, YamlPath
+from orchestrator.spec.grid import grid_points
+from orchestrator.spec.model import DATA_TYPES, Point, Spec, When, YamlPath
 from orchestrator.tables import EXTRA, layout
+
+LARGEST = 2**63 - 1  # of a whole number
+CELLS = 2000  # built beside mistakes elsewhere in the file; the others are when the file is right
+_WRONG = object()
 
 
 class Checker:
@@ -29,6 +36,9 @@ class Checker:
         from dvta.training import TrainingConfig
 
         self._add, self._data = add, data
+        self._listed = False
+        self._wrong: set[tuple[str, int]] = set()  # values of the grid that are reported
+        self._impossible: set[str] = set()  # what was said of whole configurations
         self._types: dict[str, Any] = dict(DATA_TYPES)
         for owner in (TrainingConfig, StandIn):
             self._types |= typing.get_type_hints(owner)
@@ -56,7 +66,7 @@ class Checker:
         out["grid"] = self._axes("grid", raw.get("grid"))
         out["where"] = self._axes("where", raw.get("where"))
         self._splits(raw, out)
-        self._methods(out)
+        self._built(out)
         if raw.get("search") and raw.get("tables"):
             self._add(
                 ("search",),
@@ -115,9 +125,10 @@ class Checker:
 
     def _point(self, where: YamlPath, point: Any) -> Point:
         if not isinstance(point, dict):
-            self._add(where, f"{point!r} is not allowed here: a mapping of names to values is")
+            self._add(where, f"{shown(point)} is not allowed here: a mapping of names to values is")
             return {}
-        return {k: self._value((*where, k), k, v) for k, v in point.items()}
+        checked = {k: self._checked((*where, k), k, v) for k, v in point.items()}
+        return {k: v for k, v in checked.items() if v is not _WRONG}
 
     def _when(self, where: YamlPath, point: Any, profiles: Mapping[str, Any]) -> Point:
         """Check a rule's condition, which may name a profile."""
@@ -139,27 +150,39 @@ class Checker:
                 self._add((key, names), "is empty; give at least one value")
             for i, value in enumerate(listed):
                 place = (key, names, i)
-                if len(parts) == 1:
-                    out[names].append(self._value(place, parts[0], value))
-                elif not isinstance(value, list) or len(value) != len(parts):
+                if len(parts) > 1 and (not isinstance(value, list) or len(value) != len(parts)):
                     self._add(
-                        place, f"{value!r} is not allowed here: a list of {len(parts)} values is ({names})"
+                        place,
+                        f"{shown(value)} is not allowed here: a list of {len(parts)} values is ({names})",
                     )
-                else:
-                    out[names].append([self._value(place, n, v) for n, v in zip(parts, value, strict=True)])
+                    continue
+                given = value if len(parts) > 1 else [value]
+                checked = [self._checked(place, n, v) for n, v in zip(parts, given, strict=True)]
+                if key == "grid" and _WRONG in checked:
+                    self._wrong.add((names, len(out[names])))
+                kept = [v if c is _WRONG else c for c, v in zip(checked, given, strict=True)]
+                out[names].append(kept if len(parts) > 1 else kept[0])
         return out
 
-    def _value(self, where: tuple[Any, ...], name: str, value: Any) -> Any:
+    def _value(self, where: YamlPath, name: str, value: Any) -> Any:
+        checked = self._checked(where, name, value)
+        return value if checked is _WRONG else checked
+
+    def _checked(self, where: YamlPath, name: str, value: Any) -> Any:
+        """Return a value converted to the type of its name, or note what is wrong with it."""
         if name not in self._types:
             names = sorted(self._types)
-            self._add(where, f"unknown name {name!r}{did_you_mean(name, names)}; allowed: {', '.join(names)}")
-            return value
+            # a long list is worth reading once
+            allowed = "allowed: the names listed above" if self._listed else f"allowed: {', '.join(names)}"
+            self._listed = True
+            self._add(where, f"unknown name {name!r}{did_you_mean(name, names)}; {allowed}")
+            return _WRONG
         if name == "visual" and isinstance(value, dict):
             try:
                 return EncoderSpec.parse(value)
             except (DvtaError, ValueError, TypeError) as error:
                 self._add(where, str(error))
-                return value
+                return _WRONG
         kind = self._types[name]
         if isinstance(value, str) and kind is float:
             # YAML 1.1 reads 1e-5 as text
@@ -167,11 +190,14 @@ class Checker:
                 return float(value)
             except ValueError:
                 pass
+        if type(value) is int and abs(value) > LARGEST:
+            self._add(where, f"{shown(value)} is not allowed here: at most {LARGEST}")
+            return _WRONG
         try:
-            return TypeAdapter(kind).validate_python(value, strict=not (kind is float and type(value) is int))
+            return _adapter(kind).validate_python(value, strict=not (kind is float and type(value) is int))
         except ValidationError:
-            self._add(where, f"{value!r} is not allowed here: {expected(kind)}{_hint(kind, value)}")
-            return value
+            self._add(where, f"{shown(value)} is not allowed here: {expected(kind)}{_hint(kind, value)}")
+            return _WRONG
 
     def _splits(self, raw: Mapping[str, Any], out: Mapping[str, Any]) -> None:
         """Check datasets, and splits where a dataset goes with them."""
@@ -202,7 +228,7 @@ class Checker:
                 if split is not None and known is not None:
                     self._split(where, known, split, own)
             except DvtaError as error:
-                self._add(where, str(error))
+                self._add((*where, "dataset" if split is None else "split"), str(error))
 
     def _split(self, where: YamlPath, known: Dataset, split: str, own: Mapping[str, Any]) -> None:
         """Check a split of a dataset; what is wrong with one of the spec's own stands at its definition."""
@@ -216,27 +242,53 @@ class Checker:
             except DvtaError as error:
                 self._add(("splits", split), str(error).partition(": ")[2])
 
-    def _methods(self, out: Mapping[str, Any]) -> None:
-        """Build the options of every named method once, so that impossible values are found now."""
-        from dvta.methods import METHODS
-        from dvta.training import TrainingConfig
+    def _built(self, out: dict[str, Any]) -> None:
+        """Build the options of every profile and of ``--set`` once, so that impossible values are found now."""
+        base = out["defaults"] = self._possible(("defaults",), {}, out["defaults"])
+        for name, point in out["profiles"].items():
+            out["profiles"][name] = self._possible(("profiles", name), base, point)
+        out["forced"] = self._possible(("--set",), base, out["forced"])
 
-        for where, point in (
-            ("defaults", out["defaults"]),
-            *((f"profiles.{n}", p) for n, p in out["profiles"].items()),
-        ):
-            merged = {**out["defaults"], **point}
-            try:
-                method = METHODS.get(merged.get("method", "dvta"))
-                fields = {f.name for f in dataclasses.fields(method.options_class)} | {"preset"}
-                method.options_class.resolve({k: v for k, v in merged.items() if k in fields})
-                for owner in (TrainingConfig, StandIn):
-                    names = {f.name for f in dataclasses.fields(owner)}
-                    owner(**{k: v for k, v in merged.items() if k in names})
-            except DvtaError as error:
-                self._add(tuple(where.split(".")), str(error))
-            except TypeError:
-                continue  # a value of the wrong type has been reported
+    def _possible(self, where: YamlPath, base: Point, point: Point) -> Point:
+        """Return a point less the values that are impossible over ``base``, each of them noted."""
+        why = why_impossible({**base, **point})
+        if why is None:
+            return point
+        method = {"method": {**base, **point}.get("method", "dvta")}
+        alone = {name: why_impossible({**method, name: value}) for name, value in point.items()}
+        guilty = {name: reason for name, reason in alone.items() if reason is not None}
+        for name, reason in guilty.items() or ((None, why),):
+            if reason not in self._impossible:
+                self._impossible.add(reason)
+                self._add(where if name is None else (*where, name), reason)
+        return {name: value for name, value in point.items() if name not in guilty}
+
+    def check_cells(self, spec: Spec, out: Mapping[str, Any]) -> None:
+        """Build the options and settings of cells; every value of the grid is in one of them."""
+        right = {
+            names: [v for i, v in enumerate(values) if (names, i) not in self._wrong]
+            for names, values in out["grid"].items()
+        }
+        grid = {names: values for names, values in right.items() if values}
+        each = [{**{n: vs[:1] for n, vs in grid.items()}, names: values} for names, values in grid.items()]
+        chosen = itertools.chain.from_iterable(
+            grid_points(one, spec.include, spec.exclude, spec.cell_config) for one in each
+        )
+        whole = grid_points(grid, [], spec.exclude, spec.cell_config)
+        for point in itertools.islice(itertools.chain(chosen, whole), CELLS):
+            config = spec.cell_config(point)
+            self._possible(("grid",), {k: v for k, v in config.items() if k not in point}, point)
+
+
+def shown(value: object) -> str:
+    """Return a value as a message quotes it, cut where it is long."""
+    written = repr(value)
+    return written if len(written) <= 120 else f"{written[:100]}… ({len(written):,} characters)"
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _hint(kind: Any, value: Any) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dvta.errors import DvtaError, did_you_mean
+from dvta.errors import did_you_mean
 from dvta.options import expected
-from orchestrator.spec.configuration import check_configuration
+from orchestrator.spec.configuration import why_impossible
 from orchestrator.spec.grid import grid_points
 from orchestrator.spec.model import DATA_TYPES, Axis, Point, Spec, YamlPath
 
+MAX_STEPS = 100_000  # of an axis
 SAMPLES = {"float": 0.5, "int": 1}
 
 
@@ -97,6 +98,8 @@ class SearchChecker:
             return
         if axis.log and (low <= 0 or axis.step is not None):
             self._add(place, "log needs low above 0 and no step")
+        if axis.step is not None and (high - low) / axis.step > MAX_STEPS:
+            self._add((*place, "step"), f"{axis.step:g} makes more than {MAX_STEPS:,} values; allowed: fewer")
         for key in ("low", "high", "step") if axis.type == "int" else ():
             number = getattr(axis, key)
             if number is not None and not number.is_integer():
@@ -155,22 +158,13 @@ def check_candidates(spec: Spec, add: Callable[[YamlPath, str], None]) -> None:
     tried += [(("search", "enqueue", i), point) for i, point in enumerate(spec.search.enqueue)]
     for cell in grid_points(spec.grid, spec.include, spec.exclude, spec.cell_config):
         config = spec.cell_config(cell)
-        if _impossible(config):
+        if why_impossible(config):
             continue  # whatever is searched; it is not the search's mistake
         for place, given in tried:
             others = (config, _draw(space, given, 0), _draw(space, given, -1))
-            found = [_impossible({**config, **values, **given}) for values in others]
+            found = [why_impossible({**config, **values, **given}) for values in others]
             if all(found):
                 add(place, str(found[0]))
-
-
-def _impossible(config: Point) -> str | None:
-    """Return why a configuration cannot be built, None where it can."""
-    try:
-        check_configuration(config)
-    except (DvtaError, TypeError) as error:
-        return str(error)
-    return None
 
 
 def _ends(axis: Axis) -> list[tuple[tuple[str | int, ...], Any]]:

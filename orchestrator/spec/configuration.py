@@ -6,13 +6,18 @@ PyTorch is imported when the first method is looked at, not with this module.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dvta.datasets.stand_in import StandIn
+from dvta.errors import DvtaError, OptionError
 from orchestrator.spec.model import DEFAULTS
+from orchestrator.trial import Trial
 
 if TYPE_CHECKING:
+    from dvta.encoders.base import SkeletonEncoder
     from dvta.methods import Method
 
 STAND_IN = frozenset(f.name for f in dataclasses.fields(StandIn))
@@ -26,12 +31,55 @@ def check_configuration(config: Mapping[str, Any]) -> None:
         UnknownNameError: there is no such method.
     """
     from dvta.methods import METHODS
+    from dvta.training import TrainingConfig
 
     full = {**DEFAULTS, **config}
     method = METHODS.get(full["method"])
+    check_option_names(method, TrainingConfig)
     method.options_class.resolve(method_options(method, full))
     training_settings(method, full)
     StandIn(**{k: v for k, v in full.items() if k in STAND_IN})
+
+
+def why_impossible(config: Mapping[str, Any]) -> str | None:
+    """Return why a flat configuration cannot be built, None where it can."""
+    try:
+        check_configuration(config)
+    except (DvtaError, TypeError) as error:
+        return str(error)
+    return None
+
+
+def check_option_names(owner: type[Method] | type[SkeletonEncoder], training: type, *more: str) -> None:
+    """Check that no option of a method or an encoder has the name of something else of a trial.
+
+    Args:
+        training: the dataclass of its training settings.
+        more: names that are taken besides.
+
+    Raises:
+        OptionError: one does; it would be stored, printed or passed on in the other's place.
+    """
+    taken = {**taken_names(training), **dict.fromkeys(more, "something else of a trial")}
+    clashes = [f.name for f in dataclasses.fields(owner.options_class) if f.name in taken]
+    if clashes:
+        named = ", ".join(f"{name!r} is {taken[name]}" for name in clashes)
+        raise OptionError(
+            f"options of {owner.__module__}.{owner.__qualname__}: {named}; "
+            "allowed: an option has a name of its own"
+        )
+
+
+@functools.cache
+def taken_names(training: type) -> dict[str, str]:
+    """Return the names that no option may have, and what each of them is."""
+    from dvta.methods import build
+
+    arguments = [n for n in inspect.signature(build).parameters if n != "options"]
+    taken = dict.fromkeys([*arguments, "preset"], "an argument of build")
+    for holder in (StandIn, training, Trial):
+        taken |= {f.name: f"a field of {holder.__name__}" for f in dataclasses.fields(holder)}
+    return taken
 
 
 def method_options(method: type[Method], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dvta.errors import OptionError, UnknownNameError, did_you_mean
+from orchestrator.spec.configuration import check_option_names
+from orchestrator.spec.model import LARGEST_SEED
 from orchestrator.trial import Scalar
 
 if TYPE_CHECKING:
@@ -59,8 +61,10 @@ class EncoderSpec:
             raise OptionError(
                 f"visual: protocol {protocol!r} is impossible; allowed: a name such as xsub_300"
             )
-        if seed != "each" and (not isinstance(seed, int) or isinstance(seed, bool)):
-            raise OptionError(f"visual: seed {seed!r} is impossible; allowed: a whole number, or each")
+        if seed != "each" and (
+            not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED
+        ):
+            raise OptionError(f"visual: seed {seed!r} is impossible; allowed: 0 to {LARGEST_SEED}, or each")
         if name == KINEMATIC:
             if train or options:
                 raise OptionError(
@@ -71,6 +75,7 @@ class EncoderSpec:
             encoder = ENCODERS.get(name)
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}; or {KINEMATIC}") from None
+        check_option_names(encoder, EncoderConfig, "protocol")
         numbers = _training_numbers(train, encoder.training_defaults)
         try:
             encoder.options_class.resolve(options)

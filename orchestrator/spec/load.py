@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dvta.errors import did_you_mean
+from dvta.errors import DvtaError, did_you_mean
 from orchestrator.errors import SpecError
-from orchestrator.spec.check import Checker
+from orchestrator.spec.check import Checker, shown
 from orchestrator.spec.check_search import check_candidates
-from orchestrator.spec.model import Axis, Checkpoint, Resources, Search, Spec, When
+from orchestrator.spec.model import MAX_TRIALS, Axis, Checkpoint, Resources, Search, Spec, When, YamlPath
 from orchestrator.spec.yaml import Document, flag_value, read_yaml
+from orchestrator.tables import layout
 
 
 def load_spec(
@@ -41,7 +43,7 @@ def load_spec(
         if name in raw:
             problems.add((name,), f"unknown key; {name} as an axis stands under defaults or grid")
     # a profile may set the number of seeds, the stand-in's size …, under the names of the file
-    raw["text"] = path.read_text(encoding="utf-8")
+    raw["text"] = document.text
     if profile is not None:
         raw["profile"] = profile
     forced = {k: flag_value(f"--set {k}", v) for k, v in (overrides or {}).items()}
@@ -60,23 +62,62 @@ def load_spec(
             for name, values in raw["profiles"].items()
         }
     raw["forced"] = forced
+    fits = check_size(raw, problems.add)
     try:
         Spec.model_validate(raw)
     except ValidationError as error:
         for found in error.errors():
             problems.add_pydantic(found)
-    checked = Checker(problems.add, data).check(raw)
-    if "search" in checked:
+    checker = Checker(problems.add, data)
+    checked = checker.check(raw)
+    if fits:
         # beside mistakes elsewhere in the file
-        with contextlib.suppress(ValidationError):
-            parts = {k: raw[k] for k in ("profile", "protocol") if k in raw}
-            check_candidates(Spec.model_validate({"study": "any", **parts, **checked}), problems.add)
+        parts = {k: raw[k] for k in ("profile", "protocol") if k in raw}
+        with contextlib.suppress(ValidationError, ValueError):
+            spec = Spec.model_validate({"study": "any", **parts, **checked})
+            checker.check_cells(spec, checked)
+            if spec.search is not None:
+                check_candidates(spec, problems.add)
     problems.raise_if_any()
     return Spec.model_validate({**raw, **checked})
 
 
+def check_size(raw: dict[str, Any], add: Callable[[YamlPath, str], None]) -> bool:
+    """Return whether a raw spec comes to few enough trials; none of them is made.
+
+    A count of seeds that is too large is noted and replaced, so that the rest can be checked.
+    """
+    most = raw.get("max_trials", MAX_TRIALS)
+    most = most if isinstance(most, int) else MAX_TRIALS
+    given = raw.get("seeds", 1)
+    seeds = given if type(given) is int else len(given) if isinstance(given, list) else 1
+    grid, include, tables = raw.get("grid"), raw.get("include"), raw.get("tables")
+    axes = [v for v in grid.values() if isinstance(v, list)] if isinstance(grid, dict) else []
+    cells = math.prod(map(len, axes)) if grid else 0
+    cells += len(include) if isinstance(include, list) else 0
+    for number in tables if isinstance(tables, list) else []:
+        with contextlib.suppress(DvtaError, TypeError):
+            cells += len(layout(number).cells())
+    search = raw.get("search")
+    candidates = search.get("trials", 20) if isinstance(search, dict) else 0
+    each = seeds + (candidates if type(candidates) is int else 0)
+    if seeds <= most and cells * each <= most:
+        return True
+    searched = f" and {candidates:,} candidates" if candidates else ""
+    add(
+        ("seeds",) if seeds > most else ("search", "trials") if cells * seeds <= most else ("grid",),
+        f"{cells:,} cells with {seeds:,} seeds{searched} are {cells * each:,} trials; "
+        f"allowed: {most:,}, or as many as max_trials says",
+    )
+    if seeds > most:
+        raw["seeds"] = [0]
+    return False
+
+
 class Problems:
     """Collects what is wrong, each with its place."""
+
+    MOST = 100
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -85,8 +126,14 @@ class Problems:
             self.add(where, message)
 
     def add(self, where: tuple[Any, ...], message: str) -> None:
-        """Note a mistake; the first at a place is kept."""
+        """Note a mistake; the first at a place is kept.
+
+        Raises:
+            SpecError: there are so many that the rest is not worth looking for.
+        """
         self._found.setdefault(where, message)
+        if len(self._found) >= self.MOST:
+            self.raise_if_any()
 
     def add_pydantic(self, error: Any) -> None:
         """Note one of Pydantic's errors."""
@@ -102,7 +149,7 @@ class Problems:
             allowed = [n for n in model.model_fields if n not in ("forced", "text")]
             message = f"unknown key{did_you_mean(where[-1], allowed)}; allowed: {', '.join(allowed)}"
         else:
-            message = f"{error['input']!r} is not allowed here: {error['msg'].lower()}"
+            message = f"{shown(error['input'])} is not allowed here: {error['msg'].lower()}"
         self.add(where, message)
 
     def raise_if_any(self) -> None:
@@ -111,4 +158,5 @@ class Problems:
             return
         lines = [f"{self._document.where(place)}: {text}" for place, text in self._found.items()]
         count = f"{len(lines)} mistakes" if len(lines) > 1 else "1 mistake"
+        count = f"{count}, perhaps more" if len(lines) >= self.MOST else count
         raise SpecError("\n".join([f"{self._document.path}: {count}", *(f"  {line}" for line in lines)]))

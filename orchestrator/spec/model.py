@@ -12,6 +12,10 @@ YamlPath = tuple[Any, ...]  # of a value in the file
 DATA_TYPES: dict[str, Any] = {"dataset": str, "split": str, "visual": str, "text": str, "method": str}
 DEFAULTS: Point = {"method": "dvta", "visual": "shift_gcn", "text": "sbert", "evaluate_on": "unseen"}
 
+LARGEST_SEED = 2**31 - 1  # what every database and random generator takes
+MAX_TRIALS = 1_000_000
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,7 +72,7 @@ class Search(_Strict):
     sampler: Literal["tpe", "random", "gp", "cmaes", "grid"] = "tpe"
     pruner: Literal["none", "median", "percentile", "hyperband", "successive_halving"] = "none"
     objective: Literal["val_acc", "test"] = "val_acc"
-    seed: int = 0
+    seed: Seed = 0
     enqueue: list[Point] = []
 
 
@@ -76,7 +80,8 @@ class Spec(_Strict):
     """A study. Flat names are those of :meth:`orchestrator.trial.Trial.config`.
 
     ``methods`` are yours, by entry point or dotted path: each gets a row in the tables of methods.
-    ``splits`` are yours too: the unseen classes, by name or id, by the split's name.
+    ``splits`` are yours too: the unseen classes, by name or id, by the split's name. A spec that comes to
+    more than ``max_trials`` is refused before any is made.
     """
 
     study: str = Field(pattern=r"^[\w.-]+$")
@@ -91,7 +96,8 @@ class Spec(_Strict):
     exclude: list[Point] = []
     defaults: Point = {}
     overrides: list[When] = []
-    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+    max_trials: int = Field(MAX_TRIALS, gt=0)
     profiles: dict[str, Point] = {}
     profile: str | None = None
     protocol: Literal["zsl", "gzsl"] = "zsl"

@@ -18,11 +18,17 @@ from sqlalchemy.orm import Session, sessionmaker
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from orchestrator.errors import StoreError
+from orchestrator.settings import sqlite_url
+from orchestrator.sqlite_files import make_whole
 from orchestrator.store.schema import REVISION
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 MIGRATION_LOCK = 7_215_001
+NO_STORE = (
+    "the file has no tables of a store: it was emptied, or is something else; "
+    "put a backup in its place, or move it away to begin a new store"
+)
 
 
 class Database:
@@ -36,7 +42,7 @@ class Database:
     #: how long a lost PostgreSQL server is waited for
     PATIENCE_SECONDS = 300.0
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
+    def __init__(self, url: str, *, create: bool = True, _new: bool = False) -> None:
         for short in ("postgres://", "postgresql://"):
             if url.startswith(short):
                 url = "postgresql+psycopg://" + url.removeprefix(short)
@@ -55,7 +61,10 @@ class Database:
                     raise StoreError(
                         f"store {self.shown}: nothing was run yet; start with: dvta-orch sweep SPEC"
                     )
-                path.parent.mkdir(parents=True, exist_ok=True)
+                if not _new:
+                    make_whole(path, _make)
+            if path is not None and not _new and path.stat().st_size == 0:
+                raise StoreError(f"store {self.shown}: {NO_STORE}")
             self.read_only = path is not None and path.exists() and not _is_writable(path)
             if path is not None and self.read_only:
                 parsed = _for_reading(parsed, path)
@@ -77,7 +86,7 @@ class Database:
         self._write_session = sessionmaker(writing, expire_on_commit=False)
         self._read_session = sessionmaker(self.engine, expire_on_commit=False)
         try:
-            self._migrate(path)
+            self._migrate(path, _new)
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.shown}: cannot be opened ({_first_line(error)})") from error
         self._path, self._file = path, None if path is None else _identity(path)
@@ -92,6 +101,21 @@ class Database:
             raise StoreError(
                 f"store {self.shown}: the file was deleted or replaced while it was written; what was "
                 "recorded since is lost, run the same command again"
+            )
+
+    def check_whole(self) -> None:
+        """Check that every page of an SQLite file can be read; a server looks after its own.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        if not self.sqlite:
+            return
+        found = self.read(lambda session: session.scalar(sa.text("PRAGMA quick_check(1)")))
+        if found != "ok":
+            raise StoreError(
+                f"store {self.shown}: the file is damaged ({str(found).splitlines()[-1]}); put a backup in its "
+                f"place, or rescue what is left with: sqlite3 {self._path} .recover"
             )
 
     def _is_in_place(self) -> bool:
@@ -146,8 +170,10 @@ class Database:
         for pragma in ("busy_timeout=60000", *writing):
             connection.execute(f"PRAGMA {pragma}")
 
-    def _migrate(self, path: Path | None) -> None:
+    def _migrate(self, path: Path | None, new: bool) -> None:
         found = self.revision()
+        if found is None and path is not None and not new:
+            raise StoreError(f"store {self.shown}: {NO_STORE}")
         if found == REVISION:
             return
         if found is not None and found > REVISION:
@@ -179,6 +205,10 @@ class Database:
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _make(path: Path) -> None:
+    Database(sqlite_url(path), _new=True).engine.dispose()
 
 
 def _begin(connection: sa.Connection) -> None:

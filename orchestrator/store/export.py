@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.errors import StoreError
 from orchestrator.store.schema import Base
@@ -20,7 +21,7 @@ def export(store: Store, folder: Path) -> dict[str, int]:
     Rows are streamed; JSON columns stay JSON.
 
     Raises:
-        StoreError: the folder cannot be written.
+        StoreError: the folder cannot be written, or the store not read.
     """
     counts = {}
     try:
@@ -38,6 +39,8 @@ def export(store: Store, folder: Path) -> dict[str, int]:
                         counts[table.name] += 1
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror})") from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"store: cannot be read ({str(error).splitlines()[0]})") from error
     return counts
 
 

@@ -15,15 +15,8 @@ from orchestrator.errors import StoreError
 from orchestrator.names import Named, group, names
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
 from orchestrator.store.database import Database
-from orchestrator.store.schema import (
-    AttemptRow,
-    CellRow,
-    ClassAccuracy,
-    EpochMetric,
-    StudyRow,
-    TrialRow,
-)
-from orchestrator.trial import State, Trial, format_value
+from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
+from orchestrator.trial import GROUPS, State, Trial, flat_config, format_value
 
 CHUNK = 500
 PLACES = 100  # six values each: an SQL statement takes so many
@@ -33,7 +26,7 @@ COLUMNS = (
     "evaluate_on", "depends_on", "data_digest",
 )  # fmt: skip
 _PLAIN = tuple(c for c in COLUMNS if c != "key")
-_JSON = ("options", "training", "stand_in")
+_JSON = GROUPS
 
 
 class Reading:
@@ -53,6 +46,14 @@ class Reading:
             StoreError: its file was deleted, or another took its place.
         """
         self._db.check_place()
+
+    def check_whole(self) -> None:
+        """Check that every page of an SQLite file can be read.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        self._db.check_whole()
 
     # --- studies ------------------------------------------------------------------------------
 
@@ -378,10 +379,8 @@ def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
 
 
 def _config(identity: Sequence[Any]) -> dict[str, Any]:
-    flat = dict(zip(_SHARED, identity, strict=False))
-    for encoded in identity[len(_SHARED) :]:
-        flat |= json.loads(encoded)
-    return flat
+    groups = [json.loads(encoded) for encoded in identity[len(_SHARED) :]]
+    return flat_config(dict(zip(_SHARED, identity, strict=False)), *groups)
 
 
 def _is(stored: Any, wanted: Any) -> bool:

@@ -85,6 +85,12 @@ def grid_cells(spec: Spec) -> list[tuple[str, dict[str, Any]]]:
     return list(zip(rows, configs, strict=True))
 
 
+def searched_cells(spec: Spec, slots: Iterable[Slot]) -> dict[str, dict[str, Any]]:
+    """Return row -> configuration of the grid's cells that can be filled: those a search goes through."""
+    filled = {s.row for s in slots if s.trial and s.table == "grid"}
+    return {row: config for row, config in grid_cells(spec) if row in filled}
+
+
 def _table(spec: Spec, table: Layout, resolver: Resolver, mistakes: dict[str, str]) -> Iterator[Slot]:
     # what the paper has is where the paper has it; what came after it is where it is asked for
     asked = [*spec.methods, *map(str, spec.where.get("method", ()))]

@@ -15,7 +15,8 @@ from dvta.errors import DataError, OptionError
 from dvta.features import DataRef
 from dvta.methods import METHODS
 from dvta.skeleton.splits import SkeletonSplit
-from orchestrator.spec.configuration import STAND_IN, method_options, training_settings
+from dvta.training import TrainingConfig
+from orchestrator.spec.configuration import STAND_IN, check_option_names, method_options, training_settings
 from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.spec.model import DEFAULTS
 from orchestrator.trial import Kind, Scalar, Trial
@@ -92,6 +93,7 @@ class Resolver:
         given = method_options(method, full)
         memo = (full["method"], tuple(sorted(given.items(), key=lambda item: item[0])))
         if memo not in self._options:
+            check_option_names(method, TrainingConfig)
             options = method.options_class.resolve(given)
             self._options[memo] = (options.canonical(), method.needs(options))
         canonical, needs = self._options[memo]
@@ -123,6 +125,7 @@ class Resolver:
     def profile(self, config: Mapping[str, Any]) -> Trial:
         """Return the trial that measures a method's cost; it reads no data and has no seed."""
         method = METHODS.get(config["method"])
+        check_option_names(method, TrainingConfig)
         given = {k: v for k, v in config.items() if k == "preset"}
         return Trial(
             method=config["method"],

@@ -106,3 +106,67 @@ def test_runs_lie_in_the_folder_that_is_named(place, name, monkeypatch):
     assert {p.name for p in Path(name).iterdir()} >= {"dvta.db", "mlflow.db", "optuna.db"}
     assert sorted(p.name for p in place.iterdir() if p.name != "mlruns") == sorted([name, "spec.yaml"])
     assert invoke("report") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_a_closed_terminal_is_a_stop_and_a_signal_is_one_from_the_first_seconds(place, executor):
+    spec = write_spec(epochs=4000)
+    early = start("sweep", str(spec), "--executor", executor, PYTHONUNBUFFERED="1")
+    assert "to run" in early.stdout.readline()  # planned; Ray, the store and the driver are to come
+    os.kill(early.pid, signal.SIGTERM)
+    out, err = early.communicate(timeout=60)
+    assert early.returncode == 130, out + err
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+    late = start("sweep", str(spec), "--executor", executor)
+    wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
+    os.kill(late.pid, signal.SIGHUP)
+    out, err = late.communicate(timeout=60)
+    assert late.returncode == 130, out + err
+    assert query("SELECT count(*) FROM attempt WHERE state = 'running'") == [(0,)]
+
+
+def test_a_closed_pipe_and_a_full_disk_are_no_failed_trials(place):
+    assert invoke("sweep", str(write_spec(epochs=1)), "--executor", "inline") == 0
+    command = [sys.executable, "-c", "from orchestrator.cli.main import app; app()", "trials"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    for target, code, message in ((writing, 141, ""), (open("/dev/full", "w"), 2, "No space left on device")):  # noqa: SIM115
+        done = subprocess.run(command, stdout=target, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (code, True, False)
+    for environment in (
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_mistake_of_the_program_is_one_line_with_a_path(place, monkeypatch, capsys):
+    def fail() -> None:
+        raise RuntimeError("beyond\nexpectation")
+
+    monkeypatch.setattr(cli, "load_settings", fail)
+    assert invoke("mirror") == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: RuntimeError: beyond (a mistake of this program: the traceback is in ")
+    path = Path(line.partition(" is in ")[2].partition(";")[0])
+    assert "expectation" in path.read_text()
+    path.unlink()
+    assert invoke("--debug", "mirror") == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_damaged_and_impossible_stores_are_said_in_one_line(place, monkeypatch, capsys):
+    assert invoke("sweep", str(write_spec(epochs=1)), "--executor", "inline") == 0
+    content = bytearray(Path("runs/dvta.db").read_bytes())
+    content[8192:40960] = bytes(40960 - 8192)
+    Path("bad.db").write_bytes(content)
+    capsys.readouterr()
+    for url in ("sqlite:///bad.db", "sqlite://", "sqlite:///:memory:"):
+        monkeypatch.setenv("DVTA_STORE", url)
+        for command in (("db", "upgrade"), ("db", "check"), ("db", "export", "out")):
+            assert invoke(*command) == 2, (url, command)
+            assert len(capsys.readouterr().err.splitlines()) == 1
+    assert invoke("ui", "--port", "99999") == 2

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
 
-from orchestrator.mirror import Mirror, without_login
+from orchestrator.mirror import Mirror, MirrorError, without_login
 from orchestrator.records import Outcome, Slot
 from orchestrator.store import EpochRow, Store
 from orchestrator.trial import Trial
@@ -185,3 +185,36 @@ def test_what_was_copied_and_not_noted_is_copied_again_to_no_effect(store, serve
 def test_a_login_is_not_kept():
     assert without_login("https://me:secret@host:5000/path/") == "https://host:5000/path"
     assert without_login("sqlite:////home/a/mlflow.db") == "sqlite:////home/a/mlflow.db"
+
+
+def test_what_was_deleted_in_mlflow_is_restored_under_a_notice_and_other_studies_go_on(store, server, caplog):
+    uri = server("a.db")
+    assert Mirror(store, uri).flush() == 2
+    client = MlflowClient(uri)
+    client.delete_experiment(client.get_experiment_by_name("s").experiment_id)
+    left = store.claim(TRIALS[1], "b", 60, {})
+    store.record(left.attempt_id, "b", rows(2), outcome=OUTCOME)
+    assert Mirror(store, uri).flush() == 1
+    assert "the experiment 's' was deleted there and is restored" in caplog.text
+    assert [losses for _, _, losses in mirrored(uri)] == [[1.0, 0.5], [1.0, 0.5]]
+
+
+def test_a_study_that_cannot_be_mirrored_is_named_and_the_others_are(store, server, monkeypatch):
+    uri = server("a.db")
+    other = Trial("dvta", 1, "ntu60", "55/5", "v", "t", 7, "real", "d", {}, {"epochs": 2})
+    store.save_study("z", "", [Slot("grid", "r", "c", other)])
+    claim = store.claim(other, "a", 60, {})
+    store.record(claim.attempt_id, "a", rows(1, 2), outcome=OUTCOME)
+    mirror = Mirror(store, uri)
+    study = mirror._study
+
+    def refuse(client, name):
+        if name == "s":
+            raise RuntimeError("no such thing")
+        return study(client, name)
+
+    monkeypatch.setattr(mirror, "_study", refuse)
+    with pytest.raises(MirrorError, match="cannot be written: study s: no such thing"):
+        mirror.flush()
+    client = MlflowClient(uri)
+    assert len(client.search_runs([client.get_experiment_by_name("z").experiment_id])) == 2

@@ -25,10 +25,10 @@ def documents():
 
 def test_there_is_what_is_named():
     assert sorted(p.relative_to(DOCKER).as_posix() for p in DOCKER.rglob("*") if p.is_file() and p.parent.name != "secrets") == [
-        "Dockerfile", "README.md", "compose.yaml", "initdb/10-databases.sql", "k8s/mlflow.yaml", "k8s/postgres.yaml",
+        "Dockerfile", "README.md", "compose.yaml", "initdb/10-databases.sql", "k8s/mlflow.yaml", "k8s/network.yaml", "k8s/postgres.yaml",
         "k8s/rayjob.yaml", "make-secrets.sh", "ray-cluster.yaml",
     ]  # fmt: skip
-    assert len(documents()) == 2 + 4 + 2 + 2
+    assert len(documents()) == 2 + 3 + 3 + 4 + 2
 
 
 def test_the_dockerfile_copies_what_exists_and_runs_as_nobody_special():
@@ -123,7 +123,7 @@ def test_the_cluster_file_fits_rays_own_schema():
 
 def test_kubernetes_names_fit_together():
     objects = {(d["kind"], d["metadata"]["name"]): d for d in documents() if d and "kind" in d}
-    assert len(objects) == 8
+    assert len(objects) == 12
     claims = {name for kind, name in objects if kind == "PersistentVolumeClaim"}
     pods = [
         objects["RayJob", "dvta-sweep"]["spec"]["rayClusterSpec"]["headGroupSpec"]["template"],
@@ -163,6 +163,40 @@ def test_kubernetes_names_fit_together():
     assert sql.split() == " ".join(statements).split()
 
 
+def test_no_password_is_on_a_command_line_and_no_pod_may_become_more():
+    text = "".join(p.read_text() for p in sorted(DOCKER.rglob("*.yaml")))
+    assert text.count("postgresql+psycopg://dvta@") == 4
+    assert "://dvta:" not in text
+    assert text.count('export PGPASSWORD="$') == 4
+    objects = {(d["kind"], d["metadata"]["name"]): d for d in documents() if d and "kind" in d}
+    job = objects["RayJob", "dvta-sweep"]["spec"]["rayClusterSpec"]
+    served = [objects["Deployment", "dvta-mlflow"], objects["StatefulSet", "dvta-postgres"]]
+    templates = [d["spec"]["template"] for d in served]
+    pods = [t["spec"] for t in (*templates, job["headGroupSpec"]["template"])]
+    for pod in pods:
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        secrets = [v["secret"] for v in pod["volumes"] if "secret" in v]
+        assert [s["defaultMode"] for s in secrets] == [0o400]
+    for template in templates:
+        (container,) = template["spec"]["containers"]
+        assert {"livenessProbe", "readinessProbe"} <= set(container)
+    mounts = {m["mountPath"] for m in templates[0]["spec"]["containers"][0]["volumeMounts"]}
+    assert "/work/runs/mlflow-artifacts" in mounts
+    policies = {name: d["spec"] for (kind, name), d in objects.items() if kind == "NetworkPolicy"}
+    assert sorted(policies) == ["dvta-mlflow", "dvta-postgres", "dvta-ray"]
+    for template in templates:
+        (policy,) = [
+            p for p in policies.values() if p["podSelector"]["matchLabels"] == template["metadata"]["labels"]
+        ]
+        assert all(rule["from"] and rule["ports"] for rule in policy["ingress"])
+    for service in COMPOSE["services"].values():
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
 def test_the_initialisation_runs_on_postgresql(postgres_server):
     sql = (DOCKER / "initdb/10-databases.sql").read_text()
     postgres_server.psql("CREATE ROLE dvta LOGIN;")
@@ -184,7 +218,10 @@ def test_secrets_are_made_once_and_never_committed(tmp_path):
     for _ in range(2):
         subprocess.run(["sh", str(copy / "make-secrets.sh")], check=True, capture_output=True)
         made = {p.name: p.read_text() for p in (copy / "secrets").iterdir() if not p.name.startswith(".")}
-    assert sorted(made) == ["postgres_password", "ray_token"]
+    assert sorted(made) == ["postgres_password", "postgres_server_password", "ray_token"]
+    assert made["postgres_password"] == made["postgres_server_password"] != made["ray_token"]
+    files = [p for p in (copy / "secrets").iterdir() if not p.name.startswith(".")]
+    assert {p.stat().st_mode & 0o777 for p in files} == {0o400}
     assert all(len(v) == 64 for v in made.values())
     tracked = subprocess.run(
         ["git", "ls-files", "docker/secrets"], cwd=ROOT, capture_output=True, text=True
