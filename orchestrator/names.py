@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from orchestrator.trial import Scalar, format_value
@@ -28,13 +28,13 @@ _UNSAFE = re.compile(r'[,=\[\]"\\\x00-\x1f\x7f-\x9f]|^\s|\s$|^$')
 
 
 class Named(NamedTuple):
-    """What a name is made of: the key of a trial and its flat configuration."""
+    """What a name is made of: the key of a trial and its flat configuration, one object for equal ones."""
 
     key: str
     config: Mapping[str, Any]
 
 
-def names(trials: Iterable[Named], first: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> dict[str, str]:
+def names(trials: Sequence[Named], first: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> dict[str, str]:
     """Return key -> name.
 
     Args:
@@ -43,9 +43,12 @@ def names(trials: Iterable[Named], first: Mapping[tuple[Any, ...], Mapping[str, 
         first: :func:`group` -> the configuration of its first trial.
     """
     found: dict[str, str] = {}
+    short: dict[int, str] = {}
     taken: set[str] = set()
     for key, config in trials:
-        name = _name(config, first[group(config)])
+        if id(config) not in short:
+            short[id(config)] = _name(config, first[group(config)])
+        name = short[id(config)]
         found[key] = name if name not in taken else f"{name[:-1]},key={key[:KEY_LENGTH]}]"
         taken.add(name)
     return found

@@ -34,6 +34,8 @@ class Reading:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        # of every method, kind and source the configuration of the trial stored first, which never changes
+        self._first: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
     def revision(self) -> str | None:
         """Return the revision of the store's schema."""
@@ -211,20 +213,30 @@ class Reading:
             TrialRow.split,
             TrialRow.seed,
         )
-        first = {group(n.config): n.config for n in self._named(TrialRow.id.in_(_first_of(*of[:3])))}
         found: dict[str, str] = {}
         for chunk in chunks(keys):
             ordered = [
                 tuple(row) for row in self._read(sa.select(*of).where(TrialRow.key.in_(chunk)).distinct())
             ]
             for some in (ordered[i : i + PLACES] for i in range(0, len(ordered), PLACES)):
-                found |= names(self._named(sa.tuple_(*of).in_(some)), first)
+                alike = self._named(sa.tuple_(*of).in_(some))
+                if not self._first.keys() >= {group(trial.config) for trial in alike}:
+                    firsts = self._named(TrialRow.id.in_(_first_of(*of[:3])))
+                    self._first = {group(trial.config): trial.config for trial in firsts}
+                found |= names(alike, self._first)
         wanted = set(keys)
         return {key: name for key, name in found.items() if key in wanted}
 
     def _named(self, where: Any) -> list[Named]:
         query = sa.select(TrialRow.key, TrialRow.seed, *_IDENTITY).where(where).order_by(TrialRow.id)
-        return [Named(key, {**_config(rest), "seed": seed}) for key, seed, *rest in self._rows(query)]
+        memo: dict[Any, dict[str, Any]] = {}
+        found = []
+        for key, *identity in self._rows(query):
+            same = tuple(identity)
+            if same not in memo:
+                memo[same] = {**_config(same[1:]), "seed": same[0]}
+            found.append(Named(key, memo[same]))
+        return found
 
     def trial(self, key: str) -> Trial:
         """Return the stored trial of a key."""

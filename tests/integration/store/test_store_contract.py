@@ -142,7 +142,13 @@ class StoreContract:
         going = store.claim(make(0), "host/x", 60, {})
         store.record(going.attempt_id, "host/x", rows(1, 2))
         assert store.standing(study).running == (
-            (make(0).key, "dvta[dataset=ntu60,split=55/5,seed=0]", 2, make(0).training["epochs"], "host"),
+            (
+                make(0).key,
+                "dvta[dataset=ntu60,split=55/5,seed=0,source=simulated]",
+                2,
+                make(0).training["epochs"],
+                "host",
+            ),
         )
         assert len(store.trials({"seed": 1, "gamma": 0.01})) == 1
         assert store.trials({"gamma": 0.5}) == []
