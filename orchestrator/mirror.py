@@ -18,7 +18,7 @@ from dvta.errors import DvtaError
 from orchestrator import mlflow_files
 from orchestrator.mlflow_files import MirrorError
 from orchestrator.store import EpochRow, Store
-from orchestrator.store.queries import COLUMNS
+from orchestrator.store.rows import COLUMNS
 from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.trial import State, flat_config, format_value
 

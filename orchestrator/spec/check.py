@@ -228,7 +228,8 @@ class Checker:
                 if split is not None and known is not None:
                     self._split(where, known, split, own)
             except DvtaError as error:
-                self._add((*where, "dataset" if split is None else "split"), str(error))
+                name = "dataset" if split is None else "split"
+                self._add(where if where[:2] == ("grid", name) else (*where, name), str(error))
 
     def _split(self, where: YamlPath, known: Dataset, split: str, own: Mapping[str, Any]) -> None:
         """Check a split of a dataset; what is wrong with one of the spec's own stands at its definition."""

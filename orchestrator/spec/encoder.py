@@ -43,6 +43,7 @@ class EncoderSpec:
             OptionError, UnknownNameError: a key, a setting or the encoder is unknown or impossible.
         """
         from dvta.encoders import ENCODERS
+        from dvta.encoders.training import EncoderConfig
 
         allowed = ("encoder", "train", "options", "seed", "protocol")
         for key in value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,18 +15,13 @@ from orchestrator.errors import StoreError
 from orchestrator.names import Named, group, names
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
 from orchestrator.store.database import Database
+from orchestrator.store.rows import COLUMNS, IDENTITY, PLAIN, VALUE, matches, read_config, read_value
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
-from orchestrator.trial import GROUPS, State, Trial, flat_config, format_value
+from orchestrator.trial import GROUPS, State, Trial
 
 CHUNK = 500
 PLACES = 100  # six values each: an SQL statement takes so many
 _Id = TypeVar("_Id", str, int)
-COLUMNS = (
-    "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
-    "evaluate_on", "depends_on", "data_digest",
-)  # fmt: skip
-_PLAIN = tuple(c for c in COLUMNS if c != "key")
-_JSON = GROUPS
 
 
 class Reading:
@@ -164,7 +159,7 @@ class Reading:
             newest_attempt(CellRow.trial_id, State.DONE), newest_attempt(CellRow.trial_id)
         )
         query = (
-            sa.select(CellRow.table_name, CellRow.row, CellRow.col, CellRow.missing, *_VALUE)
+            sa.select(CellRow.table_name, CellRow.row, CellRow.col, CellRow.missing, *VALUE)
             .select_from(CellRow)
             .outerjoin(TrialRow, TrialRow.id == CellRow.trial_id)
             .outerjoin(AttemptRow, AttemptRow.id == newest)
@@ -174,7 +169,7 @@ class Reading:
         if table is not None:
             query = query.where(CellRow.table_name == table)
         memo: dict[Any, Any] = {}
-        return [_value(row, memo) for row in self._rows(query)]
+        return [read_value(row, memo) for row in self._rows(query)]
 
     def trials(self, where: Mapping[str, Any] | None = None, limit: int | None = None) -> list[CellValue]:
         """Return stored trials with their newest attempt.
@@ -184,7 +179,7 @@ class Reading:
                 value is printed as.
         """
         query = (
-            sa.select(sa.literal(""), sa.literal(""), sa.literal(""), sa.null(), *_VALUE)
+            sa.select(sa.literal(""), sa.literal(""), sa.literal(""), sa.null(), *VALUE)
             .select_from(TrialRow)
             .outerjoin(AttemptRow, AttemptRow.id == newest_attempt(TrialRow.id))
             .order_by(TrialRow.id)
@@ -200,8 +195,10 @@ class Reading:
         if limit is not None and not rest:
             query = query.limit(limit)
         memo: dict[Any, Any] = {}
-        rows = (_value(row, memo) for row in self._rows(query))
-        return list(islice((r for r in rows if all(_is(r.config.get(n), v) for n, v in rest.items())), limit))
+        rows = (read_value(row, memo) for row in self._rows(query))
+        return list(
+            islice((r for r in rows if all(matches(r.config.get(n), v) for n, v in rest.items())), limit)
+        )
 
     def names(self, keys: Collection[str]) -> dict[str, str]:
         """Return key -> printed name of the stored trials of ``keys``; see :mod:`orchestrator.names`."""
@@ -228,20 +225,20 @@ class Reading:
         return {key: name for key, name in found.items() if key in wanted}
 
     def _named(self, where: Any) -> list[Named]:
-        query = sa.select(TrialRow.key, TrialRow.seed, *_IDENTITY).where(where).order_by(TrialRow.id)
+        query = sa.select(TrialRow.key, TrialRow.seed, *IDENTITY).where(where).order_by(TrialRow.id)
         memo: dict[Any, dict[str, Any]] = {}
         found = []
         for key, *identity in self._rows(query):
             same = tuple(identity)
             if same not in memo:
-                memo[same] = {**_config(same[1:]), "seed": same[0]}
+                memo[same] = {**read_config(same[1:]), "seed": same[0]}
             found.append(Named(key, memo[same]))
         return found
 
     def trial(self, key: str) -> Trial:
         """Return the stored trial of a key."""
         (row,) = self._read(sa.select(TrialRow).where(TrialRow.key == key))
-        return Trial(**{name: getattr(row[0], name) for name in (*_PLAIN, *_JSON)})
+        return Trial(**{name: getattr(row[0], name) for name in (*PLAIN, *GROUPS)})
 
     def attempts(self, keys: Collection[str]) -> list[AttemptInfo]:
         """Return every attempt at the trials of ``keys``, oldest first."""
@@ -343,63 +340,3 @@ def chunks(keys: Iterable[_Id]) -> Iterator[list[_Id]]:
     iterator = iter(dict.fromkeys(keys))
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
-
-
-# JSON stays text until somebody looks: thousands of trials share a few configurations
-_SHARED = tuple(c for c in _PLAIN if c not in ("seed", "data_digest"))
-_IDENTITY = (
-    *(getattr(TrialRow, c) for c in _SHARED),
-    *(sa.cast(getattr(TrialRow, c), sa.Text) for c in _JSON),
-)
-_VALUE = (
-    TrialRow.key, TrialRow.seed, TrialRow.data_digest, *_IDENTITY,
-    AttemptRow.state, AttemptRow.id, AttemptRow.final_accuracy, AttemptRow.best_accuracy, AttemptRow.seconds,
-    AttemptRow.error_kind, AttemptRow.error, sa.cast(AttemptRow.results, sa.Text),
-    sa.cast(AttemptRow.worker, sa.Text),
-)  # fmt: skip
-_RESULTS = 7 + len(_SHARED) + len(_JSON)
-_STATES = {state.value: state for state in State}
-
-
-def _value(row: Any, memo: dict[Any, Any]) -> CellValue:
-    """Return the record of one row; equal configurations become the same mapping."""
-    table, label, column, missing, key, seed, digest = row[:7]
-    identity, rest = row[7:_RESULTS], row[_RESULTS:]
-    config: Mapping[str, Any] | None = memo.get(identity)
-    if config is None:
-        config = memo[identity] = _config(identity) if key is not None else {}
-    state, attempt_id, final, best, seconds, kind, error, results, worker = rest
-    done = state == State.DONE
-    return CellValue(
-        table,
-        label,
-        column,
-        missing,
-        key,
-        seed,
-        digest,
-        config,
-        _STATES.get(state),
-        attempt_id,
-        final if done else None,
-        best if done else None,
-        seconds,
-        f"{kind}: {error}" if kind else None,
-        results if done else None,
-        worker if done else None,
-    )
-
-
-def _config(identity: Sequence[Any]) -> dict[str, Any]:
-    groups = [json.loads(encoded) for encoded in identity[len(_SHARED) :]]
-    return flat_config(dict(zip(_SHARED, identity, strict=False)), *groups)
-
-
-def _is(stored: Any, wanted: Any) -> bool:
-    """Return whether a stored value is the wanted one, or is printed as it."""
-    if isinstance(stored, int | float) and not isinstance(stored, bool) and isinstance(wanted, str):
-        try:
-            return bool(float(wanted) == stored)
-        except ValueError:
-            return False
-    return format_value(stored) == format_value(wanted)
