@@ -17,7 +17,7 @@ from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing, Stu
 from orchestrator.store.database import Database
 from orchestrator.store.rows import COLUMNS, IDENTITY, PLAIN, VALUE, matches, read_config, read_value
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
-from orchestrator.trial import GROUPS, State, Trial
+from orchestrator.trial import GROUPS, State, Trial, format_value
 
 CHUNK = 500
 PLACES = 100  # six values each: an SQL statement takes so many

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from orchestrator.records import CellValue
 from orchestrator.store.schema import AttemptRow, TrialRow
-from orchestrator.trial import GROUPS, State, flat_config
+from orchestrator.trial import GROUPS, State, flat_config, format_value
 
 COLUMNS = (
     "key", "kind", "method", "revision", "dataset", "split", "visual", "text", "seed", "source",
