@@ -93,7 +93,9 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
                 typer.echo(f"error: the output cannot be written ({error.strerror})", err=True)
                 code = _without_output(2)
         except (Exception, SystemExit) as error:
-            code = _unexpected(error)
+            # Rich makes an exit of a closed pipe
+            closed = isinstance(error.__context__, BrokenPipeError)
+            code = _without_output(141) if closed else _unexpected(error)
         raise typer.Exit(code)
 
     return run
