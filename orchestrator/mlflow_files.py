@@ -41,6 +41,11 @@ def connect(uri: str) -> Any:
     except Exception as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         runs = count_rows(path, "runs")
+        if runs == 0:
+            raise MirrorError(
+                f"MLflow's {path} was left half-made ({first}); it is now {set_aside(path)}, and the next "
+                "command makes it anew"
+            ) from error
         held = "cannot be read" if runs is None else f"is broken or older, and holds {runs} runs"
         raise MirrorError(
             f"MLflow's {path} {held}: {first}; bring it up to date with: mlflow db upgrade '{uri}', "
@@ -64,8 +69,11 @@ def _is_whole(path: Path) -> bool:
     from alembic.script import ScriptDirectory
 
     scripts = Path(mlflow.__file__).parent / "store" / "db_migrations"
+    left = first_value(
+        path, "SELECT count(*) FROM sqlite_master WHERE name LIKE '#_alembic#_tmp#_%' ESCAPE '#'"
+    )
     found = first_value(path, "SELECT version_num FROM alembic_version")
-    return bool(found == ScriptDirectory(str(scripts)).get_current_head())
+    return left == 0 and bool(found == ScriptDirectory(str(scripts)).get_current_head())
 
 
 def _opened(uri: str) -> Any:

@@ -64,7 +64,8 @@ def count_rows(path: Path, table: str) -> int | None:
 
 def first_value(path: Path, query: str) -> Any:
     """Return the first value of a query that only reads, None without one or where the file cannot be read."""
-    url = f"file:{quote(str(path.resolve()))}?mode=ro"
+    # not read-only: what a killed process left in the journal has to be rolled back first
+    url = f"file:{quote(str(path.resolve()))}?mode=rw"
     try:
         with contextlib.closing(sqlite3.connect(url, uri=True, timeout=60)) as connection:
             row = connection.execute(query).fetchone()

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 
-USAGE = tuple(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+# how Typer itself ends a command: an exit code, an abort, a mistake in its arguments
+ENDED: tuple[type[BaseException], ...] = (
+    typer.Exit,
+    typer.Abort,
+    *(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"),
+)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 #: whether tracebacks are shown, set by ``dvta-orch --debug``
 debugging = False
@@ -71,7 +76,7 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
             done = command(*args, **kwargs)
             sys.stdout.flush()
             return done
-        except (typer.Exit, typer.Abort, *USAGE):  # type: ignore[misc]
+        except ENDED:
             raise
         except DvtaError as error:
             typer.echo(f"error: {explain(error)}", err=True)
@@ -88,7 +93,9 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
                 typer.echo(f"error: the output cannot be written ({error.strerror})", err=True)
                 code = _without_output(2)
         except (Exception, SystemExit) as error:
-            code = _unexpected(error)
+            # Rich makes an exit of a closed pipe
+            closed = isinstance(error.__context__, BrokenPipeError)
+            code = _without_output(141) if closed else _unexpected(error)
         raise typer.Exit(code)
 
     return run

