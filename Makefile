@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SPEC ?= experiments/quickstart.yaml
 
-.PHONY: all test lint demo bench clean
+.PHONY: all test lint demo bench screenshots clean
 all: test lint
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -30,6 +30,9 @@ bench: $(INSTALLED) ## every benchmark, as ratios in one run
 	for file in tests/benchmarks/bench_*.py; do \
 	  $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; \
 	done
+
+screenshots: $(INSTALLED) ## the pictures of docs/page.md, of the newest study in the store
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

@@ -87,7 +87,7 @@ def figure(
 
 
 def _trained(store: Store, settings: Settings, name: str) -> TrainedTrial:
-    from orchestrator.report.figures.inside import load_trained
+    from orchestrator.execute.trained import load_trained
     from orchestrator.store.find import load_trial
 
-    return load_trained(store, settings, load_trial(store, name).key, lambda line: typer.echo(line, err=True))
+    return load_trained(store, settings, load_trial(store, name), lambda line: typer.echo(line, err=True))

@@ -9,18 +9,20 @@ import html
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dvta.errors import DvtaError
 from orchestrator.records import CellValue
 from orchestrator.report.figures import Request, draw
-from orchestrator.report.figures.inside import load_trained
 from orchestrator.report.figures.response import numeric_names
 from orchestrator.report.figures.search import studies
 from orchestrator.report.figures.series import done
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.trial import Kind
+
+if TYPE_CHECKING:
+    from orchestrator.execute.trained import TrainedTrial
 
 log = logging.getLogger(__name__)
 MOST_RESPONSES, MOST_CELLS = 4, 8
@@ -125,7 +127,7 @@ def _picture(
     store: Store, settings: Settings, study: str, title: str, alt: str, options: dict[str, Any]
 ) -> Picture | None:
     key = options.get("trial")
-    trained = None if key is None else functools.partial(load_trained, store, settings, key)
+    trained = None if key is None else functools.partial(_load, store, settings, key)
     asked = {name: value for name, value in options.items() if name != "trial"}
     try:
         drawn = draw(Request(store=store, settings=settings, study=study, trained=trained, **asked))
@@ -140,6 +142,13 @@ def _picture(
     command = " ".join(["dvta-orch figure", options["name"], *words, f"--output {options['name']}.pdf"])
     marked = f"SIMULATED data. {alt}" if drawn.simulated else alt
     return Picture(title, html.unescape(marked), f"data:image/png;base64,{data}", command)
+
+
+def _load(store: Store, settings: Settings, key: str) -> TrainedTrial:
+    # a study without kept weights needs no PyTorch
+    from orchestrator.execute.trained import load_trained
+
+    return load_trained(store, settings, store.trial(key), lambda line: None)
 
 
 def _quoted(value: str) -> str:
