@@ -41,7 +41,7 @@ def pyplot() -> Any:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    plt.rcParams.update(_SETTINGS)  # type: ignore[arg-type]
+    plt.rcParams.update(_SETTINGS)
     return plt
 
 
