@@ -71,7 +71,13 @@ def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):
         assert "ran here" in join(address, RAY_AUTH_TOKEN_PATH=str(path))
         assert len(children) >= 3
         assert not [p for p in children if p.is_running() and token in " ".join(p.cmdline())]
-        session = Path(next(a.partition("=")[2] for a in raylet.cmdline() if a.startswith("--session-dir=")))
+        session = Path(
+            next(
+                a.partition("=")[2]
+                for a in raylet.cmdline()
+                if a.startswith(("--session-dir=", "--session_dir="))
+            )
+        )
         written = [p for p in (*session.rglob("*"), *Path("runs").rglob("*")) if p.is_file()]
         assert len(written) >= 10
         assert not [p for p in written if token.encode() in p.read_bytes()]
