@@ -1,8 +1,8 @@
 """What the page of a study holds, and when it is written anew."""
 
-import itertools
 import json
 import re
+from itertools import pairwise
 
 import pytest
 from typer.testing import CliRunner
@@ -22,7 +22,7 @@ def test_curves_are_thinned_evenly_with_both_ends():
     assert thin([1, 2, 3], 5) == [1, 2, 3]
     found = thin(range(1, 1001), 30)
     assert (len(found), found[0], found[-1]) == (30, 1, 1000)
-    gaps = {b - a for a, b in itertools.pairwise(found)}
+    gaps = {b - a for a, b in pairwise(found)}
     assert gaps <= {34, 35}
 
 
