@@ -235,7 +235,7 @@ def test_steps_are_read_as_people_write_them():
         ("{encoder: st_gcn, train: {epoch: 3}}", "did you mean 'epochs'"),
         ("{encoder: st_gcn, train: {epochs: 0}}", "1 or more"),
         ("{encoder: kinematic, train: {epochs: 3}}", "is not trained"),
-        ("{encoder: st_gcn, seed: all}", "a whole number, or each"),
+        ("{encoder: st_gcn, seed: all}", "0 to 2147483647, or each"),
         ("{encodr: st_gcn}", "did you mean 'encoder'"),
         ("{encoder: st_gcn, train: {epochs: 12.5}}", "allowed: a whole number"),
         ("{encoder: st_gcn, train: {lr: fast}}", "lr: 'fast' is impossible; allowed: a number"),
