@@ -138,7 +138,7 @@ def part_by_clip(clips: np.ndarray, labels: np.ndarray, seen: Iterable[int]) -> 
 
     For each seen class in ascending order its clips, sorted by name, are permuted by one generator
     seeded with 0; the first quarter, rounded down and at least one, is test. A class of a single clip
-    has no test clip. This is the parting of the published CMU features.
+    has no test clip. This is the partition of the published CMU features.
 
     Args:
         clips: (N,) clip name of each window.

@@ -26,7 +26,7 @@ from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.motion import Reading
 from dvta.skeleton.preprocess import CLEAN, RECIPES, WINDOWS
-from dvta.skeleton.samples import NobodyError, Processed, process
+from dvta.skeleton.samples import EmptyRecordingError, Processed, process
 from dvta.skeleton.splits import CLIPS, read_names
 from dvta.skeleton.tasks import Found, Task, clip_tasks, ntu_tasks, pku_tasks
 
@@ -259,7 +259,7 @@ def _write(
         results = stack.enter_context(_Ordered(tasks, processes))
         for done, (task, result) in enumerate(results, 1):
             if isinstance(result, SkeletonError):
-                if on_error == "stop" and not isinstance(result, NobodyError):
+                if on_error == "stop" and not isinstance(result, EmptyRecordingError):
                     raise result
                 written.skipped.append((result.path, str(result)))
             else:

@@ -16,7 +16,7 @@ from dvta.skeleton.tasks import Task
 Row = tuple[str, int, np.ndarray]
 
 
-class NobodyError(SkeletonError):
+class EmptyRecordingError(SkeletonError):
     """A recording shows nobody; the data set has such, and they are always left out."""
 
 
@@ -57,7 +57,7 @@ def process(task: Task) -> Processed:
 def _process_ntu(task: Task) -> Processed:
     recorded = ntu.read_ntu(task.path)
     if not recorded.positions.any():
-        raise NobodyError(task.path, "no frame shows a person")
+        raise EmptyRecordingError(task.path, "no frame shows a person")
     positions = bodies.clean(recorded) if task.recipe == CLEAN else recorded.positions
     sample = frames50(positions) if task.recipe == CLEAN else recipe_of(task.recipe)(positions)
     return Processed([(task.name, task.label, sample)], problems=bodies.problems(recorded))

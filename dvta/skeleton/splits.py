@@ -71,7 +71,7 @@ class SkeletonSplit:
 
     Attributes:
         dataset, split, protocol: names.
-        digest: SHA-256 hex of the content and the parting.
+        digest: SHA-256 hex of the content and the partition.
         train: seen classes, training part.
         ztest: unseen classes, test part (all of their windows where data are parted by clip).
         gtest: all classes, test part.

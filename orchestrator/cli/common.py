@@ -137,6 +137,11 @@ def _unexpected(error: BaseException) -> int:
     return 3
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 cell``, ``12 cells``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def load_settings() -> Settings:
     """Return the settings of the environment."""
     from orchestrator.settings import Settings

@@ -21,7 +21,7 @@ from orchestrator.cli import (
     report,
     trials,
 )  # fmt: skip
-from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, open_store, pairs
+from orchestrator.cli.common import ExecutorKind, Source, counted, friendly, load_settings, open_store, pairs
 
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
@@ -148,7 +148,7 @@ def mirror() -> None:
     from orchestrator.mirror import Mirror
 
     count = Mirror(open_store(), load_settings().mlflow).flush(everything=True)
-    typer.echo(f"{count} attempts mirrored")
+    typer.echo(f"{counted(count, 'attempt')} mirrored")
 
 
 @app.command()
@@ -222,22 +222,28 @@ def _print_plan(study: Study, plan: Plan) -> None:
         repeated = f", {search.repeats} times" if search.repeats > 1 else ""
         most = cells * search.repeats * (search.trials + seeds)
         lines = [
-            f"search: {cells} cells, {search.trials} candidates in each ({search.sampler}, {search.objective})"
+            f"search: {counted(cells, 'cell')}, {counted(search.trials, 'candidate')} in each ({search.sampler}, {search.objective})"
             f"{repeated}, then the best of each with {seeds} seeds: {most} trials at most"
         ]
     else:
         known = plan.seconds is not None and plan.to_run
         estimate = f", about {duration(plan.seconds or 0)} on one worker" if known else ""
         lines = [
-            f"{plan.cells} cells, {plan.distinct} distinct trials ({plan.seeds} seeds): {len(plan.to_run)} to run, "
+            f"{counted(plan.cells, 'cell')}, {counted(plan.distinct, 'distinct trial')} ({counted(plan.seeds, 'seed')}): "
+            f"{len(plan.to_run)} to run, "
             f"{len(plan.done)} done, {len(plan.failed)} failed, {len(plan.leased)} leased{estimate}",
-            *([f"{plan.encoders} of those to run train visual encoders"] if plan.encoders else []),
+            *([_encoders(plan.encoders)] if plan.encoders else []),
         ]
     if plan.simulated:
         lines.append("visual features: simulated (no real ones in the data root; --source real forbids this)")
     lines += [f"{count} cannot be filled: {reason}" for reason, count in plan.missing.items()]
     for line in lines:
         typer.echo(line)
+
+
+def _encoders(count: int) -> str:
+    one, many = "1 of them trains a visual encoder", f"{count} of them train visual encoders"
+    return one if count == 1 else many
 
 
 app.command()(predict.predict)

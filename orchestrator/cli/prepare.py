@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.common import friendly, load_settings
+from orchestrator.cli.common import counted, friendly, load_settings
 
 if TYPE_CHECKING:
     from dvta.skeleton.prepare import Prepared
@@ -118,7 +118,7 @@ def check() -> None:
     wrong = sum(found.wrong is not None for found in checks)
     count = sum(found.unknown is None for found in checks)
     folders, wrong_skeletons = _check_skeletons(root)
-    typer.echo(f"{count} feature folders checked, {wrong} wrong")
+    typer.echo(f"{counted(count, 'feature folder')} checked, {wrong} wrong")
     if folders:
         typer.echo(f"{folders} folders of skeletons checked, {wrong_skeletons} wrong")
     raise typer.Exit(2 if wrong or wrong_skeletons else 0)

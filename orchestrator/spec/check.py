@@ -119,7 +119,7 @@ class Checker:
             for option, kind in hints.items():
                 # methods may use one name for values of different types
                 known = self._types.get(option)
-                self._types[option] = kind if known in (None, kind) else known | kind
+                self._types[option] = kind if known in (None, kind) else _either(known, kind)
         self._types.pop("PRESETS", None)
         self._types["preset"] = str
 
@@ -290,6 +290,13 @@ def shown(value: object) -> str:
 @functools.cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def _either(one: Any, other: Any) -> Any:
+    """Return the type of values of two types; the choices of two lists become one list."""
+    if typing.get_origin(one) is typing.get_origin(other) is Literal:
+        return Literal[tuple(dict.fromkeys((*typing.get_args(one), *typing.get_args(other))))]
+    return one | other
 
 
 def _hint(kind: Any, value: Any) -> str:
