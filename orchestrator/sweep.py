@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from orchestrator import provenance
+from orchestrator.errors import SpecError
 from orchestrator.execute.driver import Driver, Listener, SweepOptions
 from orchestrator.execute.inputs import Inputs
 from orchestrator.execute.protocol import Executor
@@ -44,7 +45,10 @@ def check_study(study: Study, settings: Settings) -> None:
         from orchestrator.search.check import check_search
 
         cells = searched_cells(study.spec, study.slots)
-        check_search(study.spec, cells, study.resolver, settings.optuna)
+        try:
+            check_search(study.spec, cells, study.resolver, settings.optuna)
+        except SpecError as error:
+            raise SpecError(f"{study.path}: {error}" if study.path else str(error)) from None
 
 
 def run_study(

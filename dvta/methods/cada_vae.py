@@ -57,8 +57,10 @@ class CADAVAE(LatentMethod):
     options: CADAVAEOptions
 
     @classmethod
-    def stackable(cls, options: Options) -> frozenset[str]:
-        """Models that differ in the weight of the alignment, where they have it."""
+    def stackable(cls, options: Options) -> frozenset[str] | None:
+        """Models that differ in the weight of the alignment, where they have it; no variant of the method."""
+        if cls is not CADAVAE:
+            return None
         return frozenset({"wasserstein"} if getattr(options, "wasserstein", 0.0) else ())
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: CADAVAEOptions | None = None) -> None:
@@ -112,7 +114,7 @@ class CADAVAE(LatentMethod):
 
     def visual_mean(self, visual: Tensor) -> Tensor:
         """Return the mean of the visual encoder."""
-        return self.visual.encode(visual)[0]
+        return self.visual.encode_mean(visual)
 
 
 def wasserstein(mean_a: Tensor, log_a: Tensor, mean_b: Tensor, log_b: Tensor) -> Tensor:

@@ -110,6 +110,10 @@ class FrequencyVAE(VAE):
         """Return mean and log-variance (N, L)."""
         return super().encode(self.gain(x))
 
+    def encode_mean(self, x: Tensor) -> Tensor:
+        """Return the mean (N, L) alone."""
+        return super().encode_mean(self.gain(x))
+
 
 @METHODS.register("fs_vae")
 class FSVAE(MSF):

@@ -79,7 +79,7 @@ class SynSE(LatentMethod):
 
     def visual_mean(self, visual: Tensor) -> Tensor:
         """Return the mean of the visual encoder."""
-        return self.visual.mean(visual)  # type: ignore[no-any-return]
+        return self.visual.encode_mean(visual)
 
 
 def _words(text: ClassText) -> tuple[Tensor, Tensor]:

@@ -71,6 +71,10 @@ class VAE(nn.Module):
         """Return mean and log-variance (N, L)."""
         return self.mean(x), self.log_variance(x)
 
+    def encode_mean(self, x: Tensor) -> Tensor:
+        """Return the mean (N, L) alone."""
+        return self.mean(x)  # type: ignore[no-any-return]
+
     def decode(self, z: Tensor) -> Tensor:
         """Return the reconstruction (N, D)."""
         x = self.decoder(z)
@@ -97,11 +101,6 @@ class LatentMethod(Method):
     published_text_dim = 1024
     #: text VAEs, each of an equal part of the latent
     text_vaes: ClassVar[int] = 1
-
-    @classmethod
-    def stackable(cls, options: Options) -> frozenset[str] | None:
-        """Models of equal options."""
-        return frozenset()
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,11 +27,12 @@ from orchestrator.trial import Kind
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A spec with everything it comes to."""
+    """A spec with everything it comes to; ``path`` is its file, where it has one."""
 
     spec: Spec
     slots: tuple[Slot, ...]
     resolver: Resolver
+    path: Path | None = None
 
 
 def read_study(
@@ -58,7 +59,7 @@ def read_study(
     if not any(slot.trial for slot in slots):
         reason = next((slot.missing for slot in slots if slot.missing), "it names no table and no grid")
         raise SpecError(f"{path}: nothing to run: {reason}")
-    return Study(spec, slots, resolver)
+    return Study(spec, slots, resolver, path)
 
 
 def make_resolver(

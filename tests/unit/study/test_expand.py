@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from dvta import features
-from dvta.importers import features as data_import
+from dvta.importers.texts import import_text
 from dvta.methods import METHODS
 from orchestrator.cli.main import app
 from orchestrator.errors import SpecError
@@ -57,7 +57,7 @@ def test_every_printed_number_has_exactly_one_cell():
 
 
 def test_the_papers_171_cells_are_130_distinct_trials(tmp_path, shared):
-    data_import.import_text(shared / "data/text", tmp_path, "ntu120", "clip")
+    import_text(shared / "data/text", tmp_path, "ntu120", "clip")
     slots = slots_of(tmp_path, DVTA_ROWS, tmp_path)
     plan = make_plan(slots, {})
     assert not plan.missing
