@@ -44,6 +44,9 @@ class Truth:
 
     def __init__(self, url: str) -> None:
         self.url = url.replace("postgresql://", "postgresql+psycopg://")
+        if url.startswith("sqlite"):
+            # looking must not make the file
+            self.url = f"sqlite:///file:{url.removeprefix('sqlite:///')}?mode=ro&uri=true"
 
     def query(self, sql: str) -> list[tuple]:
         engine = sa.create_engine(self.url)
