@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from dvta.errors import DataError, OptionError
 from dvta.features import ClassText
 from dvta.losses import LOSSES
+from dvta.methods import official
 from dvta.methods.base import METHODS, Method
 from dvta.methods.metric_network import MetricNetwork
 from dvta.options import Options, check_values
@@ -351,27 +352,15 @@ class DVTA(Method):
         layers = {f"direct_alignment.visual_projector.l{i}": f"visual_projector.l{i}" for i in range(4)}
         layers["direct_alignment.text_projector"] = "text_projector"
         layers |= {f"augmented_alignment.net.{2 * i}": f"metric.l{i}" for i in range(3)}
-        names = {f"{a}.{p}": f"{b}.{p}" for a, b in layers.items() for p in ("weight", "bias")}
-        names["scaling_factors"] = "temperatures"
-        missing, unknown = sorted(names.keys() - state_dict.keys()), sorted(state_dict.keys() - names.keys())
-        if missing or unknown:
-            raise DataError(
-                f"not a DVTA checkpoint of its authors: missing keys {missing or 'none'}, "
-                f"unknown keys {unknown or 'none'}"
-            )
+        names = {**official.parts(layers), "scaling_factors": "temperatures"}
+        what = "a DVTA checkpoint of its authors"
+        official.check_keys(state_dict, names, what)
         visual_dim = state_dict["direct_alignment.visual_projector.l0.weight"].shape[1]
         text_dim = state_dict["direct_alignment.text_projector.weight"].shape[0]
         options = DVTAOptions.resolve({"preset": "official"})
         assert isinstance(options, DVTAOptions)
         model = cls(visual_dim=visual_dim, text_dim=text_dim, options=options)
-        own = model.state_dict()
-        for theirs, ours in names.items():
-            if state_dict[theirs].shape != own[ours].shape:
-                raise DataError(
-                    f"{theirs}: shape {tuple(state_dict[theirs].shape)} does not fit, "
-                    f"allowed: {tuple(own[ours].shape)}"
-                )
-        model.load_state_dict({ours: state_dict[theirs] for theirs, ours in names.items()})
+        official.load(model, state_dict, names, what)
         return model
 
 

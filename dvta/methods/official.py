@@ -20,9 +20,7 @@ def load(model: nn.Module, state_dict: Mapping[str, Tensor], names: Mapping[str,
     Raises:
         DataError: a key is missing or unknown, or a shape does not fit.
     """
-    missing, unknown = sorted(names.keys() - state_dict.keys()), sorted(state_dict.keys() - names.keys())
-    if missing or unknown:
-        raise DataError(f"not {what}: missing keys {missing or 'none'}, unknown keys {unknown or 'none'}")
+    check_keys(state_dict, names, what)
     own = model.state_dict()
     for theirs, ours in names.items():
         if state_dict[theirs].shape != own[ours].shape:
@@ -31,6 +29,17 @@ def load(model: nn.Module, state_dict: Mapping[str, Tensor], names: Mapping[str,
                 f"allowed: {tuple(own[ours].shape)}"
             )
     model.load_state_dict({**own, **{ours: state_dict[theirs] for theirs, ours in names.items()}})
+
+
+def check_keys(state_dict: Mapping[str, Tensor], names: Mapping[str, str], what: str) -> None:
+    """Check that a checkpoint has the keys of ``names`` and no other.
+
+    Raises:
+        DataError: a key is missing or unknown.
+    """
+    missing, unknown = sorted(names.keys() - state_dict.keys()), sorted(state_dict.keys() - names.keys())
+    if missing or unknown:
+        raise DataError(f"not {what}: missing keys {missing or 'none'}, unknown keys {unknown or 'none'}")
 
 
 def flat(states: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

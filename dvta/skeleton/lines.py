@@ -153,3 +153,21 @@ def shown(text: bytes, most: int = 40) -> str:
     """Return a short printable form of a piece of a file, for messages."""
     decoded = text.strip().decode("ascii", "backslashreplace")
     return repr(decoded if len(decoded) <= most else decoded[:most] + "…")
+
+
+def listed_names(path: Path | str, pattern: re.Pattern[str], form: str) -> frozenset[str]:
+    """Read the names in a list, wherever they stand in its lines; other text is passed over.
+
+    Args:
+        pattern: of a name. form: what one looks like, for the message.
+
+    Raises:
+        SkeletonError: the file is missing or holds no name.
+    """
+    names: set[str] = set()
+    with Lines(path) as lines:
+        while (line := lines.read()) is not None:
+            names.update(match.group() for match in pattern.finditer(line.decode("ascii", "replace")))
+    if not names:
+        raise SkeletonError(path, f"holds no name of the form {form}")
+    return frozenset(names)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dvta.errors import OptionError, did_you_mean
 from dvta.limits import limits
-from dvta.skeleton.lines import Lines, SkeletonError, shown
+from dvta.skeleton.lines import Lines, SkeletonError, listed_names, shown
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _JOINTS = 25
@@ -131,13 +131,7 @@ def missing_skeletons(path: Path | str) -> frozenset[str]:
     Raises:
         SkeletonError: the file is missing or holds no name.
     """
-    names: set[str] = set()
-    with Lines(path) as lines:
-        while (line := lines.read()) is not None:
-            names.update(m.group() for m in _NAME.finditer(line.decode("ascii", "replace")))
-    if not names:
-        raise SkeletonError(path, "holds no name of the form S001C001P001R001A001")
-    return frozenset(names)
+    return listed_names(path, _NAME, "S001C001P001R001A001")
 
 
 def _body_id(lines: Lines) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dvta.limits import limits
-from dvta.skeleton.lines import Lines, SkeletonError, shown
+from dvta.skeleton.lines import Lines, SkeletonError, listed_names, shown
 
 _STEM = re.compile(r"(\d{4})-([LMR])")
 _LISTED = re.compile(r"(\d{4}-[LMR])(?:\.\w+)?")
@@ -123,13 +123,7 @@ def missing_samples(path: Path | str) -> frozenset[str]:
     Raises:
         SkeletonError: the file is missing or holds no name.
     """
-    names: set[str] = set()
-    with Lines(path) as lines:
-        while (line := lines.read()) is not None:
-            names.update(match.group() for match in _SAMPLE.finditer(line.decode("ascii", "replace")))
-    if not names:
-        raise SkeletonError(path, "holds no name of the form F002V001C001L001 or 0002-L")
-    return frozenset(names)
+    return listed_names(path, _SAMPLE, "F002V001C001L001 or 0002-L")
 
 
 def instances(recording: Path, labels: Path) -> Iterator[tuple[str, int, np.ndarray]]:

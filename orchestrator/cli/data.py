@@ -13,6 +13,7 @@ data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
 
 
 KINDS = ("arrays", "cmu", "ctr_gcn", "dvta", "flora", "purls", "smie", "synse", "text")
+FROM_FILES = ("arrays", "ctr_gcn", "flora")  # read a file too, not only a folder
 
 
 @data.command("import")
@@ -49,10 +50,8 @@ def data_import(
 
     if kind not in KINDS:
         raise DataError(f"KIND: {kind!r} is unknown{did_you_mean(kind, KINDS)}; allowed: {', '.join(KINDS)}")
-    if not path.is_dir() and not (kind in ("arrays", "ctr_gcn", "flora") and path.is_file()):
-        raise DataError(
-            f"{path}: no such {'file or ' if kind in ('arrays', 'ctr_gcn', 'flora') else ''}folder"
-        )
+    if not path.is_dir() and not (kind in FROM_FILES and path.is_file()):
+        raise DataError(f"{path}: no such {'file or ' if kind in FROM_FILES else ''}folder")
     root = load_settings().data
     counting = labels if labels in features.COUNTING or kind != "arrays" else "auto"
     held = tuple(parse_splits({"unseen": unseen})["unseen"]) if unseen is not None else None

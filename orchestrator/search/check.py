@@ -19,9 +19,14 @@ def candidate_config(search: Search, config: Mapping[str, Any]) -> dict[str, Any
     return {**config, "evaluate_on": "validation" if search.objective == "val_acc" else "unseen"}
 
 
-def study_name(study: str, cell: str, repeat: int = 0) -> str:
-    """Return the name of the Optuna study of a cell; the first repeat of its search has none of its own."""
-    return f"{study}:{cell} (repeat {repeat + 1})" if repeat else f"{study}:{cell}"
+def repeat_label(cell: str, repeat: int) -> str:
+    """Return the name that tells the repeats of a cell's search apart; the first has none of its own."""
+    return f"{cell} (repeat {repeat + 1})" if repeat else cell
+
+
+def study_name(study: str, cell: str, repeat: int) -> str:
+    """Return the name of the Optuna study of one repeat of a cell's search."""
+    return f"{study}:{repeat_label(cell, repeat)}"
 
 
 def check_search(spec: Spec, cells: Mapping[str, Mapping[str, Any]], resolver: Resolver, url: str) -> None:

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dvta.errors import DvtaError
 from orchestrator.records import Wait
-from orchestrator.search.check import check_ranges, study_name
+from orchestrator.search.check import check_ranges, repeat_label, study_name
 from orchestrator.search.optuna_storage import live_trial, open_storage
 from orchestrator.search.space import grid_values, make_pruner, make_sampler, suggest
 from orchestrator.spec.model import Axis, Search
@@ -61,7 +61,7 @@ class SearchCell:
     @property
     def label(self) -> str:
         """The name that tells the repeats apart; the first has none of its own."""
-        return f"{self.name} (repeat {self.repeat + 1})" if self.repeat else self.name
+        return repeat_label(self.name, self.repeat)
 
 
 @dataclasses.dataclass
