@@ -249,11 +249,13 @@ def locate(
         )  # fmt: skip
     if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
         absent = ", ".join(f"{name}.npy" for name in missing)
-        raise DataError(f"{folder}: missing {absent}; to get {dataset}: {known.where}")
+        there = _encoders_of(root, dataset)
+        meant = "" if visual in there else did_you_mean(visual, there)
+        raise DataError(f"{folder}: missing {absent}{meant}; to get {dataset}: {known.where}")
     if visual not in SIMULATED:
-        found = {p.name for p in folder.parent.parent.glob("*") if p.is_dir()}
+        there = _encoders_of(root, dataset)
         raise DataError(
-            f"{folder}: no such features{did_you_mean(visual, [*SIMULATED, *found])}; simulated ones stand in for "
+            f"{folder}: no such features{did_you_mean(visual, [*SIMULATED, *there])}; simulated ones stand in for "
             f"{', '.join(SIMULATED)}"
         )
     chosen = stand_in or StandIn()
@@ -266,6 +268,11 @@ def locate(
         dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs, unseen,
         words=words, text_needs=needs,
     )  # fmt: skip
+
+
+def _encoders_of(root: Path, dataset: str) -> list[str]:
+    """Return the visual encoders whose features of a data set lie there."""
+    return sorted(p.name for p in (root / dataset / "features").glob("*") if p.is_dir())
 
 
 def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]) -> dict[str, np.ndarray]:
@@ -315,16 +322,13 @@ def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
     parts = {"labels": 2, "contexts": 2, "motions": 2, "verbs": 2, "nouns": 2, "parts": 3}
     paths = {part: folder / f"{text}_{part}.npy" for part in parts}
     if not paths["labels"].is_file():
-        packaged = datasets.packaged_text(dataset) if text == "sbert" else None
-        if packaged is None:
-            known = {
-                "sbert",
-                "clip",
-                "clip_b32",
-                *(p.name.removesuffix("_labels.npy") for p in folder.glob("*_labels.npy")),
-            }
+        packaged = datasets.packaged_text(dataset)
+        if packaged is None or text != "sbert":
+            found = {p.name.removesuffix("_labels.npy") for p in folder.glob("*_labels.npy")}
+            there = sorted(found if packaged is None else {*found, "sbert"})
+            known = f"; there are: {', '.join(there)}" if there else ""
             raise MissingTextsError(
-                f"{paths['labels']}: no such file{did_you_mean(text, known - {text})}", dataset.name, text
+                f"{paths['labels']}: no such file{did_you_mean(text, there)}{known}", dataset.name, text
             )
         return _with_motions(packaged)
     found = {part: read(path, "float", parts[part]) for part, path in paths.items() if path.is_file()}

@@ -21,6 +21,15 @@ class SettingsError(DvtaError):
 
 def explain(error: DvtaError) -> str:
     """Return an error's message with the command that makes what is missing, where there is one."""
+    return printable(_with_remedy(error))
+
+
+def printable(text: str) -> str:
+    """Return a text in which control characters, which a terminal would obey, are spelled out."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
+def _with_remedy(error: DvtaError) -> str:
     if isinstance(error, MissingTextsError):
         return f"{error}; make it with: dvta-orch encode text --dataset {error.dataset} --encoder {error.encoder}"
     if isinstance(error, MissingSkeletonsError):

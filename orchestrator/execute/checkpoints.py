@@ -7,11 +7,14 @@ import io
 import logging
 import re
 import uuid
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import fsspec
 import numpy as np
 import torch
+
+from dvta.errors import DataError
 
 log = logging.getLogger(__name__)
 _NAME = re.compile(r"epoch-(\d{6})\.pt$")
@@ -35,17 +38,20 @@ class Checkpoints:
         for old in self._epochs()[self.KEEP :]:
             self._fs.rm(f"{self._folder}/epoch-{old:06d}.pt")
 
-    def newest(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint that can be read, or None."""
+    def newest_first(self, names: Collection[str]) -> Iterator[dict[str, Any]]:
+        """Yield the checkpoints that can be read and hold these names; say which cannot."""
         for epoch in self._epochs():
             path = f"{self._folder}/epoch-{epoch:06d}.pt"
             try:
                 data = io.BytesIO(self._fs.cat_file(path))
-                state: dict[str, Any] = torch.load(data, weights_only=True, map_location="cpu")
-                return state
+                state = torch.load(data, weights_only=True, map_location="cpu")
+                missing = sorted(set(names) - set(state)) if isinstance(state, dict) else names
+                if missing:
+                    raise DataError(f"no {', '.join(missing)} in it")
             except Exception as error:  # torch raises many types on a damaged file
-                log.warning("checkpoint %s cannot be read (%s); the one before is used", path, error)
-        return None
+                log.warning("checkpoint %s cannot be used (%s); the one before is", path, error)
+            else:
+                yield state
 
     def clear(self) -> None:
         """Remove all checkpoints: the attempt is done."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dvta.encoders import build_encoder
 from dvta.encoders.base import SkeletonEncoder
@@ -46,14 +47,23 @@ def load_method(trial: Trial, features: FeatureSet, path: str) -> Method | None:
     """Return the trained method whose weights lie at ``path``, None where there are none.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, or holds weights of something else.
     """
     weights = read_weights(path)
     if weights is None:
         return None
+    return fill_method(trial, features, weights, path)
+
+
+def fill_method(trial: Trial, features: FeatureSet, weights: Mapping[str, Tensor], path: str) -> Method:
+    """Return the method of a trial with the weights that were read from ``path``.
+
+    Raises:
+        DataError: they are of something else.
+    """
     method = build_method(trial, features)
     method.prepare(features)
-    method.load_state_dict(weights)
+    _fill(method, weights, path)
     return method
 
 
@@ -84,13 +94,13 @@ def load_encoder(trial: Trial, path: str) -> SkeletonEncoder | None:
     """Return the trained encoder whose weights lie at ``path``, None where there are none.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, or holds weights of something else.
     """
     weights = read_weights(path)
     if weights is None:
         return None
     encoder = build_encoder(trial.method, encoder_options(trial))
-    encoder.load_state_dict(weights)
+    _fill(encoder, weights, path)
     return encoder
 
 
@@ -98,12 +108,25 @@ def read_weights(path: str) -> dict[str, Tensor] | None:
     """Return the weights at a path or URL, None where there are none.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, or holds no weights.
     """
     content = read_bytes(path)
     if content is None:
         return None
     try:
-        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+        weights = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many types on a damaged file
         raise DataError(f"{path}: not readable weights ({error})") from error
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise DataError(f"{path}: not weights, which are names and tensors; move the file away")
+    return weights
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
+    try:
+        module.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: weights of something else, not of this {type(module).__name__} "
+            f"({str(error).splitlines()[-1].strip()}); move the file away"
+        ) from error

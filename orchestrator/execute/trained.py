@@ -28,7 +28,7 @@ from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
 from orchestrator.execute.checkpoints import write
-from orchestrator.execute.model import build_method, load_encoder, load_method, read_weights, train_method
+from orchestrator.execute.model import fill_method, load_encoder, load_method, read_weights, train_method
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.feature_folders import bind, folder_of
@@ -168,9 +168,10 @@ class TrainedTrial:
             )
             again = self._train_again()
             write(path, again)
+        if "accuracy" not in again:
+            raise DataError(f"{path}: no accuracy beside the weights; move the file away")
         accuracy = float(again.pop("accuracy"))
-        method = build_method(trial, data)
-        method.load_state_dict(again)
+        method = fill_method(trial, data, again, path)
         stored = self._stored
         if stored is not None and abs(accuracy - stored) < 1e-9:
             self.weights = f"weights trained again, with the stored accuracy of {100 * stored:.2f} %"

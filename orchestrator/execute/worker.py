@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import platform
 import time
@@ -32,6 +33,7 @@ from orchestrator.records import EpochRow, Failure, Outcome
 from orchestrator.study.feature_folders import FILES, MEASURED
 from orchestrator.trial import Kind, Trial
 
+log = logging.getLogger(__name__)
 LoadFeatures = Callable[[str], Any]  # a FeatureSet, or a SkeletonSplit for an encoder
 
 
@@ -130,12 +132,20 @@ class Attempt:
 
     def _start(self) -> list[EpochRow]:
         device = self._begin()
-        saved = self._checkpoints.newest()
-        self._fit = self._open(device, saved["fit"] if saved else None)
-        if saved:
-            self._history = [EpochRow(int(e), float(t), m) for e, t, m in saved["history"]]
-            self._seconds = float(saved["seconds"])
-            self._saved_epoch = self._history[-1].epoch
+        for saved in self._checkpoints.newest_first(("fit", "history", "seconds")):
+            try:
+                self._fit = self._open(device, saved["fit"])
+                self._history = [EpochRow(int(e), float(t), m) for e, t, m in saved["history"]]
+                self._seconds = float(saved["seconds"])
+                self._saved_epoch = self._history[-1].epoch
+                break
+            except Exception as error:  # what another program wrote fails in many ways
+                log.warning(
+                    "a checkpoint in %s cannot be used (%s); the one before is", self.job.checkpoints, error
+                )
+                self._history = []
+        else:
+            self._fit = self._open(device, None)
         self._saved_at = time.monotonic()
         # the driver may have died before it recorded what the checkpoint covers
         return list(self._history)

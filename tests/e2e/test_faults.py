@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from orchestrator.execute.cluster import ClusterError
 from orchestrator.execute.gpu_share import gpu_share
@@ -51,19 +52,31 @@ def test_a_full_disk_fails_trials_by_name_and_a_retry_goes_on(small_disk):
     assert query("SELECT state, count(*) FROM attempt GROUP BY state") == [("done", 4), ("failed", 4)]
 
 
+OF_SOMETHING_ELSE = {
+    "half of it": None,
+    "a list": [1, 2],
+    "other names": {"weights": torch.zeros(3)},
+    "another model": {"fit": {"epoch": 3, "method": {"w": torch.zeros(2)}}, "history": [], "seconds": 0.0},
+}
+
+
 @pytest.mark.slow
-def test_a_torn_checkpoint_costs_the_epochs_since_the_one_before(place):
+@pytest.mark.parametrize("content", OF_SOMETHING_ELSE)
+def test_a_checkpoint_that_cannot_be_used_costs_the_epochs_since_the_one_before(place, content):
     spec = write_spec(epochs=20)
     first = start("sweep", str(spec), "--executor", "inline")
-    found = wait_for(lambda: sorted(Path("runs").glob("checkpoints/*/*/*/epoch-0000[1-3]*.pt"))[1:])
+    wait_for(lambda: sorted(Path("runs").glob("checkpoints/*/*/*/epoch-0000[1-3]*.pt"))[1:])
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     newest = max(Path("runs").glob("checkpoints/*/*/*/*.pt"), key=lambda p: p.name)
     assert newest.stat().st_size > 1000
-    assert found
-    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    if OF_SOMETHING_ELSE[content] is None:
+        newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    else:
+        torch.save(OF_SOMETHING_ELSE[content], newest)
     out = run("sweep", str(spec), "--executor", "inline")
-    assert "the one before is used" in out
+    assert "the one before is" in out
+    assert "Traceback" not in out
     assert_every_trial_once(20)
 
 

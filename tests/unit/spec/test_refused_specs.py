@@ -24,9 +24,9 @@ from orchestrator.spec.configuration import check_option_names, taken_names
 from orchestrator.spec.load import load_spec
 from orchestrator.study.study import read_study
 from orchestrator.trial import Trial, flat_config
+from tests.refused_specs import CANNOT_RUN, HEAD, MADE, SINGLE
 
 SECONDS, MEMORY = 2, 300 * 2**20
-HEAD = "study: x\ndefaults: {dataset: ntu60, split: 55/5}\n"
 #: file of ``cases/specs`` -> what its message says
 CASES = {
     "bomb.yaml": "aliases followed; allowed: 20 levels and 50,000 values",
@@ -45,49 +45,6 @@ CASES = {
     "text_long.yaml": "a text of 5,000 characters; allowed: at most 500",
     "vis_long.yaml": "a text of 5,000 characters; allowed: at most 500",
 }
-#: the same kinds, made here
-MADE = {
-    "aliases of mappings": (
-        "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{{', '.join(f'k{j}: *a{i - 1}' for j in range(9))}}}\n" for i in range(1, 12)),
-        "aliases followed",
-    ),
-    "aliases by merging": (HEAD + "grid: {gamma: [0.1]}\nprofiles: &p {<<: *p}\n", "contains itself"),
-    "a list that contains itself": (HEAD + "include: &a [*a]\n", "contains itself"),
-    "seeds in a profile": (HEAD + "profile: p\nprofiles: {p: {seeds: 100000000}}\ngrid: {gamma: [0.1]}\n", "100,000,000 trials"),
-    "negative seed": (HEAD + "seeds: [-1]\n", "seeds[0] (line 3): -1 is not allowed here"),
-    "seed of 2^63": (HEAD + "seeds: [9223372036854775808]\n", "seeds[0] (line 3)"),
-    "seed of 2^31": (HEAD + "seeds: [2147483648]\ngrid: {gamma: [0.1]}\n", "less than or equal to 2147483647"),
-    "search of 10^12": (
-        HEAD + "grid: {gamma: [0.1]}\nsearch: {trials: 1000000000000, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n",
-        "search.trials (line 4): 1 cells with 1 seeds and 1,000,000,000,000 candidates",
-    ),
-    "search seed": (
-        HEAD + "search: {seed: 9223372036854775808, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n",
-        "search.seed",
-    ),
-    "search of fine steps": (
-        HEAD + "grid: {gamma: [0.1]}\nsearch: {sampler: grid, space: {tau: {type: float, low: 0.1, high: 1.0, step: 1.0e-12}}}\n",
-        "search.space.tau.step",
-    ),
-    "bool key": (HEAD + "grid: {on: [1]}\n", "quote it: 'on'"),
-    "null key": (HEAD + "grid: {null: [1]}\n", "quote it: 'null'"),
-    "date key": (HEAD + "grid: {2024-01-01: [1]}\n", "quote it: '2024-01-01'"),
-    "binary": (HEAD + "grid: {text: [!!binary aGVsbG8=]}\n", "as !!binary, which is not allowed"),
-    "a set inside": (HEAD + "grid: {text: !!set {a, b}}\n", "!!set is not allowed"),
-    "a bool that is none": (HEAD + "grid: {sde: [!!bool maybe]}\n", "'maybe' is no !!bool"),
-    "an object": (HEAD + "grid: {sde: [!!python/object/apply:os.system ['true']]}\n", "!!python/object/apply:os.system is not allowed"),
-    "a whole number too large": (HEAD + "grid: {epochs: [1" + "0" * 400 + "]}\n", "is not allowed here: at most 9223372036854775807"),
-    "digits beyond Python's limit": (HEAD + "grid: {epochs: [" + "9" * 5000 + "]}\n", "a text of 5,000 characters"),
-    "long key": (HEAD + "grid: {" + "g" * 600 + ": [1]}\n", "a key of more than 500 characters"),
-    "control characters": (HEAD + 'grid: {visual: ["a\\e[31mb"]}\n', "control characters"),
-    "many mistakes": (HEAD + "grid: {" + ", ".join(f"name{i}: [1]" for i in range(5000)) + "}\n", "100 mistakes, perhaps more"),
-    "a large file": ("# " + "x" * 300_000 + "\n" + HEAD, "are no spec; allowed: at most 200,000"),
-    "a NUL": (HEAD + "description: a\0b\n", "not YAML"),
-    "three mistakes of three kinds": (
-        "study: x\ndefaults: {dataset: ntu60, split: 55/6, preset: oficial}\ngrid: {gamma: [-1.0], epochs: [0], taux: [1]}\n",
-        "5 mistakes",
-    ),
-}  # fmt: skip
 
 
 def within_bounds(path: Path) -> tuple[int, str]:
@@ -268,7 +225,9 @@ def test_what_is_refused_leaves_every_byte_as_it_was(searched, capfd):
     refused |= {name: text for name, (text, _) in MADE.items()}
     refused["real data"] = HEAD.replace("study: x", "study: s") + "grid: {gamma: [0.1]}\nsource: real\n"
     refused["two impossible together"] = HEAD + "grid: {epochs: [5], warmup_epochs: [7]}\n"
-    assert len(refused) == 30
+    refused |= dict(enumerate((text for text, _ in SINGLE), 1))
+    refused |= {text: "study: s\n" + text for text, _ in CANNOT_RUN}
+    assert len(refused) == 59
     # MLflow and the stores settle when they are opened once more
     assert invoke("plan", "s.yaml") == 0
     before = contents(searched / "runs")

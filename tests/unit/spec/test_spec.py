@@ -5,8 +5,11 @@ from dvta.methods import METHODS
 from orchestrator.errors import SpecError
 from orchestrator.settings import Settings
 from orchestrator.spec.load import load_spec
+from orchestrator.spec.model import Axis, Checkpoint, Resources, Search, Spec, When
 from orchestrator.spec.yaml import flag_value
 from orchestrator.study.study import read_study
+from tests.conftest import ROOT
+from tests.refused_specs import CANNOT_RUN, SINGLE
 
 
 def spec(tmp_path, text, **kwargs):
@@ -52,48 +55,7 @@ def test_a_slash_is_safe_and_a_key_given_twice_is_not(tmp_path):
     assert "stands here twice" in mistakes(tmp_path, "study: s\nseeds: 2\nseeds: 3\n")
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("study: s\nprofile: fast\n", "profile (line 2): 'fast' is unknown"),
-        ("study: s\ntables: [77]\n", "table 77 is unknown"),
-        ("study: s\ndefaults: {loss: klt}\n", "did you mean 'kld'"),
-        (
-            "study: s\ndefaults: {aa_activation: leaky}\n",
-            "one of leaky_sigmoid, sigmoid, none (did you mean 'leaky_sigmoid'?)",
-        ),
-        ("study: s\ndefaults: {sde: 1}\n", "1 is not allowed here: true or false"),
-        ("study: s\ndefaults: {warmup_epochs: 200}\n", "warmup_epochs: 200 is impossible"),
-        ('study: s\ngrid:\n  "dataset, split": [[ntu60]]\n', "a list of 2 values"),
-        ("- 1\n", "a spec is a mapping"),
-        ("study: [\n", "not YAML"),
-        ("seeds: 3\n", "field required"),
-        ("study: !env X\n", "study (line 1): YAML reads 'X' as !env, which is not allowed"),
-        ("study: s\ndescription: 2024-13-45\n", "YAML reads '2024-13-45' as !!timestamp"),
-        (
-            "study: s\ngrid:\n  [dataset, split]: [[ntu60, 55/5]]\n",
-            "line 3: a key must be a text; names that vary",
-        ),
-        ("study: s\nprofile: [quick]\n", "profile (line 2): ['quick'] is not allowed here"),
-        ("study: s\ntables: [[1, 2]]\n", "tables[0] (line 2): [1, 2] is not allowed here"),
-        (
-            "study: s\noverrides: [{when: {profile: [a]}, set: {}}]\n",
-            "overrides[0].when.profile (line 2): ['a']",
-        ),
-        (
-            "study: s\noverrides: [{wen: {}, set: {}}]\n",
-            "unknown key (did you mean 'when'?); allowed: when, set",
-        ),
-        ("study: s\nmethods: ['os.path:join']\n", "method 'os.path:join' is no dvta.methods.base.Method"),
-        (
-            "study: s\ntext: clip\n",
-            "text (line 2): unknown key; text as an axis stands under defaults or grid",
-        ),
-        ("study: s\nforced: {lr: 1}\n", "forced (line 2): unknown key"),
-        ("study: s\nseeds: 0\n", "seeds (line 2): [] is not allowed here: list should have at least 1 item"),
-        ("study: s\ngrid: {gamma: []}\n", "grid.gamma (line 2): is empty"),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), SINGLE)
 def test_single_mistakes(tmp_path, text, message):
     assert message in mistakes(tmp_path, text)
 
@@ -135,37 +97,7 @@ def test_flags_are_yaml_with_exponents_and_empty_texts():
         flag_value("--set gamma", "[")
 
 
-@pytest.mark.parametrize(
-    ("text", "messages"),
-    [
-        ("grid: {gamma: [0.1]}\n", ["1 mistake", "grid gamma=0.1: no dataset; name one under"]),
-        (
-            "defaults: {dataset: ntu60, split: 55/5}\ngrid: {tau: [-1.0, 0.1], epochs: [0, 1]}\n",
-            [
-                "2 mistakes",
-                "grid.tau (line 3): tau: -1.0 is impossible",
-                "grid.epochs (line 3): epochs: 0 is",
-            ],
-        ),
-        (
-            "tables: [1]\nwhere: {method: [dvtaa]}\n",
-            ["'dvtaa' is in no cell of the tables (did you mean 'dvta'?)"],
-        ),
-        (
-            "tables: [1]\nwhere: {dataset: [pku]}\n",
-            ["where.dataset: 'pku' is in no cell", "allowed: ntu60, ntu120"],
-        ),
-        ("description: nothing\n", ["nothing to run: it names no table and no grid"]),
-        (
-            "defaults: {dataset: ntu60, split: 55/5, text: sbrt}\ngrid: {gamma: [0.1]}\n",
-            ["nothing to run", "sbrt_labels.npy: no such file (did you mean 'sbert'?)"],
-        ),
-        (
-            "defaults: {dataset: ntu60, split: 55/5, visual: st_gnc}\ngrid: {gamma: [0.1]}\n",
-            ["nothing to run", "st_gnc/55-5: no such features (did you mean 'st_gcn'?)"],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("text", "messages"), CANNOT_RUN)
 def test_a_study_that_cannot_run_is_refused_as_a_whole(tmp_path, monkeypatch, text, messages):
     monkeypatch.chdir(tmp_path)
     for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
@@ -184,3 +116,13 @@ def test_a_module_that_cannot_be_imported_is_a_mistake_of_its_author(tmp_path, m
     for module, error in (("broken_syntax", "SyntaxError"), ("broken_import", "ZeroDivisionError")):
         with pytest.raises(UnknownNameError, match=f"method '{module}.M' cannot be imported: {error}"):
             METHODS.get(f"{module}.M")
+
+
+def test_the_reference_names_every_key_of_a_spec():
+    reference = (ROOT / "docs/spec.md").read_text(encoding="utf-8")
+    names = {
+        name for model in (Spec, Search, Axis, Resources, Checkpoint, When) for name in model.model_fields
+    } - {"forced", "text"}  # set by the program
+    assert len(names) == 45
+    assert not {name for name in names if f"`{name}`" not in reference and f"{name}:" not in reference
+                and f" {name}" not in reference}  # fmt: skip

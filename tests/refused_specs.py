@@ -1,0 +1,117 @@
+"""Specs that are refused, each with what its message says."""
+
+from __future__ import annotations
+
+HEAD = "study: x\ndefaults: {dataset: ntu60, split: 55/5}\n"
+#: one mistake each
+SINGLE = [
+    ("study: s\nprofile: fast\n", "profile (line 2): 'fast' is unknown"),
+    ("study: s\ntables: [77]\n", "table 77 is unknown"),
+    ("study: s\ndefaults: {loss: klt}\n", "did you mean 'kld'"),
+    (
+        "study: s\ndefaults: {aa_activation: leaky}\n",
+        "one of leaky_sigmoid, sigmoid, none (did you mean 'leaky_sigmoid'?)",
+    ),
+    ("study: s\ndefaults: {sde: 1}\n", "1 is not allowed here: true or false"),
+    ("study: s\ndefaults: {warmup_epochs: 200}\n", "warmup_epochs: 200 is impossible"),
+    ('study: s\ngrid:\n  "dataset, split": [[ntu60]]\n', "a list of 2 values"),
+    ("- 1\n", "a spec is a mapping"),
+    ("study: [\n", "not YAML"),
+    ("seeds: 3\n", "field required"),
+    ("study: !env X\n", "study (line 1): YAML reads 'X' as !env, which is not allowed"),
+    ("study: s\ndescription: 2024-13-45\n", "YAML reads '2024-13-45' as !!timestamp"),
+    (
+        "study: s\ngrid:\n  [dataset, split]: [[ntu60, 55/5]]\n",
+        "line 3: a key must be a text; names that vary",
+    ),
+    ("study: s\nprofile: [quick]\n", "profile (line 2): ['quick'] is not allowed here"),
+    ("study: s\ntables: [[1, 2]]\n", "tables[0] (line 2): [1, 2] is not allowed here"),
+    (
+        "study: s\noverrides: [{when: {profile: [a]}, set: {}}]\n",
+        "overrides[0].when.profile (line 2): ['a']",
+    ),
+    (
+        "study: s\noverrides: [{wen: {}, set: {}}]\n",
+        "unknown key (did you mean 'when'?); allowed: when, set",
+    ),
+    ("study: s\nmethods: ['os.path:join']\n", "method 'os.path:join' is no dvta.methods.base.Method"),
+    (
+        "study: s\ntext: clip\n",
+        "text (line 2): unknown key; text as an axis stands under defaults or grid",
+    ),
+    ("study: s\nforced: {lr: 1}\n", "forced (line 2): unknown key"),
+    ("study: s\nseeds: 0\n", "seeds (line 2): [] is not allowed here: list should have at least 1 item"),
+    ("study: s\ngrid: {gamma: []}\n", "grid.gamma (line 2): is empty"),
+]
+#: what stands below the study's name, of studies without a mistake that cannot run
+CANNOT_RUN = [
+    ("grid: {gamma: [0.1]}\n", ["1 mistake", "grid gamma=0.1: no dataset; name one under"]),
+    (
+        "defaults: {dataset: ntu60, split: 55/5}\ngrid: {tau: [-1.0, 0.1], epochs: [0, 1]}\n",
+        [
+            "2 mistakes",
+            "grid.tau (line 3): tau: -1.0 is impossible",
+            "grid.epochs (line 3): epochs: 0 is",
+        ],
+    ),
+    (
+        "tables: [1]\nwhere: {method: [dvtaa]}\n",
+        ["'dvtaa' is in no cell of the tables (did you mean 'dvta'?)"],
+    ),
+    (
+        "tables: [1]\nwhere: {dataset: [pku]}\n",
+        ["where.dataset: 'pku' is in no cell", "allowed: ntu60, ntu120"],
+    ),
+    ("description: nothing\n", ["nothing to run: it names no table and no grid"]),
+    (
+        "defaults: {dataset: ntu60, split: 55/5, text: sbrt}\ngrid: {gamma: [0.1]}\n",
+        ["nothing to run", "sbrt_labels.npy: no such file (did you mean 'sbert'?)"],
+    ),
+    (
+        "defaults: {dataset: ntu60, split: 55/5, visual: st_gnc}\ngrid: {gamma: [0.1]}\n",
+        ["nothing to run", "st_gnc/55-5: no such features (did you mean 'st_gcn'?)"],
+    ),
+]
+#: made to hang, to eat memory or to trace back
+MADE = {
+    "aliases of mappings": (
+        "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{{', '.join(f'k{j}: *a{i - 1}' for j in range(9))}}}\n" for i in range(1, 12)),
+        "aliases followed",
+    ),
+    "aliases by merging": (HEAD + "grid: {gamma: [0.1]}\nprofiles: &p {<<: *p}\n", "contains itself"),
+    "a list that contains itself": (HEAD + "include: &a [*a]\n", "contains itself"),
+    "seeds in a profile": (HEAD + "profile: p\nprofiles: {p: {seeds: 100000000}}\ngrid: {gamma: [0.1]}\n", "100,000,000 trials"),
+    "negative seed": (HEAD + "seeds: [-1]\n", "seeds[0] (line 3): -1 is not allowed here"),
+    "seed of 2^63": (HEAD + "seeds: [9223372036854775808]\n", "seeds[0] (line 3)"),
+    "seed of 2^31": (HEAD + "seeds: [2147483648]\ngrid: {gamma: [0.1]}\n", "less than or equal to 2147483647"),
+    "search of 10^12": (
+        HEAD + "grid: {gamma: [0.1]}\nsearch: {trials: 1000000000000, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n",
+        "search.trials (line 4): 1 cells with 1 seeds and 1,000,000,000,000 candidates",
+    ),
+    "search seed": (
+        HEAD + "search: {seed: 9223372036854775808, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n",
+        "search.seed",
+    ),
+    "search of fine steps": (
+        HEAD + "grid: {gamma: [0.1]}\nsearch: {sampler: grid, space: {tau: {type: float, low: 0.1, high: 1.0, step: 1.0e-12}}}\n",
+        "search.space.tau.step",
+    ),
+    "bool key": (HEAD + "grid: {on: [1]}\n", "quote it: 'on'"),
+    "null key": (HEAD + "grid: {null: [1]}\n", "quote it: 'null'"),
+    "date key": (HEAD + "grid: {2024-01-01: [1]}\n", "quote it: '2024-01-01'"),
+    "binary": (HEAD + "grid: {text: [!!binary aGVsbG8=]}\n", "as !!binary, which is not allowed"),
+    "a set inside": (HEAD + "grid: {text: !!set {a, b}}\n", "!!set is not allowed"),
+    "a bool that is none": (HEAD + "grid: {sde: [!!bool maybe]}\n", "'maybe' is no !!bool"),
+    "an object": (HEAD + "grid: {sde: [!!python/object/apply:os.system ['true']]}\n", "!!python/object/apply:os.system is not allowed"),
+    "a whole number too large": (HEAD + "grid: {epochs: [1" + "0" * 400 + "]}\n", "is not allowed here: at most 9223372036854775807"),
+    "digits beyond Python's limit": (HEAD + "grid: {epochs: [" + "9" * 5000 + "]}\n", "a text of 5,000 characters"),
+    "long key": (HEAD + "grid: {" + "g" * 600 + ": [1]}\n", "a key of more than 500 characters"),
+    "control characters": (HEAD + 'grid: {visual: ["a\\e[31mb"]}\n', "control characters"),
+    "many mistakes": (HEAD + "grid: {" + ", ".join(f"name{i}: [1]" for i in range(5000)) + "}\n", "100 mistakes, perhaps more"),
+    "a large file": ("# " + "x" * 300_000 + "\n" + HEAD, "are no spec; allowed: at most 200,000"),
+    "a NUL": (HEAD + "description: a\0b\n", "not YAML"),
+    "three mistakes of three kinds": (
+        "study: x\ndefaults: {dataset: ntu60, split: 55/6, preset: oficial}\ngrid: {gamma: [-1.0], epochs: [0], taux: [1]}\n",
+        "5 mistakes",
+    ),
+}  # fmt: skip
