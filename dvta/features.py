@@ -249,14 +249,12 @@ def locate(
         )  # fmt: skip
     if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
         absent = ", ".join(f"{name}.npy" for name in missing)
-        there = _encoders_of(root, dataset)
-        meant = "" if visual in there else did_you_mean(visual, there)
+        meant = _meant(root, dataset, visual)
         raise DataError(f"{folder}: missing {absent}{meant}; to get {dataset}: {known.where}")
     if visual not in SIMULATED:
-        there = _encoders_of(root, dataset)
+        meant = _meant(root, dataset, visual, *SIMULATED)
         raise DataError(
-            f"{folder}: no such features{did_you_mean(visual, [*SIMULATED, *there])}; simulated ones stand in for "
-            f"{', '.join(SIMULATED)}"
+            f"{folder}: no such features{meant}; simulated ones stand in for {', '.join(SIMULATED)}"
         )
     chosen = stand_in or StandIn()
     # pooled stand-ins have test samples of all classes anyway
@@ -270,9 +268,10 @@ def locate(
     )  # fmt: skip
 
 
-def _encoders_of(root: Path, dataset: str) -> list[str]:
-    """Return the visual encoders whose features of a data set lie there."""
-    return sorted(p.name for p in (root / dataset / "features").glob("*") if p.is_dir())
+def _meant(root: Path, dataset: str, visual: str, *more: str) -> str:
+    """Return what else was probably meant: encoders whose features of a data set lie there."""
+    there = {*more, *(p.name for p in (root / dataset / "features").glob("*") if p.is_dir())}
+    return "" if visual in there else did_you_mean(visual, sorted(there))
 
 
 def _needed_texts(root: Path, dataset: Dataset, text: str, needs: frozenset[str]) -> dict[str, np.ndarray]:

@@ -166,6 +166,25 @@ class StudyInfo:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StudySummary:
+    """What a study amounts to, as MLflow shows it.
+
+    Attributes:
+        description: Markdown.
+        metrics: name -> value: how many trials stand how, and the best cell's mean accuracy.
+        files: path below the run's artifacts -> text: the spec, and every table in several formats.
+        finished: nothing runs and nothing is left to run.
+        updated: Unix seconds of its last sweep.
+    """
+
+    description: str
+    metrics: Mapping[str, float]
+    files: Mapping[str, str]
+    finished: bool
+    updated: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Standing:
     """How a study stands.
 
@@ -180,3 +199,8 @@ class Standing:
     counts: Mapping[str, int]
     running: tuple[tuple[str, str, int, int, str], ...]
     seconds: float | None
+
+    @property
+    def left(self) -> int:
+        """How many trials have not ended."""
+        return sum(self.counts.get(state, 0) for state in ("to run", State.RUNNING, State.INTERRUPTED))

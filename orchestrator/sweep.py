@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from orchestrator.execute.inputs import Inputs
 from orchestrator.execute.protocol import Executor
 from orchestrator.execute.sources import Chained, PlannedTrials, TrialSource
 from orchestrator.mirror import Mirror, MirrorThread
+from orchestrator.records import StudySummary
 from orchestrator.settings import Settings
 from orchestrator.spec.model import Spec
 from orchestrator.store import Store
@@ -78,7 +80,13 @@ def run_study(
         display,
         provenance.collect(),
     )
-    copying = MirrorThread(Mirror(store, settings.mlflow)) if mirror else contextlib.nullcontext()
+    copying = (
+        MirrorThread(
+            Mirror(store, settings.mlflow), study.spec.study, functools.partial(_summary, store, study_id)
+        )
+        if mirror
+        else contextlib.nullcontext()
+    )
     with copying, display:
         driver.run(executor)
     for line in trials.left_out_reasons():
@@ -144,6 +152,12 @@ def _options(spec: Spec, settings: Settings, fail_fast: bool) -> SweepOptions:
         fail_fast=fail_fast,
         restarts=spec.resources.restarts,
     )
+
+
+def _summary(store: Store, study_id: int) -> StudySummary:
+    from orchestrator.report.summary import summarize
+
+    return summarize(store, study_id)
 
 
 def _names(store: Store) -> Callable[[Trial], str]:

@@ -162,7 +162,7 @@ def ui(
 
     from orchestrator.errors import SettingsError
     from orchestrator.mirror import without_login
-    from orchestrator.mlflow_files import make_ready
+    from orchestrator.mirror.files import make_ready
     from orchestrator.settings import sqlite_path
 
     uri = load_settings().mlflow

@@ -123,6 +123,7 @@ class Attempt:
             "pid": os.getpid(),
             "device": torch.cuda.get_device_name() if device == "cuda" else (platform.processor() or "cpu"),
             "threads": torch.get_num_threads(),
+            "began": time.time(),
             "precision": self.job.precision,
         }
         if device == "cuda":

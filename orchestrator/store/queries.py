@@ -235,6 +235,21 @@ class Reading:
             found.append(Named(key, memo[same]))
         return found
 
+    def places(self, keys: Collection[str]) -> dict[str, list[tuple[str, str, str, str]]]:
+        """Return key -> (study, table, row, column) of every cell that shows the trial."""
+        found: dict[str, list[tuple[str, str, str, str]]] = {}
+        for chunk in chunks(keys):
+            query = (
+                sa.select(TrialRow.key, StudyRow.name, CellRow.table_name, CellRow.row, CellRow.col)
+                .join(CellRow, CellRow.trial_id == TrialRow.id)
+                .join(StudyRow, StudyRow.id == CellRow.study_id)
+                .where(TrialRow.key.in_(chunk))
+                .order_by(CellRow.id)
+            )
+            for key, *place in self._rows(query):
+                found.setdefault(key, []).append(tuple(place))  # type: ignore[arg-type]
+        return found
+
     def trial(self, key: str) -> Trial:
         """Return the stored trial of a key."""
         (row,) = self._read(sa.select(TrialRow).where(TrialRow.key == key))

@@ -230,6 +230,10 @@ class Store(Reading):
                 session.execute(self._insert(EpochMetric).on_conflict_do_nothing(), values)
             if worker:
                 attempt.worker = dict(worker)
+                if attempt.restarts == 0:
+                    # an attempt starts when a worker begins, not when it is claimed to wait for one
+                    began = float(worker.get("began") or attempt.started)
+                    attempt.started = min(max(attempt.started, began), self._db.now(session))
             if outcome is not None:
                 self._finish(session, attempt, outcome)
             elif failure is not None:

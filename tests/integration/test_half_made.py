@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from orchestrator import mlflow_files
 from orchestrator.errors import StoreError
-from orchestrator.mlflow_files import MirrorError
+from orchestrator.mirror import files as mlflow_files
+from orchestrator.mirror.files import MirrorError
 from orchestrator.search.optuna_storage import open_storage
 from orchestrator.settings import sqlite_url
 from orchestrator.sqlite_files import make_whole

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from mlflow import MlflowClient
 
 from orchestrator.mirror import Mirror, MirrorError, without_login
+from orchestrator.mirror.studies import Experiments
 from orchestrator.records import Outcome, Slot
+from orchestrator.report.summary import summarize
 from orchestrator.store import EpochRow, Store
 from orchestrator.trial import Trial
 
@@ -150,12 +152,12 @@ def test_what_an_attempt_costs_does_not_grow_with_their_number(store, server, mo
         return counting
 
     mirror.flush()
-    names = ("search_runs", "create_run", "log_batch", "set_terminated")
+    names = ("search_runs", "create_run", "log_inputs", "log_batch", "set_terminated")
     for name in names:
         monkeypatch.setattr(client, name, counted(name, getattr(client, name)))
     add(store, 7)
     assert mirror.flush() == 7
-    assert calls == {"search_runs": 1, "create_run": 7, "log_batch": 7, "set_terminated": 7}
+    assert calls == {"search_runs": 1, **dict.fromkeys(names[1:], 7)}
 
 
 def test_a_run_that_another_mirror_made_meanwhile_and_did_not_note_is_taken(store, server):
@@ -163,9 +165,9 @@ def test_a_run_that_another_mirror_made_meanwhile_and_did_not_note_is_taken(stor
     mirror, other = Mirror(store, uri), Mirror(store, uri)
     mirror.flush()
     add(store, 1)
-    client = other._connected()
+    other._connected()
     (attempt, trial, study) = store.unmirrored(other._place, everything=False)[-1]
-    other._make(client, attempt, trial, other._study(client, study))  # and then it died
+    other._make(attempt, trial, other._experiments.get(study), study)  # and then it died
     mirror.flush()
     assert [m for m in mirrored(uri) if m[0] == str(attempt.id)] == [("3", "FINISHED", [1.0])]
 
@@ -206,15 +208,58 @@ def test_a_study_that_cannot_be_mirrored_is_named_and_the_others_are(store, serv
     claim = store.claim(other, "a", 60, {})
     store.record(claim.attempt_id, "a", rows(1, 2), outcome=OUTCOME)
     mirror = Mirror(store, uri)
-    study = mirror._study
+    get = Experiments.get
 
-    def refuse(client, name):
+    def refuse(experiments, name):
         if name == "s":
             raise RuntimeError("no such thing")
-        return study(client, name)
+        return get(experiments, name)
 
-    monkeypatch.setattr(mirror, "_study", refuse)
+    monkeypatch.setattr(Experiments, "get", refuse)
     with pytest.raises(MirrorError, match="cannot be written: study s: no such thing"):
         mirror.flush()
     client = MlflowClient(uri)
     assert len(client.search_runs([client.get_experiment_by_name("z").experiment_id])) == 2
+
+
+def test_mlflow_shows_a_study_as_its_users_expect(store, server, tmp_path):
+    uri = server("a.db")
+    store.save_study("other", "", [Slot("table5", "0.01", "NTU-60 55/5", TRIALS[0])])
+    mirror = Mirror(store, uri)
+    mirror.flush()
+    study_id, _ = store.find_study("s")
+    mirror.describe("s", summarize(store, study_id))
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("other")  # the alphabetically first study that asked
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`dvta.attempt` = '1'")
+    assert run.data.tags["dvta.row"] == "0.01"
+    assert run.data.tags["dvta.cells"].splitlines() == ["other: table5, 0.01, NTU-60 55/5", "s: grid, r, c"]
+    assert run.data.tags["dvta.show"] == f"dvta-orch show {TRIALS[0].key[:10]}"
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("ntu60 55/5", "d")
+    described = client.get_experiment_by_name("s")
+    (parent,) = client.search_runs([described.experiment_id], "tags.`dvta.study` = 's'")
+    assert parent.data.metrics == {"trials_done": 1, "trials_interrupted": 1, "best_cell_accuracy": 50.0}
+    assert parent.info.status == "RUNNING"  # something is left to run
+    assert "| r" in parent.data.tags["mlflow.note.content"]
+    assert described.tags["mlflow.note.content"] == parent.data.tags["mlflow.note.content"]
+    assert {f.path for f in client.list_artifacts(parent.info.run_id, "tables")} == {
+        "tables/grid.md", "tables/grid.csv", "tables/grid.tex",
+    }  # fmt: skip
+    assert (tmp_path / "mlflow-artifacts").is_dir()
+
+
+def test_a_run_lasts_as_long_as_its_training_and_not_as_its_waiting(store, server):
+    uri = server("a.db")
+    waiting = dataclasses.replace(TRIALS[0], seed=9)
+    store.save_study("s", "", [Slot("grid", "r", "c", t) for t in (*TRIALS, waiting)])
+    claim = store.claim(waiting, "a", 60, {})
+    mirror = Mirror(store, uri)
+    assert mirror.flush() == 2  # what waits for a worker is not there yet
+    began = store.attempts([waiting.key])[0].started + 0.001
+    store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME, worker={"began": began})
+    assert store.attempts([waiting.key])[0].started == began
+    assert mirror.flush() == 1
+    (run,) = MlflowClient(uri).search_runs(["1"], f"tags.`dvta.attempt` = '{claim.attempt_id}'")
+    assert run.info.start_time == int(began * 1000)

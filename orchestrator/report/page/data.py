@@ -15,12 +15,11 @@ from orchestrator.records import AttemptInfo, CellValue, Standing
 from orchestrator.report.number import Number
 from orchestrator.report.protocols import BOTH
 from orchestrator.report.render import render
+from orchestrator.report.summary import SEARCH, layout_of
 from orchestrator.report.table import Table, build_table, group
 from orchestrator.store import Store
-from orchestrator.tables import EXTRA, TABLES, layout
 from orchestrator.trial import Kind, varying
 
-SEARCH = "search"  # the table of candidates, which have no mean
 PROTOCOLS = ("final", "best")
 METRICS = ("loss", "accuracy")
 FILES = ("csv", "md", "latex")
@@ -83,7 +82,6 @@ def _about(
     for reason in {(v.table, v.row, v.column): v.missing for v in values if v.missing}.values():
         missing[reason] = missing.get(reason, 0) + 1
     counts = {str(state): n for state, n in standing.counts.items()}
-    left = sum(counts.get(state, 0) for state in ("to run", "running", "interrupted"))
     return {
         "name": name,
         "description": (yaml.safe_load(record.spec) or {}).get("description", ""),
@@ -93,9 +91,9 @@ def _about(
         "written": _time(datetime.datetime.now(datetime.UTC).timestamp()),
         "trials": standing.trials,
         "counts": counts,
-        "finished": left == 0,
-        "left": left,
-        "secondsLeft": standing.seconds if left else 0,
+        "finished": standing.left == 0,
+        "left": standing.left,
+        "secondsLeft": standing.seconds if standing.left else 0,
         "running": [list(row[1:]) for row in standing.running],
         "missing": [[reason, n] for reason, n in missing.items()],
     }
@@ -104,7 +102,7 @@ def _about(
 def _table(
     which: str, values: list[CellValue], study: str, place: Mapping[str | None, int]
 ) -> dict[str, Any]:
-    shape = layout(which) if which in (*TABLES, *EXTRA) else None
+    shape = layout_of(which)
     built = {p: build_table(values, protocol=p, study=study, layout=shape) for p in PROTOCOLS}
     both = build_table(values, protocol=BOTH, study=study, layout=shape)
     table = built["final"]

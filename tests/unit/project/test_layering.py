@@ -23,7 +23,7 @@ ALLOWED = {
     "execute": {"spec", "study", "store"},
     "mirror": {"store"},
     "report": {"tables", "store", "search", "execute"},
-    "sweep": {"spec", "study", "search", "execute", "store", "mirror"},
+    "sweep": {"spec", "study", "search", "execute", "store", "mirror", "report"},
     "cli": {"tables", "store", "spec", "study", "search", "execute", "mirror", "report", "sweep"},
 }
 RAY = {"execute/ray_cluster.py", "execute/ray_tune.py"}
@@ -64,7 +64,7 @@ def room(name: str) -> str | None:
     parts = name.split(".")
     if parts[0] != "orchestrator" or len(parts) == 1:
         return None
-    return "ground" if parts[1] in GROUND else parts[1].replace("mlflow_files", "mirror")
+    return "ground" if parts[1] in GROUND else parts[1]
 
 
 def test_the_science_knows_nothing_of_the_machine_room():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ log = logging.getLogger(__name__)
 
 class MirrorError(DvtaError):
     """MLflow cannot be reached; nothing is lost, the store has it."""
+
+
+def without_login(uri: str) -> str:
+    """Return a tracking URI without the user and the password it may have."""
+    return re.sub(r"//[^/@]*@", "//", uri).rstrip("/")
 
 
 def connect(uri: str) -> Any:

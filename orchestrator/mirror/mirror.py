@@ -1,0 +1,250 @@
+"""What is new in the store, copied attempt by attempt.
+
+A parent run per study, a child run per attempt. How far which MLflow has an attempt is noted in the
+store; metrics carry the store's time stamps, so that repeating a copy changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dvta.errors import DvtaError
+from orchestrator.mirror import files, runs
+from orchestrator.mirror.files import MirrorError, without_login
+from orchestrator.mirror.studies import Experiment, Experiments
+from orchestrator.records import StudySummary
+from orchestrator.store import Store
+from orchestrator.store.schema import AttemptRow, TrialRow
+from orchestrator.trial import State
+
+log = logging.getLogger(__name__)
+NOTED_AT_ONCE = 50  # attempts whose progress is noted in one transaction
+
+
+class Mirror:
+    """Copies what is new in the store to an MLflow tracking URI.
+
+    What an attempt costs does not grow with their number: four calls (make, dataset, log, end) and its
+    share of one search for runs that another mirror is making now. Only attempts older than this mirror
+    are searched one by one, where their experiment had runs already.
+    """
+
+    def __init__(self, store: Store, uri: str) -> None:
+        self._store, self._uri = store, uri
+        self._place = without_login(uri)
+        self._client: Any = None
+        self._experiments: Experiments  # as soon as there is a client
+        self._newest_before: int | None = None  # attempts up to this id are older than this mirror
+        self._open_runs: dict[str, dict[tuple[str, str], Any]] = {}  # of this flush, by experiment
+        self._places: dict[str, list[runs.Place]] = {}  # of this flush, by trial
+        self._reached: dict[int, tuple[int, str]] = {}  # copied and not noted yet
+
+    def flush(self, *, everything: bool = False) -> int:
+        """Copy what is new; return the number of attempts touched.
+
+        With ``everything`` also what another MLflow has; without it that is left there, so that
+        sweeps with different tracking URIs do not copy each other's.
+
+        Raises:
+            MirrorError: MLflow does not answer.
+        """
+        touched, failed = 0, dict[str, Exception]()
+        try:
+            self._connected()
+            news = self._store.unmirrored(self._place, everything=everything)
+            if self._newest_before is None:
+                self._newest_before = self._store.newest_attempt()
+            self._open_runs.clear()
+            fresh = [trial.key for attempt, trial, _ in news if attempt.mlflow_run_id is None or everything]
+            self._places = self._store.places(fresh)
+        except DvtaError:
+            raise
+        except Exception as error:
+            raise self._error("", error) from error
+        try:
+            for attempt, trial, study in news:
+                if study not in failed:
+                    try:
+                        touched += self._copy_patiently(attempt, trial, study)
+                    except DvtaError:
+                        raise
+                    except Exception as error:
+                        failed[study] = error  # the other studies go on
+                if len(self._reached) >= NOTED_AT_ONCE:
+                    self._note()
+        finally:
+            self._note()
+        for study, why in failed.items():
+            raise self._error(f"study {study}: ", why) from why
+        return touched
+
+    def describe(self, study: str, summary: StudySummary) -> None:
+        """Write what a study amounts to, to its parent run.
+
+        Raises:
+            MirrorError: MLflow does not answer.
+        """
+        try:
+            self._connected()
+            self._experiments.describe(study, summary)
+        except DvtaError:
+            raise
+        except Exception as error:
+            raise self._error(f"study {study}: ", error) from error
+
+    def left_elsewhere(self) -> int:
+        """Return how many attempts another MLflow has, and this one not."""
+        return self._store.mirrored_elsewhere(self._place)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            self._client = files.connect(self._uri)
+            self._experiments = Experiments(self._client, self._uri)
+        return self._client
+
+    def _error(self, what: str, error: Exception) -> MirrorError:
+        self._client = None
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return MirrorError(f"MLflow at {self._place} cannot be written: {what}{first}")
+
+    def _copy_patiently(self, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
+        """Copy an attempt; once more after what somebody deleted meanwhile is restored."""
+        try:
+            return self._copy(attempt, trial, study)
+        except Exception:
+            self._experiments.forget(study)
+            if not self._restore(attempt, study):
+                raise
+            return self._copy(attempt, trial, study)
+
+    def _restore(self, attempt: AttemptRow, study: str) -> bool:
+        """Restore what was deleted of an attempt in MLflow; return whether anything was."""
+        if self._experiments.restore(study):
+            log.warning(
+                "MLflow: the experiment %r was deleted there and is restored: its study goes on", study
+            )
+            return True
+        run_id = attempt.mlflow_run_id if attempt.mlflow_uri == self._place else None
+        if run_id and self._client.get_run(run_id).info.lifecycle_stage == "deleted":
+            self._client.restore_run(run_id)
+            log.warning("MLflow: the run %s was deleted there and is restored: its attempt goes on", run_id)
+            return True
+        return False
+
+    def _copy(self, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
+        here = attempt.mlflow_uri == self._place
+        epoch, mirrored = (attempt.mirrored_epoch, attempt.mirrored_state) if here else (0, None)
+        epochs = self._store.epochs(attempt.id, after=epoch)
+        state = State(attempt.state)
+        # what waits for a worker has not begun
+        if not epochs and (mirrored == state or not state.is_finished):
+            return False
+        run_id, complete = attempt.mlflow_run_id, False
+        if run_id is None or not here:
+            run_id, complete = self._run(attempt, trial, study)
+        last = epochs[-1].epoch if epochs else epoch
+        if not (complete and state.is_finished):
+            first = mirrored is None
+            if first:
+                runs.log_dataset(self._client, run_id, trial)
+            runs.send(self._client, run_id, attempt, epochs, last, trial if first else None)
+        self._reached[attempt.id] = (last, state.value)
+        return True
+
+    def _note(self) -> None:
+        """Note how far attempts were copied; what a crash leaves unnoted is copied again, to no effect."""
+        self._store.note_mirrored(self._place, self._reached)
+        self._reached.clear()
+
+    def _run(self, attempt: AttemptRow, trial: TrialRow, study: str) -> tuple[str, bool]:
+        """Return the run of an attempt, noted, and whether it is complete.
+
+        It is the one that an earlier mirror left behind, or a new one; where two mirrors make one at
+        once, the one noted first stays.
+        """
+        experiment = self._experiments.get(study)
+        left = self._left_behind(experiment, str(attempt.id), trial.key)
+        run_id = left.info.run_id if left else self._make(attempt, trial, experiment, study)
+        noted = self._store.note_run(attempt.id, self._place, run_id)
+        if noted != run_id and not left:
+            self._client.delete_run(run_id)
+        return noted, bool(left) and noted == run_id and left.info.status in ("FINISHED", "FAILED")
+
+    def _left_behind(self, experiment: Experiment, attempt: str, trial: str) -> Any:
+        """Return the run that another mirror made for an attempt and did not note, or None."""
+        assert self._newest_before is not None
+        client = self._client
+        if experiment.used and int(attempt) <= self._newest_before:
+            mine = f"tags.`dvta.attempt` = '{attempt}' AND tags.`dvta.trial` = '{trial}'"
+            return next(iter(client.search_runs([experiment.id], mine, max_results=1)), None)
+        if experiment.id not in self._open_runs:
+            # a run is noted before anything is logged, so one that is not noted has not ended
+            unfinished = "attributes.status = 'RUNNING' AND tags.`dvta.attempt` != ''"
+            self._open_runs[experiment.id] = {
+                (run.data.tags["dvta.attempt"], run.data.tags["dvta.trial"]): run
+                for run in _every_run(client, experiment.id, unfinished)
+            }
+        return self._open_runs[experiment.id].get((attempt, trial))
+
+    def _make(self, attempt: AttemptRow, trial: TrialRow, experiment: Experiment, study: str) -> str:
+        name = self._store.names([trial.key])[trial.key]
+        # the cells of the study whose run it is come first
+        places = sorted(self._places.get(trial.key, []), key=lambda place: place[0] != study)
+        return runs.make(self._client, experiment.id, experiment.parent, attempt, trial, name, places)
+
+
+def _every_run(client: Any, experiment: str, wanted: str) -> Iterator[Any]:
+    """Yield all runs of an experiment that a filter lets through, page by page."""
+    token: str | None = None
+    while token is None or token:
+        page = client.search_runs([experiment], wanted, max_results=1000, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
+class MirrorThread:
+    """Mirrors in the background while a sweep runs, and to the end when it is closed.
+
+    Args:
+        summary: makes what is said of the study at the end.
+    """
+
+    SECONDS = 3.0
+
+    def __init__(
+        self, mirror: Mirror, study: str = "", summary: Callable[[], StudySummary] | None = None
+    ) -> None:
+        self._mirror, self._study, self._summary = mirror, study, summary
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
+        self._down = False
+
+    def __enter__(self) -> MirrorThread:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        with contextlib.suppress(DvtaError):
+            self._mirror.flush()
+            if self._summary is not None:
+                self._mirror.describe(self._study, self._summary())
+
+    def _work(self) -> None:
+        while True:
+            try:
+                self._mirror.flush()
+                self._down = False
+            except DvtaError as error:
+                if not self._down:
+                    log.warning("%s; the sweep goes on, dvta-orch mirror catches up", error)
+                self._down = True
+            if self._ended.wait(self.SECONDS):
+                return
