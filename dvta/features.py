@@ -323,8 +323,8 @@ def _texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]:
     if not paths["labels"].is_file():
         packaged = datasets.packaged_text(dataset)
         if packaged is None or text != "sbert":
-            found = {p.name.removesuffix("_labels.npy") for p in folder.glob("*_labels.npy")}
-            there = sorted(found if packaged is None else {*found, "sbert"})
+            lie = {p.name.removesuffix("_labels.npy") for p in folder.glob("*_labels.npy")}
+            there = sorted(lie if packaged is None else {*lie, "sbert"})
             known = f"; there are: {', '.join(there)}" if there else ""
             raise MissingTextsError(
                 f"{paths['labels']}: no such file{did_you_mean(text, there)}{known}", dataset.name, text

@@ -82,7 +82,9 @@ def run_study(
     )
     copying = (
         MirrorThread(
-            Mirror(store, settings.mlflow), study.spec.study, functools.partial(_summary, store, study_id)
+            Mirror(store, settings.mlflow, f"{settings.runs}/models"),
+            study.spec.study,
+            functools.partial(_summary, store, study_id),
         )
         if mirror
         else contextlib.nullcontext()

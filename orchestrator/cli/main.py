@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from orchestrator.cli import (
     database,
     encode,
     figure,
+    mlflow,
     page,
     predict,
     prepare,
@@ -21,7 +21,7 @@ from orchestrator.cli import (
     report,
     trials,
 )  # fmt: skip
-from orchestrator.cli.common import ExecutorKind, Source, counted, friendly, load_settings, open_store, pairs
+from orchestrator.cli.common import ExecutorKind, Source, counted, friendly, load_settings, pairs
 
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
@@ -143,55 +143,6 @@ def profile(
 
 @app.command()
 @friendly
-def mirror() -> None:
-    """Copy everything MLflow does not have yet."""
-    from orchestrator.mirror import Mirror
-
-    count = Mirror(open_store(), load_settings().mlflow).flush(everything=True)
-    typer.echo(f"{counted(count, 'attempt')} mirrored")
-
-
-@app.command()
-@friendly
-def ui(
-    port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 5000,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-) -> None:
-    """Serve the MLflow UI of the runs."""
-    import os
-
-    from orchestrator.errors import SettingsError
-    from orchestrator.mirror import without_login
-    from orchestrator.mirror.files import make_ready
-    from orchestrator.settings import sqlite_path
-
-    uri = load_settings().mlflow
-    if uri.startswith("http"):
-        raise SettingsError(
-            f"MLFLOW_TRACKING_URI {without_login(uri)}: a server shows these runs already; "
-            "open that address in a browser"
-        )
-    path = sqlite_path(uri)
-    if path is not None:
-        make_ready(path)
-    command = [
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    os.execv(sys.executable, [sys.executable, *command])
-
-
-@app.command()
-@friendly
 def doctor() -> None:
     """Say what is wrong with data, store, MLflow, GPU and versions, one line each."""
     from orchestrator.cli.doctor import examine
@@ -249,6 +200,7 @@ def _encoders(count: int) -> str:
 app.command()(predict.predict)
 app.command()(query.query)
 app.add_typer(report.app)
+app.add_typer(mlflow.app)
 app.command()(figure.figure)
 app.command()(page.page)
 app.add_typer(trials.app)

@@ -39,6 +39,15 @@ def page(
         time.sleep(every)
 
 
+def page_of(store: Store, settings: Settings, study: str) -> str:
+    """Return the page of a study with its pictures, as HTML."""
+    from orchestrator.report.page import study_page
+    from orchestrator.report.page.pictures import pictures
+
+    data = _read(store, settings, study)
+    return study_page(data, pictures(store, settings, data.name), protocol=Protocol.final)
+
+
 def _read(store: Store, settings: Settings, study: str | None) -> StudyData:
     from orchestrator.mirror import without_login
     from orchestrator.report.page.data import collect

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from dvta.errors import DvtaError
@@ -31,10 +32,13 @@ class Mirror:
     What an attempt costs does not grow with their number: four calls (make, dataset, log, end) and its
     share of one search for runs that another mirror is making now. Only attempts older than this mirror
     are searched one by one, where their experiment had runs already.
+
+    Args:
+        models: the folder of kept weights, ``<key>.pt``, which become artifacts of their runs.
     """
 
-    def __init__(self, store: Store, uri: str) -> None:
-        self._store, self._uri = store, uri
+    def __init__(self, store: Store, uri: str, models: str = "") -> None:
+        self._store, self._uri, self._models = store, uri, models
         self._place = without_login(uri)
         self._client: Any = None
         self._experiments: Experiments  # as soon as there is a client
@@ -96,6 +100,28 @@ class Mirror:
         except Exception as error:
             raise self._error(f"study {study}: ", error) from error
 
+    def register(self, name: str, trial: str) -> str:
+        """Register the kept weights of a trial (its key) as a new version of a model; return the version.
+
+        Raises:
+            MirrorError: its run is not here, has no weights, or MLflow does not answer.
+        """
+        run_ids = [a.mlflow_run_id for a in self._store.attempts([trial]) if a.mlflow_run_id]
+        try:
+            client = self._connected()
+            if not run_ids or not client.list_artifacts(run_ids[-1], runs.MODEL):
+                raise MirrorError(
+                    f"trial {trial[:10]}: MLflow has no weights of it; keep them with checkpoint: {{models: all}}"
+                )
+            with contextlib.suppress(Exception):  # it is registered already
+                client.create_registered_model(name)
+            source = f"runs:/{run_ids[-1]}/{runs.MODEL}"
+            return str(client.create_model_version(name, source, run_ids[-1]).version)
+        except DvtaError:
+            raise
+        except Exception as error:
+            raise self._error(f"model {name}: ", error) from error
+
     def left_elsewhere(self) -> int:
         """Return how many attempts another MLflow has, and this one not."""
         return self._store.mirrored_elsewhere(self._place)
@@ -153,6 +179,9 @@ class Mirror:
             first = mirrored is None
             if first:
                 runs.log_dataset(self._client, run_id, trial)
+            weights = Path(self._models, f"{trial.key}.pt")
+            if self._models and state is State.DONE and weights.is_file():
+                self._client.log_artifact(run_id, str(weights), runs.MODEL)
             runs.send(self._client, run_id, attempt, epochs, last, trial if first else None)
         self._reached[attempt.id] = (last, state.value)
         return True

@@ -15,6 +15,7 @@ BATCH = 800  # metrics in one call; MLflow's limit is 1000 together with paramet
 PARAMETERS = 100  # MLflow's limit of parameters in one call
 DIGEST = 36  # MLflow's limit of a dataset's digest
 TAG = 5000  # characters
+MODEL = "model"  # the folder of a run's weights
 PROTOCOL = "final: last epoch; best: best epoch on the unseen test classes"
 
 Place = tuple[str, str, str, str]  # study, table, row, column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping, Sequence
 
 from orchestrator.records import CellValue, Standing, StudyInfo, StudySummary
@@ -14,8 +15,10 @@ SEARCH = "search"  # the table of candidates, which have no mean
 WRITTEN = {"md": "md", "csv": "csv", "latex": "tex"}  # format -> ending
 
 
-def summarize(store: Store, study_id: int) -> StudySummary:
-    """Return description, numbers and tables of a study, under the protocol ``final``."""
+def summarize(
+    store: Store, study_id: int, more: Mapping[str, str] = types.MappingProxyType({})
+) -> StudySummary:
+    """Return description, numbers and tables of a study, under the protocol ``final``, and ``more`` files."""
     study, standing = store.study(study_id), store.standing(study_id)
     values = store.cells(study_id)
     by_table: dict[str, list[CellValue]] = {}
@@ -36,7 +39,7 @@ def summarize(store: Store, study_id: int) -> StudySummary:
     return StudySummary(
         description=_description(study, standing, tables),
         metrics=_metrics(standing, list(tables.values())),
-        files=files,
+        files={**files, **more},
         finished=standing.left == 0,
         updated=study.updated,
     )

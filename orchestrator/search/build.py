@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.records import Slot
-from orchestrator.search.check import candidate_config
+from orchestrator.search.check import MEASURED, candidate_config
 from orchestrator.search.study import SearchCell, SearchTrials
 from orchestrator.settings import Settings
 from orchestrator.store import Store
@@ -66,7 +66,7 @@ class SearchBuilder:
         return self._study.resolver.trial({**config, **values}, seed)
 
     def _record_candidates(self, cell: SearchCell, trials: list[Trial]) -> None:
-        column = "validation accuracy" if self._search.objective == "val_acc" else "test accuracy"
+        column = MEASURED[self._search.objective]
         slots = [Slot("search", cell.label, column, trial) for trial in trials]
         self._store.add_slots(self._study_id, slots)
 

@@ -13,6 +13,9 @@ from orchestrator.search.space import distribution
 from orchestrator.spec.model import Search, Spec
 from orchestrator.study.resolve import Resolver
 
+#: objective -> what a candidate is told by
+MEASURED = {"val_acc": "validation accuracy", "test": "test accuracy"}
+
 
 def candidate_config(search: Search, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration of a candidate: on the validation classes unless the spec says otherwise."""

@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import optuna
@@ -19,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dvta.errors import DvtaError
 from orchestrator.records import Wait
-from orchestrator.search.check import check_ranges, repeat_label, study_name
+from orchestrator.search.check import MEASURED, check_ranges, repeat_label, study_name
 from orchestrator.search.optuna_storage import live_trial, open_storage
 from orchestrator.search.space import grid_values, make_pruner, make_sampler, suggest
 from orchestrator.spec.model import Axis, Search
@@ -194,6 +195,8 @@ class SearchTrials:
             sampler=make_sampler(settings.sampler, settings.space, first_seed),
             pruner=make_pruner(settings.pruner),
         )
+        with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
+            study.set_metric_names([MEASURED[settings.objective]])
         asked = study.get_trials(deepcopy=False)
         check_ranges(settings, study.study_name, [t.distributions for t in asked])
         if not asked:

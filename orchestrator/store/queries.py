@@ -247,7 +247,7 @@ class Reading:
                 .order_by(CellRow.id)
             )
             for key, *place in self._rows(query):
-                found.setdefault(key, []).append(tuple(place))  # type: ignore[arg-type]
+                found.setdefault(key, []).append(tuple(place))
         return found
 
     def trial(self, key: str) -> Trial:

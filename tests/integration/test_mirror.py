@@ -263,3 +263,19 @@ def test_a_run_lasts_as_long_as_its_training_and_not_as_its_waiting(store, serve
     assert mirror.flush() == 1
     (run,) = MlflowClient(uri).search_runs(["1"], f"tags.`dvta.attempt` = '{claim.attempt_id}'")
     assert run.info.start_time == int(began * 1000)
+
+
+def test_kept_weights_are_artifacts_and_versions_of_a_model_on_request(store, server, tmp_path):
+    uri = server("a.db")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / f"{TRIALS[0].key}.pt").write_bytes(b"weights")
+    mirror = Mirror(store, uri, str(tmp_path / "models"))
+    mirror.flush()
+    assert mirror.register("dvta-ntu60", TRIALS[0].key) == "1"
+    assert mirror.register("dvta-ntu60", TRIALS[0].key) == "2"
+    with pytest.raises(MirrorError, match="MLflow has no weights of it; keep them with checkpoint"):
+        mirror.register("dvta-ntu60", TRIALS[1].key)
+    client = MlflowClient(uri)
+    version = client.get_model_version("dvta-ntu60", "2")
+    (file,) = client.list_artifacts(version.run_id, "model")
+    assert (file.path, file.file_size) == (f"model/{TRIALS[0].key}.pt", 7)
