@@ -174,14 +174,14 @@ class StudySummary:
         metrics: name -> value: how many trials stand how, and the best cell's mean accuracy.
         files: path below the run's artifacts -> text: the spec, and every table in several formats.
         finished: nothing runs and nothing is left to run.
-        updated: Unix seconds of its last sweep.
+        ended: Unix seconds at which the last of its attempts ended, 0 without any.
     """
 
     description: str
     metrics: Mapping[str, float]
     files: Mapping[str, str]
     finished: bool
-    updated: float
+    ended: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 MLFLOW_PORT, SEARCH_PORT = 5000, 8080
+TRAINING = "workflowType=machine_learning"  # MLflow opens its view of prompts without it
 
 
 @app.command()
@@ -86,6 +87,7 @@ def _serve_runs(settings: Settings, host: str, port: int) -> None:
     if path is not None:
         make_ready(path)
     arguments = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+    typer.echo(f"the runs are at http://{host}:{port}/#/experiments?{TRAINING}", err=True)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *arguments])
 
 

@@ -197,7 +197,7 @@ class Mirror:
         It is the one that an earlier mirror left behind, or a new one; where two mirrors make one at
         once, the one noted first stays.
         """
-        experiment = self._experiments.get(study)
+        experiment = self._experiments.get(study, attempt.started)
         left = self._left_behind(experiment, str(attempt.id), trial.key)
         run_id = left.info.run_id if left else self._make(attempt, trial, experiment, study)
         noted = self._store.note_run(attempt.id, self._place, run_id)

@@ -31,8 +31,12 @@ class Experiments:
         self._client, self._uri = client, uri
         self._known: dict[str, Experiment] = {}
 
-    def get(self, study: str) -> Experiment:
-        """Return a study's experiment with its parent run, both made where missing."""
+    def get(self, study: str, began: float | None = None) -> Experiment:
+        """Return a study's experiment with its parent run, both made where missing.
+
+        Args:
+            began: Unix seconds of the attempt for which it is wanted, the start of a new parent.
+        """
         if study not in self._known:
             client = self._client
             found = client.get_experiment_by_name(study)
@@ -42,7 +46,9 @@ class Experiments:
                     client.set_experiment_tag(experiment, name, value)
             parent = self._oldest(experiment, study)
             if parent is None:
-                made = client.create_run(experiment, tags={"dvta.study": study}, run_name=study).info.run_id
+                start = int(began * 1000) if began else None
+                tags = {"dvta.study": study, "mlflow.source.name": "dvta-orch"}
+                made = client.create_run(experiment, start, tags, study).info.run_id
                 # another mirror may have made one at the same moment
                 parent = self._oldest(experiment, study)
                 if parent != made:
@@ -72,7 +78,7 @@ class Experiments:
         if len(note) > NOTE_CHARACTERS:
             note = note[:NOTE_CHARACTERS].rpartition("\n")[0] + "\n\nthe rest is among the artifacts"
         client.set_experiment_tag(experiment.id, NOTE, note)
-        when = int(summary.updated * 1000)
+        when = int(summary.ended * 1000)
         metrics = [Metric(name, value, when, 0) for name, value in summary.metrics.items()]
         client.log_batch(experiment.parent, metrics, [], [RunTag(NOTE, note)])
         for name, text in summary.files.items():

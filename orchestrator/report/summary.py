@@ -41,7 +41,7 @@ def summarize(
         metrics=_metrics(standing, list(tables.values())),
         files={**files, **more},
         finished=standing.left == 0,
-        updated=study.updated,
+        ended=store.last_end(study_id),
     )
 
 

@@ -137,6 +137,12 @@ class Reading:
             seconds,
         )
 
+    def last_end(self, study_id: int) -> float:
+        """Return when the last attempt of a study ended, in Unix seconds; 0 without any."""
+        mine = sa.select(CellRow.trial_id).where(CellRow.study_id == study_id)
+        query = sa.select(sa.func.max(AttemptRow.finished)).where(AttemptRow.trial_id.in_(mine))
+        return float(self._read(query)[0][0] or 0)
+
     # --- trials -------------------------------------------------------------------------------
 
     def results(self, keys: Collection[str]) -> dict[str, dict[str, float]]:

@@ -210,10 +210,10 @@ def test_a_study_that_cannot_be_mirrored_is_named_and_the_others_are(store, serv
     mirror = Mirror(store, uri)
     get = Experiments.get
 
-    def refuse(experiments, name):
+    def refuse(experiments, name, began):
         if name == "s":
             raise RuntimeError("no such thing")
-        return get(experiments, name)
+        return get(experiments, name, began)
 
     monkeypatch.setattr(Experiments, "get", refuse)
     with pytest.raises(MirrorError, match="cannot be written: study s: no such thing"):
