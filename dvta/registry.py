@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from dvta.errors import UnknownNameError, did_you_mean
@@ -45,7 +47,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return every registered and installed name, sorted."""
-        return sorted({*self._objects, *(e.name for e in entry_points(group=self.group))})
+        return sorted({*self._objects, *(e.name for e in _installed(self.group, tuple(sys.path)))})
 
     def get(self, name: str) -> T:
         """Return the object of that name.
@@ -55,7 +57,7 @@ class Registry(Generic[T]):
         """
         if name in self._objects:
             return self._objects[name]
-        for entry in entry_points(group=self.group):
+        for entry in _installed(self.group, tuple(sys.path)):
             if entry.name == name:
                 self._objects[name] = self._checked(name, self._load(name, entry.load))
                 return self._objects[name]
@@ -90,6 +92,12 @@ class Registry(Generic[T]):
                 f"{self.kind} {name!r} is no {self._of.__module__}.{self._of.__qualname__}"
             )
         return found
+
+
+@functools.cache
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Return the entry points of a group; every look at them reads all of the environment's files anew."""
+    return tuple(entry_points(group=group))
 
 
 def _can_be_called(found: object, like: inspect.Signature) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +21,9 @@ checkpoint: {every_seconds: 0}
 """
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
 def write_spec(epochs: int = 4, extra: str = "") -> Path:
     path = Path("spec.yaml")
     path.write_text(SPEC.replace("EPOCHS", str(epochs)) + extra)
@@ -27,14 +32,28 @@ def write_spec(epochs: int = 4, extra: str = "") -> Path:
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from orchestrator.cli.main import app; app()", *arguments]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a test run under nohup ignores it, and so would what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         env={**os.environ, **environment},
     )
+    STARTED.append(process)
+    return process
+
+
+def kill_what_is_left() -> None:
+    """Kill the process groups of what was started and has not been waited for: a test failed before its end."""
+    while STARTED:
+        process = STARTED.pop()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def run(*arguments: str, code: int = 0, **environment: str) -> str:

@@ -6,6 +6,14 @@ import shutil
 
 import pytest
 
+from tests.processes import kill_what_is_left
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test():
+    yield
+    kill_what_is_left()
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from orchestrator.cli import main as cli
+from orchestrator.cli import mlflow
 from tests.processes import query, start, wait_for, write_spec
 
 JOIN = """
@@ -83,7 +84,7 @@ def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):
         assert not [p for p, content in written.items() if token.encode() in content]
     finally:
         os.kill(sweep.pid, signal.SIGTERM)
-        out, err = sweep.communicate(timeout=120)
+        out, err = sweep.communicate(timeout=240)
     assert sweep.returncode == 130, out + err
     assert token not in out + err
     assert not path.exists()
@@ -105,7 +106,7 @@ def test_a_deleted_folder_of_runs_stops_the_sweep_and_is_said(place, executor):
     sweep = start("sweep", str(spec), "--executor", executor)
     wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
     shutil.rmtree("runs", ignore_errors=True)
-    out, err = sweep.communicate(timeout=60)
+    out, err = sweep.communicate(timeout=240)
     assert sweep.returncode == 1, out + err
     assert "the file was deleted or replaced" in err
     assert "Traceback" not in err
@@ -130,14 +131,14 @@ def test_a_closed_terminal_is_a_stop_and_a_signal_is_one_from_the_first_seconds(
     early = start("sweep", str(spec), "--executor", executor, PYTHONUNBUFFERED="1")
     assert "to run" in early.stdout.readline()  # planned; Ray, the store and the driver are to come
     os.kill(early.pid, signal.SIGTERM)
-    out, err = early.communicate(timeout=60)
+    out, err = early.communicate(timeout=240)
     assert early.returncode == 130, out + err
     assert "run the same command again" in err
     assert "Traceback" not in err
     late = start("sweep", str(spec), "--executor", executor)
     wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
     os.kill(late.pid, signal.SIGHUP)
-    out, err = late.communicate(timeout=60)
+    out, err = late.communicate(timeout=240)
     assert late.returncode == 130, out + err
     assert query("SELECT count(*) FROM attempt WHERE state = 'running'") == [(0,)]
 
@@ -162,7 +163,7 @@ def test_a_mistake_of_the_program_is_one_line_with_a_path(place, monkeypatch, ca
     def fail() -> None:
         raise RuntimeError("beyond\nexpectation")
 
-    monkeypatch.setattr(cli, "open_store", fail)
+    monkeypatch.setattr(mlflow, "open_store", fail)
     assert invoke("mirror") == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: RuntimeError: beyond (a mistake of this program: the traceback is in ")
