@@ -20,6 +20,8 @@ from orchestrator.cli import (
     prepare,
     query,
     report,
+    show,
+    status,
     trials,
 )  # fmt: skip
 from orchestrator.cli.common import ExecutorKind, Source, counted, friendly, load_settings, open_store, pairs
@@ -106,12 +108,16 @@ def sweep(
         return
     planned.talk(planned.answer(study, plan))
     if not plan.to_run and not plan.leased and study.spec.search is None:
-        save_study(study, store or Store.open(settings.store))
-        raise typer.Exit(1 if plan.failed else 0)
+        store = store or Store.open(settings.store)
+        save_study(study, store)
+        code = 1 if plan.failed else 0
+        planned.say_what_next(store, study.spec.study, code)
+        raise typer.Exit(code)
     # an address or resources that are wrong are refused before anything is written
     with make_executor(executor, address, study.spec) as runner:
         store = store or Store.open(settings.store)
         code = run_study(study, plan, store, settings, runner, SweepProgress(), fail_fast=fail_fast)
+    planned.say_what_next(store, study.spec.study, code)
     raise typer.Exit(code)
 
 
@@ -158,7 +164,7 @@ def profile(
     plan = plan_study(study, store, redo=True, retry=True)
     with make_executor("inline", "local", study.spec) as runner:
         code = run_study(study, plan, store, settings, runner, SweepProgress())
-    typer.echo("see them with: dvta-orch report --table 9 --study profile")
+    planned.say_what_next(store, study.spec.study, code)
     raise typer.Exit(code)
 
 
@@ -244,7 +250,9 @@ app.command()(query.query)
 app.add_typer(report.app)
 app.command()(figure.figure)
 app.command()(page.page)
-app.add_typer(trials.app)
+app.command()(status.status)
+app.command()(trials.trials)
+app.command()(show.show)
 data.data.command()(prepare.prepare)
 data.data.command()(prepare.joints)
 data.data.command()(prepare.check)

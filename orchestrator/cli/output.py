@@ -34,10 +34,7 @@ def set_talk(*, less: bool, more: bool) -> None:
         SettingsError: both are given.
     """
     global quiet, verbose
-    if less and more:
-        from orchestrator.errors import SettingsError
-
-        raise SettingsError("--quiet, --verbose: allowed: one of them")
+    refuse_both(less, more, ("--quiet", "--verbose"))
     quiet, verbose = less, more
     level = logging.ERROR if less else logging.INFO if more else logging.NOTSET
     for name in ("dvta", "orchestrator"):
@@ -46,16 +43,16 @@ def set_talk(*, less: bool, more: bool) -> None:
         logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stderr)
 
 
-def refuse_both(as_json: bool, as_csv: bool) -> None:
-    """Refuse two formats at once.
+def refuse_both(one: bool, other: bool, flags: tuple[str, str] = ("--json", "--csv")) -> None:
+    """Refuse two flags at once.
 
     Raises:
         SettingsError: both are given.
     """
-    if as_json and as_csv:
+    if one and other:
         from orchestrator.errors import SettingsError
 
-        raise SettingsError("--json, --csv: allowed: one of them")
+        raise SettingsError(f"{', '.join(flags)}: allowed: one of them")
 
 
 def print_json(answer: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +12,7 @@ from orchestrator.cli.common import counted
 from orchestrator.cli.output import print_json, say
 
 if TYPE_CHECKING:
+    from orchestrator.store import Store
     from orchestrator.study import plan as planning
     from orchestrator.study.study import Study
 
@@ -51,6 +53,25 @@ def talk(plan: Plan) -> None:
     """Say what a sweep is about to do."""
     for line in _lines(plan):
         say(line)
+
+
+def say_what_next(store: Store, study: str, code: int) -> None:
+    """Say the next commands after a sweep that came to its end."""
+    from orchestrator.cli.report import tables_to_give
+    from orchestrator.store.filters import equal
+    from orchestrator.store.find import list_trials
+
+    failed, found = list_trials(store, equal({"state": "failed"}), study=study, limit=1)
+    if found:
+        say(
+            f"{counted(failed, 'trial')} failed; why: dvta-orch show {(found[0].key or '')[:10]}; "
+            "again: the same command with --retry"
+        )
+    elif code == 0:
+        named = f" --study {shlex.quote(study)}" if len(store.studies()) > 1 else ""
+        tables = tables_to_give(store, store.find_study(study)[0])
+        chosen = f" --table {tables[0]}" if len(tables) > 1 else ""
+        say(f"see the results with: dvta-orch report{named}{chosen}")
 
 
 def _lines(plan: Plan) -> list[str]:
