@@ -13,6 +13,7 @@ from orchestrator.cli import (
     data,
     database,
     encode,
+    examples,
     figure,
     page,
     planned,
@@ -259,3 +260,4 @@ data.data.command()(prepare.check)
 app.add_typer(data.data, name="data")
 app.add_typer(encode.encode, name="encode")
 app.add_typer(database.db, name="db")
+examples.add_examples(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import typer
@@ -68,7 +67,7 @@ def say_what_next(store: Store, study: str, code: int) -> None:
             "again: the same command with --retry"
         )
     elif code == 0:
-        named = f" --study {shlex.quote(study)}" if len(store.studies()) > 1 else ""
+        named = f" --study {study}" if len(store.studies()) > 1 else ""
         tables = tables_to_give(store, store.find_study(study)[0])
         chosen = f" --table {tables[0]}" if len(tables) > 1 else ""
         say(f"see the results with: dvta-orch report{named}{chosen}")

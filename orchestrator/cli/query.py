@@ -16,10 +16,7 @@ def query(
     as_csv: AsCsv = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read the store with SQL: views results, epochs and cells, described in docs/results.md.
-
-    Example: dvta-orch query "SELECT method, split, AVG(final) FROM results GROUP BY 1, 2"
-    """
+    """Read the store with SQL: views results, epochs and cells, described in docs/results.md."""
     from orchestrator.store.query import query as run
 
     refuse_both(as_json, as_csv)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from orchestrator.cli.common import Format, Output, emit, friendly, names_of, open_store
+from orchestrator.cli.common import Format, Output, emit, friendly, names_of, open_store, study_option
 from orchestrator.cli.output import AsCsv, AsJson
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def report(
     ] = None,
     studies: Annotated[
         list[str] | None,
-        typer.Option("--study", help="A study by name; the newest without it. Several: side by side."),
+        study_option("A study by name; the newest without it. Several: side by side."),
     ] = None,
     format_: Annotated[
         Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.answers import Running, Status, StudyStatus
-from orchestrator.cli.common import friendly, open_store
+from orchestrator.cli.common import friendly, open_store, study_option
 from orchestrator.cli.output import AsCsv, AsJson, print_csv, print_json, refuse_both, say
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ UNFINISHED = ("running", "interrupted", "to run")
 
 @friendly
 def status(
-    study: Annotated[str | None, typer.Option("--study", help="Only this study.")] = None,
+    study: Annotated[str | None, study_option("Only this study.")] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Draw it anew on the terminal until nothing runs; Ctrl-C ends it.")
     ] = False,

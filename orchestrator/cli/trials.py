@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.common import friendly, open_store
+from orchestrator.cli.common import friendly, open_store, study_option
 from orchestrator.cli.output import AsCsv, AsJson, print_csv, print_json, refuse_both
 from orchestrator.trial import (
     SEEN_CLASSES,
@@ -40,7 +40,7 @@ def trials(
         list[str] | None,
         typer.Argument(metavar="[FILTER]...", help="Such as dataset=ntu60, 'gamma>0.1', 'method=dvta|smie'."),
     ] = None,
-    study: Annotated[str | None, typer.Option("--study", help="Only trials of this study.")] = None,
+    study: Annotated[str | None, study_option("Only trials of this study.")] = None,
     state: Annotated[
         list[str] | None,
         typer.Option(

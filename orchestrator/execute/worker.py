@@ -62,6 +62,7 @@ class Attempt:
         self._checkpoints = Checkpoints(job.checkpoints)
         self._fit: Run | None = None
         self._history: list[EpochRow] = []
+        self._reported = 0
         self._seconds = 0.0
         self._saved_at = time.monotonic()
         self._saved_epoch = 0
@@ -76,7 +77,9 @@ class Attempt:
             except (Exception, SystemExit) as error:  # a user's module may exit: that is its failure
                 found = failure(error)
                 self._log.write(found.traceback)
-                report = Report(self.job.attempt_id, failure=found, worker=self._worker)
+                epochs = tuple(self._history[self._reported :])
+                report = Report(self.job.attempt_id, epochs, failure=found, worker=self._worker)
+        self._reported = len(self._history)
         if self._log.begun:
             report.worker.update(host=platform.node(), log=self.job.log)
         if report.last:
