@@ -131,7 +131,7 @@ def test_a_mistake_in_a_users_method_fails_that_trial_alone(place):
 
 @pytest.mark.slow
 def test_what_a_worker_of_the_cluster_prints_is_kept(place):
-    out = run("sweep", own_spec("Broken"), code=1, PYTHONPATH=str(place))
+    out = run("sweep", own_spec("Broken"), code=1, PYTHONPATH=f"{place}{os.pathsep}{ROOT}")
     ((key, host),) = query(
         "SELECT t.key, json_extract(a.worker, '$.host') FROM attempt a JOIN trial t ON t.id = a.trial_id"
     )
