@@ -140,8 +140,15 @@ def _lines(found: Show) -> Iterator[str]:
         yield f"{f'attempt {attempt.number}':22} {_told(attempt)}"
         if attempt.log:
             yield f"{'log':22} {attempt.log}{f' on {attempt.host}' if attempt.host else ''}"
-    if last is not None and last.traceback:
-        yield from ("", last.traceback.rstrip(), "")
+    # the newest: the others are in --json
+    traced = [attempt for attempt in found.attempts if attempt.traceback]
+    if traced:
+        yield from (
+            "",
+            f"traceback of attempt {traced[-1].number}:",
+            (traced[-1].traceback or "").rstrip(),
+            "",
+        )
     rest = {"seed": found.seed, "data digest": found.data_digest, **found.config}
     yield from (f"{name:22} {content}" for name, content in rest.items() if content is not None)
 
