@@ -8,7 +8,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from orchestrator.errors import SettingsError
+
 OPTUNA_SCHEMA = "optuna"
+LOG_KIB = 512
+MOST_LOG_KIB = 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +24,14 @@ class Settings:
         runs: checkpoints and models, a path or an fsspec URL (``DVTA_RUNS``, ``./runs``).
         store: SQLAlchemy URL of the result store (``DVTA_STORE``, SQLite under ``runs``).
         mlflow: tracking URI (``MLFLOW_TRACKING_URI``, SQLite under ``runs``).
+        log_kib: KiB that are kept of what an attempt prints (``DVTA_LOG_KIB``, 512); 0 keeps none.
     """
 
     data: Path
     runs: str
     store: str
     mlflow: str
+    log_kib: int = LOG_KIB
 
     @classmethod
     def load(cls, **flags: str | None) -> Settings:
@@ -43,6 +49,7 @@ class Settings:
             runs=runs,
             store=pick("store", "DVTA_STORE", sqlite_url(Path(local) / "dvta.db")),
             mlflow=_absolute(pick("mlflow", "MLFLOW_TRACKING_URI", sqlite_url(Path(local) / "mlflow.db"))),
+            log_kib=_kib(os.environ.get("DVTA_LOG_KIB") or str(LOG_KIB)),
         )
 
     @property
@@ -56,6 +63,17 @@ class Settings:
             url = url.set(drivername="postgresql+psycopg")
         url = url.update_query_dict({"options": f"-csearch_path={OPTUNA_SCHEMA}"})
         return url.render_as_string(hide_password=False)
+
+
+def log_path(runs: str, key: str, attempt: int) -> str:
+    """Return where what an attempt prints is kept, under a folder or URL of runs."""
+    return f"{runs}/logs/{key[:2]}/{key}/{attempt}.log"
+
+
+def _kib(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_LOG_KIB:
+        raise SettingsError(f"DVTA_LOG_KIB {text!r}: allowed: a whole number from 0 to {MOST_LOG_KIB}")
+    return int(text)
 
 
 def sqlite_url(path: Path) -> str:

@@ -142,6 +142,8 @@ def _options(spec: Spec, settings: Settings, fail_fast: bool) -> SweepOptions:
     return SweepOptions(
         checkpoints=f"{settings.runs}/checkpoints",
         models=f"{settings.runs}/models",
+        runs=settings.runs,
+        log_bytes=settings.log_kib * 1024,
         keep_model=lambda trial: (
             spec.checkpoint.models == "all"
             or (spec.checkpoint.models == "first_seed" and trial.seed == spec.seeds[0])

@@ -56,7 +56,24 @@ class Format(enum.StrEnum):
 
 Protocol = enum.StrEnum("Protocol", ["final", "best"])
 ExecutorKind = enum.StrEnum("ExecutorKind", ["ray", "inline"])
-StudyName = Annotated[str | None, typer.Option("--study", help="A study by name; the newest without it.")]
+
+
+def _studies(incomplete: str) -> list[str]:
+    """Return the names of the studies that begin so, for a shell's completion."""
+    from dvta.errors import DvtaError
+
+    try:
+        return [name for _, name, _ in open_store().studies() if name.startswith(incomplete)]
+    except DvtaError:
+        return []
+
+
+def study_option(help_: str) -> Any:
+    """Return the option ``--study``, whose values a shell completes."""
+    return typer.Option("--study", help=help_, autocompletion=_studies)
+
+
+StudyName = Annotated[str | None, study_option("A study by name; the newest without it.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to a file.")]
 
 

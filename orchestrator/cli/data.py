@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.common import friendly, load_settings, names_of, pairs
+from orchestrator.cli.output import AsJson, print_json, say
 
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
 
@@ -70,7 +71,7 @@ def data_import(
     else:
         done = features.import_features(kind, path, root, choice)
     for note in done.notes:
-        typer.echo(note, err=True)
+        say(note)
     typer.echo(f"{len(done.files)} files or folders written under {root}")
 
 
@@ -107,9 +108,15 @@ def data_new(
 
 @data.command("list")
 @friendly
-def data_list() -> None:
+def data_list(as_json: AsJson = False) -> None:
     """Print what the data root has, and where to get what it lacks."""
     from dvta.data_root import contents
+    from orchestrator.cli.answers import DataList
 
-    for line in contents(load_settings().data):
+    root = load_settings().data
+    found = DataList(str(root), tuple(contents(root)))
+    if as_json:
+        print_json(found)
+        return
+    for line in found.lines:
         typer.echo(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.common import Protocol, StudyName, emit, friendly, load_settings, open_store, pairs
+from orchestrator.cli.output import say
 
 if TYPE_CHECKING:
     from orchestrator.execute.trained import TrainedTrial
@@ -90,4 +91,4 @@ def _trained(store: Store, settings: Settings, name: str) -> TrainedTrial:
     from orchestrator.execute.trained import load_trained
     from orchestrator.store.find import load_trial
 
-    return load_trained(store, settings, load_trial(store, name), lambda line: typer.echo(line, err=True))
+    return load_trained(store, settings, load_trial(store, name), say)

@@ -12,26 +12,28 @@ from orchestrator.cli import (
     data,
     database,
     encode,
+    examples,
     figure,
     mlflow,
     page,
+    planned,
     predict,
     prepare,
     query,
     report,
+    show,
+    status,
     trials,
 )  # fmt: skip
-from orchestrator.cli.common import ExecutorKind, Source, counted, friendly, load_settings, pairs
+from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, pairs
+from orchestrator.cli.output import AsJson, print_json, set_talk
 
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
     from orchestrator.store import Store
-    from orchestrator.study.plan import Plan
-    from orchestrator.study.study import Study
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     help="Sweeps, tables and provenance for zero-shot skeleton action recognition.",
 )
 
@@ -47,14 +49,32 @@ Retry = Annotated[bool, typer.Option("--retry", help="Run failed trials again.")
 Redo = Annotated[bool, typer.Option("--redo", help="Run done trials again.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"dvta-orch {version('dvta-orch')}")
+        raise typer.Exit
+
+
 @app.callback()
+@friendly
 def main(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks instead of a path to them.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say when each trial starts and ends, and what is noted.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None:
     """Take what holds for every command."""
     common.debugging = debug
+    set_talk(less=quiet, more=verbose)
 
 
 @app.command()
@@ -70,6 +90,7 @@ def sweep(
     retry: Retry = False,
     redo: Redo = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print the plan as JSON.")] = False,
 ) -> None:
     """Run what a spec asks for and the store does not have yet; again after a crash to go on."""
     from orchestrator.cli.progress import SweepProgress
@@ -83,16 +104,21 @@ def sweep(
     check_study(study, settings)
     store = _existing(settings)
     plan = plan_study(study, store, retry=retry, redo=redo)
-    _print_plan(study, plan)
     if dry_run:
+        planned.show(planned.answer(study, plan), as_json=as_json)
         return
+    planned.talk(planned.answer(study, plan))
     if not plan.to_run and not plan.leased and study.spec.search is None:
-        save_study(study, store or Store.open(settings.store))
-        raise typer.Exit(1 if plan.failed else 0)
+        store = store or Store.open(settings.store)
+        save_study(study, store)
+        code = 1 if plan.failed else 0
+        planned.say_what_next(store, study.spec.study, code)
+        raise typer.Exit(code)
     # an address or resources that are wrong are refused before anything is written
     with make_executor(executor, address, study.spec) as runner:
         store = store or Store.open(settings.store)
         code = run_study(study, plan, store, settings, runner, SweepProgress(), fail_fast=fail_fast)
+    planned.say_what_next(store, study.spec.study, code)
     raise typer.Exit(code)
 
 
@@ -105,6 +131,7 @@ def plan(
     source: Source_ = None,
     retry: Retry = False,
     redo: Redo = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print what a sweep would do."""
     from orchestrator.study.plan import plan_study
@@ -114,7 +141,8 @@ def plan(
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
     check_study(study, settings)
-    _print_plan(study, plan_study(study, _existing(settings), retry=retry, redo=redo))
+    found = plan_study(study, _existing(settings), retry=retry, redo=redo)
+    planned.show(planned.answer(study, found), as_json=as_json)
 
 
 @app.command()
@@ -137,20 +165,25 @@ def profile(
     plan = plan_study(study, store, redo=True, retry=True)
     with make_executor("inline", "local", study.spec) as runner:
         code = run_study(study, plan, store, settings, runner, SweepProgress())
-    typer.echo("see them with: dvta-orch report --table 9 --study profile")
+    planned.say_what_next(store, study.spec.study, code)
     raise typer.Exit(code)
 
 
 @app.command()
 @friendly
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Say what is wrong with data, store, MLflow, GPU and versions, one line each."""
+    from orchestrator.cli.answers import Doctor, Finding
     from orchestrator.cli.doctor import examine
 
-    lines = examine(load_settings())
-    for good, line in lines:
-        typer.echo(f"{'ok   ' if good else 'WRONG'} {line}")
-    raise typer.Exit(0 if all(good for good, _ in lines) else 1)
+    findings = tuple(Finding(good, line) for good, line in examine(load_settings()))
+    good = all(found.good for found in findings)
+    if as_json:
+        print_json(Doctor(good, findings))
+    else:
+        for found in findings:
+            typer.echo(f"{'ok   ' if found.good else 'WRONG'} {found.text}")
+    raise typer.Exit(0 if good else 1)
 
 
 def _existing(settings: Settings) -> Store | None:
@@ -164,49 +197,19 @@ def _existing(settings: Settings) -> Store | None:
     return Store.open(settings.store, create=False)
 
 
-def _print_plan(study: Study, plan: Plan) -> None:
-    from orchestrator.cli.progress import duration
-
-    search = study.spec.search
-    if search is not None:
-        cells, seeds = plan.cells, len(study.spec.seeds)
-        repeated = f", {search.repeats} times" if search.repeats > 1 else ""
-        most = cells * search.repeats * (search.trials + seeds)
-        lines = [
-            f"search: {counted(cells, 'cell')}, {counted(search.trials, 'candidate')} in each ({search.sampler}, {search.objective})"
-            f"{repeated}, then the best of each with {seeds} seeds: {most} trials at most"
-        ]
-    else:
-        known = plan.seconds is not None and plan.to_run
-        estimate = f", about {duration(plan.seconds or 0)} on one worker" if known else ""
-        lines = [
-            f"{counted(plan.cells, 'cell')}, {counted(plan.distinct, 'distinct trial')} ({counted(plan.seeds, 'seed')}): "
-            f"{len(plan.to_run)} to run, "
-            f"{len(plan.done)} done, {len(plan.failed)} failed, {len(plan.leased)} leased{estimate}",
-            *([_encoders(plan.encoders)] if plan.encoders else []),
-        ]
-    if plan.simulated:
-        lines.append("visual features: simulated (no real ones in the data root; --source real forbids this)")
-    lines += [f"{count} cannot be filled: {reason}" for reason, count in plan.missing.items()]
-    for line in lines:
-        typer.echo(line)
-
-
-def _encoders(count: int) -> str:
-    one, many = "1 of them trains a visual encoder", f"{count} of them train visual encoders"
-    return one if count == 1 else many
-
-
 app.command()(predict.predict)
 app.command()(query.query)
 app.add_typer(report.app)
 app.add_typer(mlflow.app)
 app.command()(figure.figure)
 app.command()(page.page)
-app.add_typer(trials.app)
+app.command()(status.status)
+app.command()(trials.trials)
+app.command()(show.show)
 data.data.command()(prepare.prepare)
 data.data.command()(prepare.joints)
 data.data.command()(prepare.check)
 app.add_typer(data.data, name="data")
 app.add_typer(encode.encode, name="encode")
 app.add_typer(database.db, name="db")
+examples.add_examples(app)

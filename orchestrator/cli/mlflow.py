@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.common import counted, friendly, load_settings, open_store
+from orchestrator.cli.output import say
 from orchestrator.cli.page import page_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _serve_runs(settings: Settings, host: str, port: int) -> None:
     if path is not None:
         make_ready(path)
     arguments = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
-    typer.echo(f"the runs are at http://{host}:{port}/#/experiments?{TRAINING}", err=True)
+    say(f"the runs are at http://{host}:{port}/#/experiments?{TRAINING}")
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *arguments])
 
 
@@ -106,5 +107,5 @@ def _serve_searches(settings: Settings, host: str, port: int) -> None:
     path = sqlite_path(settings.optuna)
     if path is not None and not path.exists():
         raise SettingsError(f"--search: no search has run yet ({path} is not there)")
-    typer.echo(f"the searches are at http://{host}:{port}", err=True)
+    say(f"the searches are at http://{host}:{port}")
     run_server(open_storage(settings.optuna), host=host, port=port)

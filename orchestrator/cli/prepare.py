@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.common import counted, friendly, load_settings
+from orchestrator.cli.output import AsJson, print_json, say
 
 if TYPE_CHECKING:
     from dvta.skeleton.prepare import Prepared
+    from orchestrator.cli.answers import CheckedFolder
 
 Joints = Annotated[
     str | None, typer.Option("--joints", help="bvh: a joint map's file or name; found without it.")
@@ -75,7 +77,7 @@ def prepare(
             classes=classes, add=add, how=how, on_error=on_error, processes=processes, progress=show,
         )  # fmt: skip
     for line in _notes(done):
-        typer.echo(line, err=True)
+        say(line)
     counts = ", ".join(f"{count} {part}" for part, count in done.samples.items())
     typer.echo(f"{counts} samples in {done.folder}; {len(done.skipped)} recordings left out")
 
@@ -104,23 +106,30 @@ def joints(
 
 
 @friendly
-def check() -> None:
+def check(as_json: AsJson = False) -> None:
     """Read and check every feature file, description of a data set and prepared skeleton of the data root."""
     from dvta.data_root import check_features
+    from orchestrator.cli.answers import CheckedFolder, DataCheck
 
     root = load_settings().data
-    checks = list(check_features(root))
-    for found in checks:
+    features = []
+    for found in check_features(root):
         if found.wrong:
             typer.echo(f"wrong: {found.wrong}", err=True)
         if found.unknown:
-            typer.echo(f"not checked: {found.path}: {found.unknown}", err=True)
-    wrong = sum(found.wrong is not None for found in checks)
-    count = sum(found.unknown is None for found in checks)
-    folders, wrong_skeletons = _check_skeletons(root)
-    typer.echo(f"{counted(count, 'feature folder')} checked, {wrong} wrong")
-    if folders:
-        typer.echo(f"{folders} folders of skeletons checked, {wrong_skeletons} wrong")
+            say(f"not checked: {found.path}: {found.unknown}")
+        state = "wrong" if found.wrong else "not checked" if found.unknown else "good"
+        features.append(CheckedFolder(str(found.path), state, found.wrong or found.unknown))
+    skeletons = _check_skeletons(root, quiet=as_json)
+    known = [folder for folder in features if folder.state != "not checked"]
+    wrong, wrong_skeletons = (sum(f.state == "wrong" for f in folders) for folders in (features, skeletons))
+    if as_json:
+        checked = len(known) + len(skeletons)
+        print_json(DataCheck(str(root), checked, wrong + wrong_skeletons, tuple(features), tuple(skeletons)))
+    else:
+        typer.echo(f"{counted(len(known), 'feature folder')} checked, {wrong} wrong")
+        if skeletons:
+            typer.echo(f"{len(skeletons)} folders of skeletons checked, {wrong_skeletons} wrong")
     raise typer.Exit(2 if wrong or wrong_skeletons else 0)
 
 
@@ -143,22 +152,27 @@ def _notes(done: Prepared) -> list[str]:
     return lines
 
 
-def _check_skeletons(root: Path) -> tuple[int, int]:
-    """Check prepared skeletons and say their problems; returns the folders and how many are wrong."""
+def _check_skeletons(root: Path, *, quiet: bool) -> list[CheckedFolder]:
+    """Check prepared skeletons, say their problems unless ``quiet``, and return what each folder is."""
     from dvta.errors import DvtaError
     from dvta.skeleton.check import check_prepared
+    from orchestrator.cli.answers import CheckedFolder
 
-    folders = sorted({path.parent for path in root.glob("*/skeletons/*/*_position.npy")})
-    wrong = 0
-    for folder in folders:
+    checked = []
+    for folder in sorted({path.parent for path in root.glob("*/skeletons/*/*_position.npy")}):
         try:
             found = check_prepared(folder)
         except DvtaError as error:
-            wrong += 1
+            checked.append(CheckedFolder(str(folder), "wrong", str(error)))
             typer.echo(f"wrong: {error}", err=True)
+            continue
+        mended = " (mended)" if folder.name.endswith("_clean") else ""
+        problems = [f"{count} samples: {problem}{mended}" for problem, count in found.problems.items()]
+        checked.append(CheckedFolder(str(folder), "good", "; ".join(problems) or None))
+        if quiet:
             continue
         counts = ", ".join(f"{count} {part}" for part, count in found.samples.items())
         typer.echo(f"{folder.relative_to(root)}: {counts} samples")
-        for problem, count in found.problems.items():
-            typer.echo(f"  {count} samples: {problem}{' (mended)' if folder.name.endswith('_clean') else ''}")
-    return len(folders), wrong
+        for problem in problems:
+            typer.echo(f"  {problem}")
+    return checked

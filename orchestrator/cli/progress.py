@@ -14,9 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli import output
 from orchestrator.report.terminal import plain_console
 from orchestrator.store import Claim
 from orchestrator.trial import State, Trial, classes_measured
+
+ERROR = "red"  # the style of what --quiet shows, too
 
 
 @dataclasses.dataclass
@@ -32,15 +35,15 @@ class SweepProgress:
     """A :class:`orchestrator.sweep.Display` that shows a sweep.
 
     On a terminal: an overall bar with the time left, a line per running trial, failures as they
-    happen. Elsewhere: one line when a trial ends and a summary line at most every
-    ``LINE_SECONDS``.
+    happen. Elsewhere: a line for every failure and a summary line at most every ``LINE_SECONDS``.
+    ``--verbose`` adds a line when a trial starts and when it is done; ``--quiet`` leaves failures only.
     """
 
     LINE_SECONDS = 10.0
     SHOWN = 12
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or stderr_console()
+        self._console = console or plain_console(sys.stderr)
         self._running: dict[str, _Running] = {}
         self._ended = dict.fromkeys(State, 0)
         self.begin(0, lambda trial: trial.key, simulated=False)
@@ -62,12 +65,12 @@ class SweepProgress:
             expand=True,
         )
         self._task = self._bar.add_task("trials", total=total, left="")
-        terminal = self._console.is_terminal
+        terminal = self._console.is_terminal and not output.quiet
         self._live = Live(self, console=self._console, refresh_per_second=4) if terminal else None
 
     def say(self, line: str, *, error: bool = False) -> None:
         """Print a line."""
-        self._print(line, "", "red" if error else "yellow")
+        self._print(line, "", ERROR if error else "yellow")
 
     def __enter__(self) -> SweepProgress:
         if self._live:
@@ -98,6 +101,8 @@ class SweepProgress:
         )
         if claim.resumed:
             self._print("resumed ", self._name(trial))
+        elif output.verbose:
+            self._print("started ", self._name(trial))
 
     def epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> None:
         """Show the newest epoch of a running trial."""
@@ -119,7 +124,9 @@ class SweepProgress:
             return
         self._bar.update(self._task, advance=1, left=self._left())
         if state is State.FAILED:
-            self._print("failed ", f"{self._name(trial)}: {message}", "red")
+            self._print("failed ", f"{self._name(trial)}: {message}", ERROR)
+        elif output.verbose:
+            self._print(f"{state} ", self._name(trial))
         self._line()
 
     def _finished(self) -> int:
@@ -143,13 +150,17 @@ class SweepProgress:
 
     def _print(self, word: str, rest: str, style: str = "yellow") -> None:
         """Print a line whose first word is in colour; nothing in it is markup."""
+        if output.quiet and style != ERROR:
+            return
         line = Text.assemble((word, style), rest)
         (self._live.console if self._live else self._console).print(line, soft_wrap=True)
 
 
 def stderr_console() -> Console:
-    """Return the console for talk: standard error, so that output can be piped."""
-    return plain_console(sys.stderr)
+    """Return the console for talk: standard error, so that output can be piped; ``--quiet`` silences it."""
+    console = plain_console(sys.stderr)
+    console.quiet = output.quiet
+    return console
 
 
 def duration(seconds: float) -> str:

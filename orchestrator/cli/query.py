@@ -7,31 +7,24 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.common import friendly, open_store
+from orchestrator.cli.output import AsCsv, AsJson, print_csv, print_json, refuse_both
 
 
 @friendly
 def query(
     sql: Annotated[str, typer.Argument(metavar="SELECT", help="One SELECT.")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Read the store with SQL: views results, epochs and cells, described in docs/results.md.
-
-    Example: dvta-orch query "SELECT method, split, AVG(final) FROM results GROUP BY 1, 2"
-    """
-    import csv
-    import json
-    import sys
-
+    """Read the store with SQL: views results, epochs and cells, described in docs/results.md."""
     from orchestrator.store.query import query as run
 
+    refuse_both(as_json, as_csv)
     columns, rows = run(open_store(), sql)
     if as_json:
-        typer.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=1, default=str))
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        print_csv(columns, rows)
     else:
         from tabulate import tabulate
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from orchestrator.cli.common import (
-    Format,
-    Output,
-    StudyName,
-    emit,
-    friendly,
-    open_store,
-)
+from orchestrator.cli.common import Format, Output, emit, friendly, names_of, open_store, study_option
+from orchestrator.cli.output import AsCsv, AsJson
 
 if TYPE_CHECKING:
+    from orchestrator.report.table import Table
     from orchestrator.store import Store
 
 app = typer.Typer()
@@ -28,13 +24,20 @@ Shown = enum.StrEnum("Shown", ["final", "best", "both"])
 @friendly
 def report(
     table: Annotated[
-        str | None, typer.Option("--table", help="A table of the paper, 1 to 9, or gzsl.")
+        str | None,
+        typer.Option(
+            "--table",
+            help="A table: 1 to 9 of the paper, gzsl or leaderboard; without it the study's grid, or its only table.",
+        ),
     ] = None,
     rows: Annotated[str | None, typer.Option("--rows", help="A configuration name for the rows.")] = None,
     cols: Annotated[
         str | None, typer.Option("--cols", help="Configuration names for the columns, with commas.")
     ] = None,
-    study: StudyName = None,
+    studies: Annotated[
+        list[str] | None,
+        study_option("A study by name; the newest without it. Several: side by side."),
+    ] = None,
     format_: Annotated[
         Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
     ] = None,
@@ -53,39 +56,73 @@ def report(
         bool, typer.Option("--siunitx", help="LaTeX: align numbers at the point, with that package.")
     ] = False,
     output: Output = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
     from orchestrator.errors import SettingsError
-    from orchestrator.report import table as tables
     from orchestrator.report.explain import explain as explained
     from orchestrator.report.latex import latex
     from orchestrator.report.render import render
+    from orchestrator.report.studies import side_by_side
     from orchestrator.report.terminal import plain_console, print_table
-    from orchestrator.tables import layout
 
-    style = _style(format_, output, only_text=explain is not None)
+    style = _style(_given(format_, as_json, as_csv), output, only_text=explain is not None)
     if siunitx and style != Format.latex:
         raise SettingsError(f"--siunitx: is for LaTeX, this is {style}; allowed: with --format latex")
     store = open_store()
-    shape = layout(table) if table is not None else None
-    study_id, name = store.find_study(study, shape.name if shape else None)
-    if rows or cols:
-        values = store.cells(study_id, shape.name if shape else None)
-        columns = [c.strip() for c in (cols or "").split(",") if c.strip()]
-        built = tables.pivot(
-            values, rows or "method", columns, protocol=protocol, study=name, against=compare
-        )
-    else:
-        values = store.cells(study_id, shape.name if shape else "grid")
-        if not values:
-            raise SettingsError(f"study {name!r} has no grid{_tables_to_give(store, study_id)}")
-        built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=compare)
+    asked = _Asked(table, rows, names_of(cols or ""), protocol, compare)
+    named: list[str | None] = list(dict.fromkeys(studies or [])) or [None]
+    if explain is not None and len(named) > 1:
+        raise SettingsError("--explain: says what one number is made of; allowed: one --study")
+    built = side_by_side([_build(store, study, asked) for study in named])
     if explain is not None:
         emit("\n".join([*explained(store, built, *explain, protocol), ""]), output)
     elif style == "rich" and output is None:
         print_table(built, plain_console())
     else:
         emit(latex(built, siunitx=True) if siunitx else render(built, style), output)
+
+
+class _Asked(NamedTuple):
+    """What a table of each study is made by."""
+
+    table: str | None
+    rows: str | None
+    columns: Sequence[str]
+    protocol: str
+    compare: str | None
+
+
+def _build(store: Store, study: str | None, asked: _Asked) -> tuple[str, Table]:
+    """Return the name and the table of a study."""
+    from orchestrator.report import table as tables
+    from orchestrator.tables import layout
+
+    shape = layout(asked.table) if asked.table is not None else None
+    study_id, name = store.find_study(study, shape.name if shape else None)
+    about: dict[str, Any] = {"protocol": asked.protocol, "study": name, "against": asked.compare}
+    if asked.rows or asked.columns:
+        values = store.cells(study_id, shape.name if shape else None)
+        return name, tables.pivot(values, asked.rows or "method", asked.columns, **about)
+    if shape is None and (only := _table_of(store, study_id, name)) is not None:
+        shape = layout(only)
+    values = store.cells(study_id, shape.name if shape else "grid")
+    return name, tables.build_table(values, layout=shape, **about)
+
+
+def _given(format_: Format | None, as_json: bool, as_csv: bool) -> Format | None:
+    """Return the format that --format, --json or --csv asks for.
+
+    Raises:
+        SettingsError: they ask for several.
+    """
+    from orchestrator.errors import SettingsError
+
+    chosen = {*([format_] if format_ else []), *([Format.json] * as_json), *([Format.csv] * as_csv)}
+    if len(chosen) > 1:
+        raise SettingsError(f"--format, --json, --csv: {' and '.join(sorted(chosen))}; allowed: one of them")
+    return next(iter(chosen), None)
 
 
 def _style(given: Format | None, output: Path | None, *, only_text: bool) -> str:
@@ -111,10 +148,27 @@ def _style(given: Format | None, output: Path | None, *, only_text: bool) -> str
     return ENDINGS[output.suffix]
 
 
-def _tables_to_give(store: Store, study_id: int) -> str:
-    """Return the flags that report the tables a study has."""
+def tables_to_give(store: Store, study_id: int) -> list[str]:
+    """Return what ``--table`` may be of a study, as a person types it; empty where it has a grid."""
     from orchestrator.tables import EXTRA, TABLES
 
-    stored = {value.table for value in store.cells(study_id)}
-    have = [table.removeprefix("table") for table in (*TABLES, *EXTRA) if table in stored]
-    return f"; give --table {' or '.join(have)}" if have else " yet"
+    stored = store.tables(study_id)
+    if "grid" in stored:
+        return []
+    return [table.removeprefix("table") for table in (*TABLES, *EXTRA) if table in stored]
+
+
+def _table_of(store: Store, study_id: int, name: str) -> str | None:
+    """Return the only table of a study that has no grid, None for the grid.
+
+    Raises:
+        SettingsError: it has no cells, or several tables.
+    """
+    from orchestrator.errors import SettingsError
+
+    have = tables_to_give(store, study_id)
+    if not have and "grid" not in store.tables(study_id):
+        raise SettingsError(f"study {name!r} has no grid yet")
+    if len(have) > 1:
+        raise SettingsError(f"study {name!r} has no grid; give --table {' or '.join(have)}")
+    return have[0] if have else None

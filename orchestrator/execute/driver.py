@@ -19,6 +19,7 @@ from orchestrator.execute.inputs import Inputs
 from orchestrator.execute.protocol import Executor, Job, Report
 from orchestrator.execute.sources import TrialSource
 from orchestrator.records import Failure, Outcome, Wait
+from orchestrator.settings import log_path
 from orchestrator.store import Claim, EpochRow, Store
 from orchestrator.store.owner import is_dead, new_owner
 from orchestrator.trial import Kind, State, Trial
@@ -49,6 +50,8 @@ class SweepOptions:
 
     checkpoints: str
     models: str = ""
+    runs: str = ""
+    log_bytes: int = 0
     keep_model: Callable[[Trial], bool] = lambda trial: False
     lease_seconds: float = 60.0
     checkpoint_seconds: float = 30.0
@@ -249,6 +252,8 @@ class Driver:
             if trial.kind is Kind.ENCODER or options.keep_model(trial)
             else "",
             precision=options.precision,
+            log=log_path(options.runs, trial.key, claim.number),
+            log_bytes=options.log_bytes,
             payload=self._inputs.payload(trial),
         )
 

@@ -51,6 +51,7 @@ class Job:
         threads: CPU threads PyTorch may use.
         model: where to write the trained weights at the end, or empty.
         precision: ``fp32`` or ``bf16``; provenance, not identity.
+        log: where what it prints goes (a path or an fsspec URL), at most ``log_bytes`` of it.
         payload: what the worker has to know beside the trial; None for most.
     """
 
@@ -64,6 +65,8 @@ class Job:
     threads: int = 1
     model: str = ""
     precision: str = "fp32"
+    log: str = ""
+    log_bytes: int = 0
     payload: Payload = None
 
 

@@ -25,6 +25,7 @@ from dvta.features import FeatureSet
 from dvta.methods import METHODS
 from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import EpochResult, Fit
+from orchestrator.execute.capture import Log, capturing
 from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
 from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
 from orchestrator.execute.model import build_method, load_encoder, train_encoder, train_method
@@ -63,20 +64,33 @@ class Attempt:
         self._checkpoints = Checkpoints(job.checkpoints)
         self._fit: Run | None = None
         self._history: list[EpochRow] = []
+        self._reported = 0
         self._seconds = 0.0
         self._saved_at = time.monotonic()
         self._saved_epoch = 0
         self._worker: dict[str, str | int | float] = {}
+        self._log = Log(job.log, job.log_bytes)
 
     def step(self) -> Report:
         """Train for at least ``report_seconds`` or to the end, and report."""
-        try:
-            return self._step()
-        except (Exception, SystemExit) as error:  # a user's module may exit: that is its failure
-            return Report(self.job.attempt_id, failure=failure(error), worker=self._worker)
+        with capturing(self._log):
+            try:
+                report = self._step()
+            except (Exception, SystemExit) as error:  # a user's module may exit: that is its failure
+                found = failure(error)
+                self._log.write(found.traceback)
+                epochs = tuple(self._history[self._reported :])
+                report = Report(self.job.attempt_id, epochs, failure=found, worker=self._worker)
+        self._reported = len(self._history)
+        if self._log.begun:
+            report.worker.update(host=platform.node(), log=self.job.log)
+        if report.last:
+            self._log.close()
+        return report
 
     def save(self) -> None:
         """Write a checkpoint of everything reported so far, unless that one exists."""
+        self._log.close()
         if self._fit is None or not self._history or self._saved_epoch == self._history[-1].epoch:
             return
         epoch = self._history[-1].epoch

@@ -36,7 +36,7 @@ def print_table(table: Table, console: Console) -> None:
     shapes = [_shaped(table)]
     if console.is_terminal:
         shapes += [_shaped(table, stacked=True), _shaped(table, stacked=True, label_width=LABEL_WIDTH)]
-    fitting = (shape for shape in shapes if _width(console, shape) <= console.width)
+    fitting = (shape for shape in shapes if fits(shape, console))
     print_whole(next(fitting, shapes[0]), console)
     for line in table.caption:
         style = "bold yellow" if line.startswith("SIMULATED") else "dim"
@@ -63,6 +63,11 @@ def print_whole(shown: RichTable, console: Console) -> None:
     width = max(console.width, _width(console, shown))
     lines = list(console.render(shown, console.options.update(width=width)))
     console.print(Segments(lines), end="", crop=False)
+
+
+def fits(shown: RichTable, console: Console) -> bool:
+    """Return whether a table is no wider than a console."""
+    return _width(console, shown) <= console.width
 
 
 def _width(console: Console, shown: RichTable) -> int:

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dvta.errors import did_you_mean
 from orchestrator.errors import StoreError
 from orchestrator.names import parse_name, text_of
 from orchestrator.records import CellValue
+from orchestrator.store.filters import NOT_RUN, Filter, equal
 from orchestrator.store.store import Store
 from orchestrator.trial import State, Trial
 
 SHOWN = 8  # of several that match
 
 
-def find_trials(store: Store, where: dict[str, str], limit: int | None = None) -> list[CellValue]:
-    """Return stored trials by names and the texts their values are printed as.
+STATES = (*map(str, State), NOT_RUN)
+
+
+def list_trials(
+    store: Store, filters: Sequence[Filter] = (), *, study: str | None = None, limit: int | None = None
+) -> tuple[int, list[CellValue]]:
+    """Return how many stored trials (of a study) fit, and the newest of them.
 
     Raises:
-        StoreError: no trial has a name of ``where``, or there is no such state.
+        StoreError: there is no such study or state, or no trial has a name of the filters.
     """
-    found = store.trials(where, limit)
-    if found or not where:
-        return found
-    known = {"key", "state", "seed", *(name for value in store.trials() for name in value.config)}
-    for name, value in where.items():
+    for each in filters:
+        unknown = [value for value in each.values if value not in STATES]
+        if each.name == "state" and unknown:
+            raise StoreError(
+                f"state: {unknown[0]!r} is unknown{did_you_mean(str(unknown[0]), STATES)}; "
+                f"allowed: {', '.join(STATES)}"
+            )
+    study_id = None if study is None else store.find_study(study)[0]
+    total, found = store.newest_trials(filters, study_id=study_id, limit=limit)
+    seen = {"key", "state", "seed", *(found[0].config if found else ())}
+    unseen = [each.name for each in filters if each.name not in seen]
+    known = {"key", "state", "seed", *store.configured_names()} if unseen else seen
+    for name in unseen:
         if name not in known:
             raise StoreError(
                 f"{name}: no trial has it{did_you_mean(name, known)}; allowed: {', '.join(sorted(known))}"
             )
-        states = [*map(str, State), "not run"]
-        if name == "state" and value not in states:
-            raise StoreError(
-                f"state: {value!r} is unknown{did_you_mean(value, states)}; allowed: {', '.join(states)}"
-            )
-    return found
+    return total, found
 
 
 def find_trial(store: Store, name: str) -> CellValue:
@@ -43,11 +54,12 @@ def find_trial(store: Store, name: str) -> CellValue:
     """
     given = parse_name(name)
     if given is None:
-        found = find_trials(store, {"key": name})
+        found = list_trials(store, equal({"key": name}))[1][::-1]
         called = store.names([v.key for v in found[:SHOWN] if v.key])
     else:
         method, parts = given
-        found = find_trials(store, {n: text_of(text) for n, text in {"method": method, **parts}.items()})
+        texts = {n: text_of(text) for n, text in {"method": method, **parts}.items()}
+        found = list_trials(store, equal(texts))[1][::-1]
         called = store.names([v.key for v in found if v.key])
         # a name is that of one trial, though others may hold the same values and more
         found = [v for v in found if parse_name(called[v.key or ""]) == given] or found

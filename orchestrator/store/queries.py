@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from orchestrator.errors import StoreError
 from orchestrator.names import Named, group, names
 from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
 from orchestrator.store.database import Database
-from orchestrator.store.rows import COLUMNS, IDENTITY, PLAIN, VALUE, matches, read_config, read_value
+from orchestrator.store.rows import IDENTITY, PLAIN, VALUE, read_config, read_value
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
-from orchestrator.trial import GROUPS, State, Trial, format_value
+from orchestrator.store.selecting import Selecting, chunks, newest_attempt
+from orchestrator.trial import GROUPS, State, Trial
 
-CHUNK = 500
 PLACES = 100  # six values each: an SQL statement takes so many
-_Id = TypeVar("_Id", str, int)
 
 
-class Reading:
+class Reading(Selecting):
     """The reading half of :class:`~orchestrator.store.Store`."""
 
     def __init__(self, db: Database) -> None:
-        self._db = db
+        super().__init__(db)
         # of every method, kind and source the configuration of the trial stored first, which never changes
         self._first: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
@@ -80,6 +77,11 @@ class Reading:
             have = ", ".join(n for _, n, _ in self.studies()) or "none"
             raise StoreError(f"nothing stored for {what or 'any study'}; studies here: {have}")
         return found[0][0], found[0][1]
+
+    def tables(self, study_id: int) -> list[str]:
+        """Return the names of the tables whose cells a study has, ``grid`` among them."""
+        query = sa.select(CellRow.table_name).where(CellRow.study_id == study_id).distinct()
+        return sorted(name for (name,) in self._read(query))
 
     def own_splits(self, name: str) -> list[tuple[str | int, ...]]:
         """Return the unseen classes, by name or id, that specs have given a split of their own of this name."""
@@ -176,35 +178,6 @@ class Reading:
             query = query.where(CellRow.table_name == table)
         memo: dict[Any, Any] = {}
         return [read_value(row, memo) for row in self._rows(query)]
-
-    def trials(self, where: Mapping[str, Any] | None = None, limit: int | None = None) -> list[CellValue]:
-        """Return stored trials with their newest attempt.
-
-        Args:
-            where: configuration name, ``key`` (its beginning) or ``state`` -> value, or the text a
-                value is printed as.
-        """
-        query = (
-            sa.select(sa.literal(""), sa.literal(""), sa.literal(""), sa.null(), *VALUE)
-            .select_from(TrialRow)
-            .outerjoin(AttemptRow, AttemptRow.id == newest_attempt(TrialRow.id))
-            .order_by(TrialRow.id)
-        )
-        for name, value in (where or {}).items():
-            if name == "key":
-                query = query.where(TrialRow.key.startswith(str(value), autoescape=True))
-            elif name in COLUMNS:
-                query = query.where(sa.cast(getattr(TrialRow, name), sa.Text) == format_value(value))
-            elif name == "state":
-                query = query.where(AttemptRow.state == (None if value == "not run" else value))
-        rest = {n: v for n, v in (where or {}).items() if n not in (*COLUMNS, "state")}
-        if limit is not None and not rest:
-            query = query.limit(limit)
-        memo: dict[Any, Any] = {}
-        rows = (read_value(row, memo) for row in self._rows(query))
-        return list(
-            islice((r for r in rows if all(matches(r.config.get(n), v) for n, v in rest.items())), limit)
-        )
 
     def names(self, keys: Collection[str]) -> dict[str, str]:
         """Return key -> printed name of the stored trials of ``keys``; see :mod:`orchestrator.names`."""
@@ -332,32 +305,11 @@ class Reading:
         )
         return {(m, d): float(s or 0) for m, d, s in self._read(query)}
 
-    def _rows(self, query: Any) -> list[Any]:
-        """Read plain rows, past the ORM: there may be a hundred thousand."""
-        return self._db.read(lambda session: list(session.connection().execute(query).all()))
-
-    def _read(self, query: Any) -> list[Any]:
-        return self._db.read(lambda session: list(session.execute(query)))
-
     def _now_and(self, query: Any) -> tuple[float, list[Any]]:
         """Read rows and the database's clock, which leases are held against."""
         return self._db.read(lambda session: (self._db.now(session), list(session.execute(query))))
 
 
-def newest_attempt(trial_id: Any, state: State | None = None) -> Any:
-    """Return the subquery of the newest attempt's id, of that state where one is given."""
-    attempt = aliased(AttemptRow)
-    query = sa.select(sa.func.max(attempt.id)).where(attempt.trial_id == trial_id)
-    return (query if state is None else query.where(attempt.state == state)).scalar_subquery()
-
-
 def _first_of(*columns: Any) -> Any:
     """Return the query of the ids of the first stored trial of every combination of columns."""
     return sa.select(sa.func.min(TrialRow.id)).group_by(*columns)
-
-
-def chunks(keys: Iterable[_Id]) -> Iterator[list[_Id]]:
-    """Yield distinct keys or ids in lists short enough for one statement."""
-    iterator = iter(dict.fromkeys(keys))
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from orchestrator.errors import LeaseLostError
 from orchestrator.records import Claim, EpochRow, Failure, Outcome, Slot, TrialStatus
 from orchestrator.store.database import Database
-from orchestrator.store.queries import Reading, chunks, newest_attempt
+from orchestrator.store.queries import Reading
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
+from orchestrator.store.selecting import chunks, newest_attempt
 from orchestrator.trial import State, Trial
 
 

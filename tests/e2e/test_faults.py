@@ -100,6 +100,7 @@ class Hungry(DeViSE):
 
 class Broken(DeViSE):
     def training_loss(self, visual, labels, text):
+        print("about to fail")
         raise KeyError("a mistake in a user's method")
 '''
 OWN = """
@@ -139,6 +140,20 @@ def test_a_mistake_in_a_users_method_fails_that_trial_alone(place):
     trace = query("SELECT traceback FROM attempt WHERE state = 'failed'")[0][0]
     assert "greedy.py" in trace
     assert query("SELECT state, count(*) FROM attempt GROUP BY state") == [("done", 1), ("failed", 1)]
+
+
+@pytest.mark.slow
+def test_what_a_worker_of_the_cluster_prints_is_kept(place):
+    out = run("sweep", own_spec("Broken"), code=1, PYTHONPATH=f"{place}{os.pathsep}{ROOT}")
+    ((key, host),) = query(
+        "SELECT t.key, json_extract(a.worker, '$.host') FROM attempt a JOIN trial t ON t.id = a.trial_id"
+    )
+    assert f"why: dvta-orch show {key[:10]}; again: the same command with --retry" in out
+    log = place / "runs" / "logs" / key[:2] / key / "1.log"
+    assert f"log                    {log} on {host}\n" in run("show", key)
+    printed = run("show", key, "--log")
+    assert "\nabout to fail\nTraceback" in printed
+    assert 'KeyError: "a mistake in a user\'s method"' in printed
 
 
 def test_an_older_store_is_migrated_with_a_backup_and_a_newer_one_refused(place):

@@ -68,7 +68,7 @@ def test_bad_input_is_one_message_code_2_and_writes_nothing(place):
     assert "missing train.npy" in message
     assert "PKU-MMD" in message
     assert "nothing was run yet" in run("report", code=2)
-    assert "greater than or equal to 1" in run("trials", "--limit", "-1", code=2)
+    assert "--limit -1: allowed: a whole number from 1" in run("trials", "--limit", "-1", code=2)
     assert not Path("runs").exists()
 
 

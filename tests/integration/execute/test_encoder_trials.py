@@ -1,7 +1,6 @@
 """Encoders as trials of a sweep: trained once, shared, kept, and asked again by ``predict``."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -109,14 +108,14 @@ def test_an_included_point_never_joins_a_cell_of_the_grid(place):
 def test_listed_names_are_accepted_back(place, capsys):
     sweep(place, SPEC.replace("gamma: [GAMMAS]", "lr: [1e-5, 1e-3]"))
     capsys.readouterr()
-    run("trials")
-    listed = re.findall(r"(\w+) │ (\w+\[.*\]) ", capsys.readouterr().out)
+    run("trials", "--json")
+    listed = [(each["key"], each["trial"]) for each in json.loads(capsys.readouterr().out)["trials"]]
     assert len(listed) == 5
     for key, name in listed:
         assert run("show", name) == 0
         assert key in capsys.readouterr().out
-    run("trials", "lr=1e-05", "state=done")
-    assert len(re.findall("dvta", capsys.readouterr().out)) == 2
+    run("trials", "lr=1e-05", "state=done", "kind=alignment")
+    assert capsys.readouterr().out.endswith("\n2 of 2\n")
     assert run("trials", "datset=cmu") == 2
     assert "datset: no trial has it (did you mean 'dataset'?)" in capsys.readouterr().err
     assert run("trials", "state=don") == 2

@@ -1,12 +1,15 @@
 """The documents say what is true: commands, flags, tests and files that exist."""
 
+import json
 import re
 
+from orchestrator.cli.answers import ANSWERS, schema
 from tests.commands import commands, help_of
 from tests.conftest import ROOT
 
 COMMAND = re.compile(r"^\w*\$ (?:PYTHONPATH=\S+ )?dvta-orch (.*?)(?:\s+#.*)?$", re.MULTILINE)
 HELP = ROOT / "docs/commands.md"
+SCHEMAS = ROOT / "docs/schemas"
 
 
 def documents():
@@ -22,6 +25,25 @@ def written() -> str:
     for words in commands():
         parts.append(f"## dvta-orch {' '.join(words)}\n\n```text\n{help_of(*words)}\n```\n")
     return "\n".join(parts)
+
+
+def written_schemas() -> dict[str, str]:
+    """Return what the files of docs/schemas must hold, by name."""
+    return {f"{name.replace(' ', '-')}.json": json.dumps(schema(name), indent=1) + "\n" for name in ANSWERS}
+
+
+def test_every_command_with_json_has_its_schema_in_the_documents():
+    assert {p.name: p.read_text() for p in SCHEMAS.iterdir()} == written_schemas(), (
+        "write them again with: python -m tests.unit.project.test_docs"
+    )
+    with_json = {" ".join(words) for words in commands() if "--json" in help_of(*words)}
+    assert with_json - {"sweep"} == set(ANSWERS)  # a sweep's plan is that of plan
+    assert len(ANSWERS) == 12
+    listed = re.findall(
+        r"\| `dvta-orch ([\w ]+)` \| \[schema\]\(schemas/([\w-]+)\.json\) ",
+        (ROOT / "docs/json.md").read_text(),
+    )
+    assert sorted(listed) == sorted((name, name.replace(" ", "-")) for name in ANSWERS)
 
 
 def test_the_command_page_is_what_help_prints():
@@ -66,3 +88,6 @@ def test_files_named_in_the_documents_exist():
 
 if __name__ == "__main__":
     HELP.write_text(written())
+    SCHEMAS.mkdir(exist_ok=True)
+    for name, text in written_schemas().items():
+        (SCHEMAS / name).write_text(text)

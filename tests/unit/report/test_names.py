@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -155,11 +156,11 @@ def test_every_command_calls_a_trial_by_the_same_name(tmp_path, monkeypatch):
     runs = client.search_runs([client.get_experiment_by_name("s").experiment_id])
     mirrored = {r.data.tags["dvta.trial"]: r.info.run_name for r in runs if "dvta.trial" in r.data.tags}
     monkeypatch.setenv("DVTA_STORE", f"sqlite:///{tmp_path}/dvta.db")
-    listed = CliRunner().invoke(app, ["trials"]).output
+    listed = json.loads(CliRunner().invoke(app, ["trials", "--json"]).output)["trials"]
+    assert {each["key"]: each["trial"] for each in listed} == called
     for each in trials:
         name = called[each.key]
         assert f"failed {name}: x\n" in file.getvalue()
-        assert f"│ {name} " in listed
         assert mirrored[each.key] == name
         shown = CliRunner().invoke(app, ["show", name]).output
         assert f"{name}\n" in shown
@@ -180,8 +181,8 @@ def test_validation_accuracies_do_not_stand_under_final(tmp_path, monkeypatch):
         [cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")]
         for line in output.splitlines()
     ]
-    assert lines[1] == ["key", "trial", "state", "final", "best", "validation"]
-    assert [line[3:] for line in lines if len(line) == 6][1:] == [["25.00", "25.00", ""], ["", "", "75.00"]]
+    assert lines[1] == ["key", "evaluate_on", "state", "final", "best", "validation"]
+    assert [line[3:] for line in lines if len(line) == 6][1:] == [["", "", "75.00"], ["25.00", "25.00", ""]]
     assert "final and best: accuracy in % on unseen test classes" in output
     assert "validation: accuracy in % on validation classes held out of the seen ones" in output
     shown = CliRunner().invoke(app, ["show", candidate.key[:12]]).output
