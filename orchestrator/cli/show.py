@@ -93,7 +93,7 @@ def _answer(store: Store, settings: Settings, value: CellValue, attempts: Sequen
         seconds=value.seconds,
         data_digest=value.data_digest,
         config=dict(value.config),
-        cells=tuple(Place(*place) for place in store.places(key)),
+        cells=tuple(Place(*place) for place in store.places([key]).get(key, [])),
         attempts=tuple(attempts),
         epochs=() if newest is None else tuple(Epoch(e.epoch, dict(e.metrics)) for e in store.epochs(newest)),
         classes=() if newest is None else tuple(_classes(store, settings, value, newest)),

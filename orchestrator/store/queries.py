@@ -215,7 +215,7 @@ class Reading(Selecting):
         return found
 
     def places(self, keys: Collection[str]) -> dict[str, list[tuple[str, str, str, str]]]:
-        """Return key -> (study, table, row, column) of every cell that shows the trial."""
+        """Return key -> (study, table, row, column) of every cell that shows the trial, in the order of the layout."""
         found: dict[str, list[tuple[str, str, str, str]]] = {}
         for chunk in chunks(keys):
             query = (

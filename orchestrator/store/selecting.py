@@ -14,7 +14,7 @@ from orchestrator.records import CellValue
 from orchestrator.store.database import Database
 from orchestrator.store.filters import Filter, condition, equal, shown_state
 from orchestrator.store.rows import COLUMNS, IDENTITY, VALUE, read_config, read_value
-from orchestrator.store.schema import AttemptRow, CellRow, StudyRow, TrialRow
+from orchestrator.store.schema import AttemptRow, CellRow, TrialRow
 from orchestrator.trial import GROUPS, State
 
 CHUNK = 500
@@ -92,14 +92,6 @@ class Selecting:
             if fits[same] and all(each.holds(seed) for each in seeds):
                 ids.append(row_id)
         return ids
-
-    def places(self, key: str) -> list[tuple[str, str, str, str]]:
-        """Return (study, table, row, column) of every cell that a trial fills, in the order of the layout."""
-        query = sa.select(StudyRow.name, CellRow.table_name, CellRow.row, CellRow.col).select_from(CellRow)
-        query = query.join(StudyRow, StudyRow.id == CellRow.study_id).join(
-            TrialRow, TrialRow.id == CellRow.trial_id
-        )
-        return [tuple(row) for row in self._read(query.where(TrialRow.key == key).order_by(CellRow.id))]
 
     def configured_names(self) -> set[str]:
         """Return every name that a stored configuration has."""
