@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from orchestrator.trial import Scalar, format_value
@@ -19,7 +19,8 @@ from orchestrator.trial import Scalar, format_value
 KEY_LENGTH = 10
 ALWAYS = ("dataset", "split", "seed")
 USUAL = {"kind": "alignment", "source": "real", "evaluate_on": "unseen"}  # is not said
-HIDDEN = frozenset({"method", "data_digest", "depends_on", *ALWAYS, *USUAL})
+UNNAMED = frozenset({"data_digest", "depends_on"})
+HIDDEN = frozenset({"method", *UNNAMED, *ALWAYS, *USUAL})
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _METHOD = re.compile(rf"\s*({_QUOTED}|[^\[\]\"]*?)\s*\[")
@@ -34,8 +35,10 @@ class Named(NamedTuple):
     config: Mapping[str, Any]
 
 
-def names(trials: Sequence[Named], first: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> dict[str, str]:
-    """Return key -> name.
+def names(
+    trials: Sequence[Named], first: Mapping[tuple[Any, ...], Mapping[str, Any]], wanted: Collection[str]
+) -> dict[str, str]:
+    """Return key -> name of the trials whose keys are wanted.
 
     Args:
         trials: in the order they were stored; with a trial all earlier ones of its method, data set,
@@ -45,13 +48,21 @@ def names(trials: Sequence[Named], first: Mapping[tuple[Any, ...], Mapping[str, 
     found: dict[str, str] = {}
     short: dict[int, str] = {}
     taken: set[str] = set()
+    alike = {_values(config) for key, config in trials if key in wanted}
     for key, config in trials:
         if id(config) not in short:
-            short[id(config)] = _name(config, first[group(config)])
+            # only a trial of the same values can have taken a wanted one's name
+            short[id(config)] = _name(config, first[group(config)]) if _values(config) in alike else ""
         name = short[id(config)]
-        found[key] = name if name not in taken else f"{name[:-1]},key={key[:KEY_LENGTH]}]"
+        if key in wanted:
+            found[key] = name if name not in taken else f"{name[:-1]},key={key[:KEY_LENGTH]}]"
         taken.add(name)
     return found
+
+
+def _values(config: Mapping[str, Any]) -> frozenset[tuple[str, Scalar]]:
+    """Return what is equal wherever names are; it may be equal where they are not: 1, 1.0 and true are alike."""
+    return frozenset((n, v) for n, v in config.items() if v is not None and n not in UNNAMED)
 
 
 def group(config: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -107,6 +107,9 @@ class Trial:
         return hash(self.key)
 
 
+FIELDS = frozenset(f.name for f in dataclasses.fields(Trial))
+
+
 def classes_measured(config: Mapping[str, Any]) -> str:
     """Return which classes the accuracy of a trial of this configuration is measured on."""
     if config.get("kind") == Kind.ENCODER:
@@ -116,10 +119,9 @@ def classes_measured(config: Mapping[str, Any]) -> str:
 
 def flat_config(identity: Mapping[str, Any], *groups: Mapping[str, Any]) -> dict[str, Any]:
     """Return one mapping of a trial's own fields and of its groups; no option takes a field's place."""
-    fields = {f.name for f in dataclasses.fields(Trial)}
     flat = dict(identity)
     for group in groups:
-        flat |= {name: value for name, value in group.items() if name not in fields}
+        flat |= {name: value for name, value in group.items() if name not in FIELDS}
     return flat
 
 

@@ -190,6 +190,7 @@ class Reading(Selecting):
             TrialRow.seed,
         )
         found: dict[str, str] = {}
+        wanted = set(keys)
         for chunk in chunks(keys):
             ordered = [
                 tuple(row) for row in self._read(sa.select(*of).where(TrialRow.key.in_(chunk)).distinct())
@@ -199,9 +200,8 @@ class Reading(Selecting):
                 if not self._first.keys() >= {group(trial.config) for trial in alike}:
                     firsts = self._named(TrialRow.id.in_(_first_of(*of[:3])))
                     self._first = {group(trial.config): trial.config for trial in firsts}
-                found |= names(alike, self._first)
-        wanted = set(keys)
-        return {key: name for key, name in found.items() if key in wanted}
+                found |= names(alike, self._first, wanted)
+        return found
 
     def _named(self, where: Any) -> list[Named]:
         query = sa.select(TrialRow.key, TrialRow.seed, *IDENTITY).where(where).order_by(TrialRow.id)

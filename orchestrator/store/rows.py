@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,8 +66,14 @@ def read_value(row: Any, memo: dict[Any, Any]) -> CellValue:
 
 def read_config(identity: Sequence[Any]) -> dict[str, Any]:
     """Return the flat configuration of the columns of ``IDENTITY``."""
-    groups = [json.loads(encoded) for encoded in identity[len(_SHARED) :]]
+    groups = map(_group, identity[len(_SHARED) :])
     return flat_config(dict(zip(_SHARED, identity, strict=False)), *groups)
+
+
+@functools.lru_cache(maxsize=1024)
+def _group(encoded: str) -> Mapping[str, Any]:
+    group: Mapping[str, Any] = json.loads(encoded)
+    return group
 
 
 def matches(stored: Any, wanted: Any) -> bool:

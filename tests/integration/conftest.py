@@ -25,3 +25,12 @@ def postgres(tmp_path_factory):
 
     yield create
     server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_database(request, tmp_path) -> str:
+    """Return the URL of a fresh database, of SQLite and then of PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/dvta.db"
+    url: str = request.getfixturevalue("postgres")()
+    return url

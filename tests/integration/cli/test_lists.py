@@ -29,14 +29,10 @@ def trial(method="dvta", seed=0, gamma=None, epochs=10, **more):
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def filled(request, tmp_path):
+@pytest.fixture
+def filled(either_database):
     """A store with 3 methods x 2 seeds x 4 gammas in study ``one``, of which two are in ``two`` as well."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/dvta.db"
-    else:
-        url = request.getfixturevalue("postgres")()
-    store = Store.open(url)
+    store = Store.open(either_database)
     trials = [
         trial(method, seed, gamma, epochs)
         for method, seed, (gamma, epochs) in itertools.product(

@@ -13,13 +13,9 @@ from orchestrator.trial import Trial
 from tests.conftest import ROOT
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/dvta.db"
-    else:
-        url = request.getfixturevalue("postgres")()
-    store = Store.open(url)
+@pytest.fixture
+def store(either_database):
+    store = Store.open(either_database)
     trials = [
         Trial("dvta", 1, "cmu", "split_1", "v", "t", seed, "real", "d", {"gamma": 0.1}, {"epochs": 2})
         for seed in range(3)
