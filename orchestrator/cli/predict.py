@@ -30,18 +30,23 @@ def predict(
     import json
 
     from dvta.errors import DataError
-    from dvta.skeleton.motion import Reading
-    from orchestrator.execute.trained import load_trained
-    from orchestrator.report.terminal import plain_console, plain_table, print_whole
+    from orchestrator.execute.phrases import Phrases
     from orchestrator.store.find import load_trial
 
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    store = open_store()
+    store, settings = open_store(), load_settings()
     found = load_trial(store, trial)
-    trained = load_trained(store, load_settings(), found, lambda line: typer.echo(line, err=True))
     names = [p.partition("=")[0] for p in phrases]
     contexts = [p.partition("=")[2] or p for p in phrases]
+    # before PyTorch is imported: a text model that is not here is said in a second
+    Phrases(settings, found, model).require(names, contexts)
+
+    from dvta.skeleton.motion import Reading
+    from orchestrator.execute.trained import load_trained
+    from orchestrator.report.terminal import plain_console, plain_table, print_whole
+
+    trained = load_trained(store, settings, found, lambda line: typer.echo(line, err=True))
     ranked, count = trained.rank(path, names, contexts, model, Reading(joints, unit, fps, first_frame))
     if as_json:
         about = {

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dvta import datasets, features
 from dvta.arrays import read
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.extract import segments
-from dvta.encoders.text import load_encoder as load_text_encoder
 from dvta.errors import DataError, OptionError
-from dvta.features import ClassText, DataRef, FeatureSet
+from dvta.features import DataRef, FeatureSet
 from dvta.methods import METHODS, Method
-from dvta.predict import Ranked, phrase_text, rank
+from dvta.predict import Ranked, rank
 from dvta.skeleton.motion import Reading
 from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
 from orchestrator.execute.checkpoints import write
 from orchestrator.execute.model import build_method, load_encoder, load_method, read_weights, train_method
+from orchestrator.execute.phrases import Phrases
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.feature_folders import bind, folder_of
 from orchestrator.study.resolve import PROTOCOL
 from orchestrator.trial import Kind, State, Trial
-
-SAME_MODEL = 0.99  # least cosine between a stored label feature and the same label encoded now
 
 
 class TrainedTrial:
@@ -93,14 +88,15 @@ class TrainedTrial:
             path: a recording (NTU, PKU-MMD, BVH, AMC), a position array (N, 3, 50, 25, M) or a
                 feature array (N, Dv).
             phrases: any words, classes or not. contexts: a sentence for each.
-            model: name or folder of the text model that made the trial's text features.
+            model: name or folder of the text model that made the trial's text features; needed where a phrase is
+                no class and was not encoded earlier.
             how: joint map, unit and frame rate of a BVH or AMC recording; found in it without.
 
         Raises:
             DataError: the file, the encoder's weights or the text model do not fit the trial.
         """
         visual = self._visual(path, how or Reading())
-        text = self._text(phrases, contexts, model)
+        text = Phrases(self._settings, self.trial, model).text(phrases, contexts, self.features.class_text)
         return rank(self.method, visual, text, phrases, seed=self.trial.seed), len(visual)
 
     # --- inside --------------------------------------------------------------------------------
@@ -218,29 +214,6 @@ class TrainedTrial:
         with torch.inference_mode():
             maps = encoder.feature_map(skeletons)
         return segments(maps).clone() if unpooled else maps.mean((1, 2)).clone()
-
-    def _text(self, phrases: Sequence[str], contexts: Sequence[str], model: str | None) -> ClassText:
-        """Encode the phrases by the text model of the trial's own texts."""
-        trial = self.trial
-        encode, named = load_text_encoder(*self._text_model(model))
-        stored = self.features.class_text.labels[0]
-        again = torch.from_numpy(np.array(encode([self._dataset.class_names[0]])[0]))
-        if again.shape != stored.shape or F.cosine_similarity(again, stored, dim=0) < SAME_MODEL:
-            raise DataError(
-                f"text model {named!r} did not make the text features of this trial ({trial.text}, width "
-                f"{stored.shape[0]}, here {again.shape[0]}); give the right one with --model"
-            )
-        labels, sentences = (torch.from_numpy(np.array(encode(list(x)))) for x in (phrases, contexts))
-        return phrase_text(labels, sentences)
-
-    def _text_model(self, model: str | None) -> tuple[str, str | None]:
-        note = self._settings.data / self.trial.dataset / "text" / f"{self.trial.text}.json"
-        about: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-        packaged = f"sentence-transformers/{datasets.PACKAGED_TEXT}" if self.trial.text == "sbert" else None
-        named = about.get("model") or packaged
-        if named == datasets.PACKAGED_TEXT:
-            named = packaged
-        return about.get("encoder", self.trial.text), model or named
 
 
 def load_trained(
