@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,16 +14,19 @@ from torch import Tensor
 
 from dvta import datasets, features
 from dvta.arrays import read
+from dvta.calibration import fitted_temperature
 from dvta.datasets.stand_in import StandIn
+from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.extract import segments
 from dvta.errors import DataError, OptionError
-from dvta.features import DataRef, FeatureSet
+from dvta.features import ClassText, DataRef, FeatureSet
 from dvta.methods import METHODS, Method
 from dvta.predict import Ranked, rank
 from dvta.skeleton.motion import Reading
 from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
+from dvta.training import derived_seed
 from orchestrator.execute.checkpoints import write
 from orchestrator.execute.model import build_method, load_encoder, load_method, read_weights, train_method
 from orchestrator.execute.phrases import Phrases
@@ -81,6 +85,7 @@ class TrainedTrial:
         contexts: Sequence[str],
         model: str | None,
         how: Reading | None = None,
+        temperature: float = 1.0,
     ) -> tuple[list[Ranked], int]:
         """Return the ranked phrases and the number of windows or samples they were scored on.
 
@@ -91,13 +96,96 @@ class TrainedTrial:
             model: name or folder of the text model that made the trial's text features; needed where a phrase is
                 no class and was not encoded earlier.
             how: joint map, unit and frame rate of a BVH or AMC recording; found in it without.
+            temperature: of the softmax of the shares.
 
         Raises:
             DataError: the file, the encoder's weights or the text model do not fit the trial.
         """
-        visual = self._visual(path, how or Reading())
-        text = Phrases(self._settings, self.trial, model).text(phrases, contexts, self.features.class_text)
-        return rank(self.method, visual, text, phrases, seed=self.trial.seed), len(visual)
+        visual = self.visual(path, how or Reading())
+        text = self.text(phrases, contexts, model)
+        found = rank(self.method, visual, text, phrases, seed=self.trial.seed, temperature=temperature)
+        return found, len(visual)
+
+    def text(self, phrases: Sequence[str], contexts: Sequence[str], model: str | None) -> ClassText:
+        """Return the texts of phrases; see :class:`orchestrator.execute.phrases.Phrases`."""
+        return Phrases(self._settings, self.trial, model).text(phrases, contexts, self.features.class_text)
+
+    def adapt(self, text: ClassText) -> None:
+        """Fit what the method needs to score these texts."""
+        self.method.eval()
+        self.method.adapt(text, torch.Generator().manual_seed(self.trial.seed))
+
+    @functools.cached_property
+    def temperature(self) -> float | None:
+        """Of the softmax, fitted on test samples of seen classes; None where there are none."""
+        seed = derived_seed(self.trial.seed, self.trial.training["epochs"], "adapt")
+        return fitted_temperature(self.method, self.features, seed=seed)
+
+    @property
+    def recipe(self) -> str | None:
+        """By which recipe the encoder's skeletons were prepared, None without an encoder."""
+        return recipe_name(str(self._encoder.options[PROTOCOL])) if self._encoder else None
+
+    def encode(self, skeletons: Tensor) -> Tensor:
+        """Return the features of network input (N, 3, T, 25, M), (N, Dv), or un-pooled ones where the method reads those."""
+        encoder = self.encoder
+        assert encoder is not None
+        with torch.inference_mode():
+            maps = encoder.feature_map(skeletons)
+        return segments(maps).clone() if self.features.train.ndim == 4 else maps.mean((1, 2)).clone()
+
+    @functools.cached_property
+    def encoder(self) -> SkeletonEncoder | None:
+        """The network that made the trial's features, None where no sweep trained it."""
+        trained = self._encoder
+        if trained is None:
+            return None
+        encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt")
+        return None if encoder is None else encoder.eval()
+
+    def need_encoder(self, what: str) -> SkeletonEncoder:
+        """Return the encoder.
+
+        Raises:
+            DataError: the trial has none; ``what`` begins the message.
+        """
+        if self.encoder is None:
+            raise DataError(
+                f"{what}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
+                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
+                "or a trial with visual: {encoder: …}"
+            )
+        return self.encoder
+
+    def visual(self, path: Path, how: Reading) -> Tensor:
+        """Return the features of a file's windows or samples; see :meth:`rank`.
+
+        Raises:
+            DataError: the file or the encoder's weights do not fit the trial.
+        """
+        found, encoded = self.read(path, how)
+        return found if encoded else self.encode(found)
+
+    def read(self, path: Path, how: Reading) -> tuple[Tensor, bool]:
+        """Return a file's network input (N, 3, T, 25, M), or its features, and whether it is features.
+
+        Raises:
+            DataError: the file does not fit the trial.
+        """
+        if path.suffix == ".npy" and not is_sequence_file(path):
+            if how != Reading():
+                raise OptionError(
+                    f"{path}: joint map, unit, frame rate and first frame are options of .bvh and .amc only"
+                )
+            visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
+            if visual.shape[1:] != self.features.train.shape[1:]:
+                raise DataError(
+                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
+                )
+            return visual, True
+        skeletons = torch.from_numpy(read_any(path, self.recipe, how, self._say))
+        self.need_encoder(str(path))
+        return skeletons, False
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -186,34 +274,6 @@ class TrainedTrial:
             pass
         weights = {name: value.cpu() for name, value in run.method.state_dict().items()}
         return {**weights, "accuracy": torch.tensor(run.outcome().final.accuracy, dtype=torch.float64)}
-
-    def _visual(self, path: Path, how: Reading) -> Tensor:
-        unpooled = self.features.train.ndim == 4
-        if path.suffix == ".npy" and not is_sequence_file(path):
-            if how != Reading():
-                raise OptionError(
-                    f"{path}: joint map, unit, frame rate and first frame are options of .bvh and .amc only"
-                )
-            visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
-            if visual.shape[1:] != self.features.train.shape[1:]:
-                raise DataError(
-                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
-                )
-            return visual
-        trained = self._encoder
-        recipe = recipe_name(str(trained.options[PROTOCOL])) if trained else None
-        skeletons = torch.from_numpy(read_any(path, recipe, how, self._say))
-        encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
-        if encoder is None:
-            raise DataError(
-                f"{path}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
-                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
-                "or a trial with visual: {encoder: …}"
-            )
-        encoder.eval()
-        with torch.inference_mode():
-            maps = encoder.feature_map(skeletons)
-        return segments(maps).clone() if unpooled else maps.mean((1, 2)).clone()
 
 
 def load_trained(
