@@ -43,7 +43,8 @@ def trained(tmp_path_factory):
         for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
             patch.delenv(variable, raising=False)
         patch.chdir(place)
-        make_skeletons(place / "data")
+        (place / "data").mkdir()
+        make_skeletons(place / "data", per_class=2)
         (place / "graph.yaml").write_text(SPEC)
         assert run("sweep", "graph.yaml", "--executor", "inline") == 0
     return place
@@ -89,7 +90,7 @@ def test_a_stream_is_answered_as_the_file_is(here, words, capsys):
     assert "unit cm found from the body" in err
 
 
-def test_a_file_that_grows_has_the_answers_of_the_whole(here, words, capsys):
+def test_a_file_that_grows_has_the_answers_of_the_whole(here, words, capsys, monkeypatch):
     path = write_person(here / "b.bvh", "mixamo", frames=240)
     content = path.read_bytes()
     assert run("predict", "--watch", str(path), *words, *TRIAL, "--json") == 0
@@ -104,7 +105,14 @@ def test_a_file_that_grows_has_the_answers_of_the_whole(here, words, capsys):
                 time.sleep(0.002)
 
     writer = threading.Thread(target=grow)
-    writer.start()
+
+    def begun(*arguments):
+        source = follow(*arguments)
+        yield next(source)
+        writer.start()
+        yield from source
+
+    monkeypatch.setattr("orchestrator.cli.watch.follow", begun)
     # the header says how many frames follow: nothing is waited for after them
     assert run("predict", "--watch", str(growing), *words, *TRIAL, "--json") == 0
     writer.join()
