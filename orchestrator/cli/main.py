@@ -13,6 +13,7 @@ from orchestrator.cli import (
     data,
     database,
     encode,
+    export,
     figure,
     page,
     predict,
@@ -247,6 +248,7 @@ def _encoders(count: int) -> str:
 
 
 app.command()(predict.predict)
+app.command()(export.export)
 app.command()(query.query)
 app.add_typer(report.app)
 app.command()(figure.figure)

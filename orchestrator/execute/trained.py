@@ -42,6 +42,7 @@ class TrainedTrial:
 
     Attributes:
         trial, features, method: the trial, what it read, and its trained method.
+        encoder_trial: the trial that trained the encoder of its features, where a sweep did.
         weights: whether they are the attempt's own, and what they reach where they are not.
 
     Args:
@@ -71,7 +72,7 @@ class TrainedTrial:
     ) -> None:
         if trial.kind is not Kind.ALIGNMENT:
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
-        self.trial, self._settings, self._encoder = trial, settings, encoder
+        self.trial, self._settings, self.encoder_trial = trial, settings, encoder
         self._say, self._worker, self._stored = say, worker, accuracy
         self.weights = "weights kept by the sweep"
         self._dataset = datasets.get(trial.dataset, settings.data)
@@ -124,7 +125,7 @@ class TrainedTrial:
     @property
     def recipe(self) -> str | None:
         """By which recipe the encoder's skeletons were prepared, None without an encoder."""
-        return recipe_name(str(self._encoder.options[PROTOCOL])) if self._encoder else None
+        return recipe_name(str(self.encoder_trial.options[PROTOCOL])) if self.encoder_trial else None
 
     def encode(self, skeletons: Tensor) -> Tensor:
         """Return the features of network input (N, 3, T, 25, M), (N, Dv), or un-pooled ones where the method reads those."""
@@ -137,7 +138,7 @@ class TrainedTrial:
     @functools.cached_property
     def encoder(self) -> SkeletonEncoder | None:
         """The network that made the trial's features, None where no sweep trained it."""
-        trained = self._encoder
+        trained = self.encoder_trial
         if trained is None:
             return None
         encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt")
