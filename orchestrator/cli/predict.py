@@ -48,13 +48,13 @@ def predict(
     ] = False,
     window: Annotated[
         str | None,
-        typer.Option(metavar="SPAN", help="watch: length, frames or seconds such as 1.5s. [default: 2s]"),
+        typer.Option(metavar="SPAN", help="watch: length, frames or seconds such as 1.5s; 2s without it."),
     ] = None,
     every: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="watch: between two windows. [default: 0.25s]")
+        str | None, typer.Option(metavar="SPAN", help="watch: between two windows; 0.25s without it.")
     ] = None,
     idle: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="watch: of no growth end a file. [default: 10]")
+        float | None, typer.Option(metavar="SECONDS", help="watch: of no growth end a file; 10 without it.")
     ] = None,
     joints: Joints = None,
     unit: Unit = None,
