@@ -95,7 +95,7 @@ def fitted_temperature(method: Method, features: FeatureSet, *, seed: int) -> fl
 
 
 def groups(features: FeatureSet) -> list[tuple[int, ...]]:
-    """Return up to three groups of as many seen classes as there are unseen ones, those with test samples.
+    """Return up to three groups of as many seen classes as there are unseen ones (two at least), those with test samples.
 
     The classes are taken in the order of the SHA-256 of their ids: the same on every machine.
     """
@@ -104,7 +104,7 @@ def groups(features: FeatureSet) -> list[tuple[int, ...]]:
     order = sorted(
         (c for c in features.seen if c in there), key=lambda c: hashlib.sha256(str(c).encode()).digest()
     )
-    size = min(len(features.unseen), len(order))
+    size = min(max(2, len(features.unseen)), len(order))
     if size < 2:
         return []
     starts = range(0, len(order) - size + 1, size)

@@ -160,7 +160,7 @@ def calibrated(trained: TrainedTrial, reject: float | None) -> float:
     if trained.temperature is None:
         raise DataError(
             f"--reject {reject:g}: the shares of trial {trained.trial.key[:10]} cannot be calibrated: its features have "
-            "no test samples of seen classes (gtest.npy); allowed: without --reject"
+            "no test samples of two seen classes (gtest.npy); allowed: without --reject"
         )
     return trained.temperature
 

@@ -13,7 +13,6 @@ from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.store.find import load_trial
 from tests.commands import run
-from tests.factories import make_skeletons
 
 SPEC = """
 study: graph
@@ -28,17 +27,16 @@ checkpoint: {models: all}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    place = tmp_path_factory.mktemp("export")
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-            patch.delenv(variable, raising=False)
-        patch.chdir(place)
-        (place / "data").mkdir()
-        make_skeletons(place / "data", per_class=2)
-        (place / "graph.yaml").write_text(SPEC)
-        assert run("sweep", "graph.yaml", "--executor", "inline") == 0
-        yield place
+def swept(sweep_skeletons):
+    return sweep_skeletons(SPEC)
+
+
+@pytest.fixture
+def place(swept, monkeypatch):
+    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(swept)
+    return swept
 
 
 def trial_of(method, visual):

@@ -16,7 +16,6 @@ import pytest
 from orchestrator.cli import follow as following
 from orchestrator.cli.follow import follow
 from tests.commands import run
-from tests.factories import make_skeletons
 from tests.people import write_person
 
 SPEC = """
@@ -36,18 +35,9 @@ SUMMARY = re.compile(r"(\d+) windows? of (\d+) frames, all answered")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(sweep_skeletons):
     """Train a small encoder and alignment once; return the folder."""
-    place = tmp_path_factory.mktemp("watch")
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-            patch.delenv(variable, raising=False)
-        patch.chdir(place)
-        (place / "data").mkdir()
-        make_skeletons(place / "data", per_class=2)
-        (place / "graph.yaml").write_text(SPEC)
-        assert run("sweep", "graph.yaml", "--executor", "inline") == 0
-    return place
+    return sweep_skeletons(SPEC)
 
 
 @pytest.fixture
@@ -234,10 +224,10 @@ def test_what_breaks_off_is_named_after_the_answers(here, words, capsys):
         (("--watch", "absent.bvh"), "absent.bvh: no such file; allowed with --watch"),
         (("--watch", "tcp://0.0.0.0:80"), "only this machine is listened to"),
         (("--watch", "tcp://127.0.0.1:x"), "allowed: tcp://127.0.0.1:PORT"),
-        (("graph.yaml", "--every", "5"), "--every 5: is for --watch"),
-        (("--watch", "graph.yaml", "--window", "0"), "--window: '0' is impossible"),
-        (("--watch", "graph.yaml", "--phrases", "graph.yaml"), "not both"),
-        (("graph.yaml", "--csv", "--json"), "--csv and --json"),
+        (("spec.yaml", "--every", "5"), "--every 5: is for --watch"),
+        (("--watch", "spec.yaml", "--window", "0"), "--window: '0' is impossible"),
+        (("--watch", "spec.yaml", "--phrases", "spec.yaml"), "not both"),
+        (("spec.yaml", "--csv", "--json"), "--csv and --json"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(here, words, arguments, message, capsys):
