@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import io
 import json
+import logging
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -195,7 +196,13 @@ def _quiet() -> Any:
         contextlib.redirect_stderr(nowhere),
     ):
         warnings.simplefilter("ignore")
-        yield
+        before = logging.root.manager.disable
+        # some handlers hold the terminal's stream itself
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(before)
 
 
 def example_texts(text: ClassText, fields: Sequence[str]) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -53,8 +54,16 @@ def answers(
     how: Reading,
     temperature: float,
     refuse: Callable[[Path, DataError], None],
+    said: Counter[str],
 ) -> Iterator[Answer]:
-    """Yield the answers of recordings, in order; those that cannot be read are refused and left out."""
+    """Yield the answers of recordings, in order; those that cannot be read are refused and left out.
+
+    ``said`` counts how they were read.
+    """
+
+    def say(line: str) -> None:
+        said.update(part.partition(": ")[0] for part in line.split("; "))
+
     text = trained.text(asked.phrases, asked.contexts, model)
     trained.adapt(text)
 
@@ -78,7 +87,7 @@ def answers(
         try:
             # what a person says of BVH and AMC holds for those of a folder alone
             own = how if path.suffix.lower() in (".bvh", ".amc") else Reading()
-            held.append((path, *trained.read(path, own)))
+            held.append((path, *trained.read(path, own, say)))
         except DataError as error:
             refuse(path, error)
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,16 +138,19 @@ def _folder(
     from orchestrator.cli.batch import answers, recordings, write_csv, write_json
 
     refused: list[Path] = []
+    said: Counter[str] = Counter()
 
     def refuse(path: Path, error: DataError) -> None:
         refused.append(path)
         _say(f"refused: {error}")
 
-    found = answers(trained, recordings(folder), asked, model, how, chosen["temperature"], refuse)
+    found = answers(trained, recordings(folder), asked, model, how, chosen["temperature"], refuse, said)
     if chosen["as_json"]:
         count = write_json(found, chosen["reject"], folder, sys.stdout)
     else:
         count = write_csv(found, asked, chosen["reject"], folder, sys.stdout)
+    for line, times in said.items():
+        _say(f"{counted(times, 'recording')}: {line}")
     _say(f"{counted(count, 'recording')} answered, {len(refused)} refused")
     raise typer.Exit(1 if refused else 0)
 

@@ -167,8 +167,10 @@ class TrainedTrial:
         found, encoded = self.read(path, how)
         return found if encoded else self.encode(found)
 
-    def read(self, path: Path, how: Reading) -> tuple[Tensor, bool]:
+    def read(self, path: Path, how: Reading, say: Callable[[str], None] | None = None) -> tuple[Tensor, bool]:
         """Return a file's network input (N, 3, T, 25, M), or its features, and whether it is features.
+
+        ``say`` is told how a recording was read, instead of the trial's own.
 
         Raises:
             DataError: the file does not fit the trial.
@@ -184,7 +186,7 @@ class TrainedTrial:
                     f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
                 )
             return visual, True
-        skeletons = torch.from_numpy(read_any(path, self.recipe, how, self._say))
+        skeletons = torch.from_numpy(read_any(path, self.recipe, how, say or self._say))
         self.need_encoder(str(path))
         return skeletons, False
 

@@ -254,6 +254,7 @@ def test_a_folder_is_answered_as_its_files_are_and_what_is_refused_is_named(here
     assert "refused: " in err
     assert "broken.bvh, line 3" in err
     assert "5 recordings answered, 1 refused" in err
+    assert "4 recordings: unit cm found from the body\n" in err
     for row in rows:
         assert run("predict", str(folder / row["file"]), *words, *TRIAL, "--json") == 0
         alone = json.loads(capsys.readouterr().out)
