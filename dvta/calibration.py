@@ -114,15 +114,20 @@ def groups(features: FeatureSet) -> list[tuple[int, ...]]:
 def fit_temperature(scores: Tensor, columns: Tensor) -> float:
     """Return the temperature of the least cross-entropy, between 1e-4 and 1e4.
 
-    The cross-entropy is convex in 1 / T: a golden-section search over log T finds its one minimum.
+    The right class's target is (N + 1) / (N + 2), the others share the rest (Platt, 1999): without it scores that are
+    all right, as those of few easy samples can be, would have no temperature but 0. The cross-entropy is convex in
+    1 / T: a golden-section search over log T finds its one minimum.
 
     Args:
         scores: (N, U). columns: (N,) of the right classes.
     """
     scores = scores.double()
+    samples, classes = scores.shape
+    smoothing = classes / (classes - 1) / (samples + 2)
 
     def loss(log: float) -> float:
-        return float(torch.nn.functional.cross_entropy(scores / math.exp(log), columns))
+        tempered = scores / math.exp(log)
+        return float(torch.nn.functional.cross_entropy(tempered, columns, label_smoothing=smoothing))
 
     low, high = -math.log(HOTTEST), math.log(HOTTEST)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
