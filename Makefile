@@ -11,7 +11,7 @@ all: test lint
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[postgres,dashboard,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[postgres,dashboard,export,dev]"
 	touch $@
 
 demo: $(INSTALLED) ## install, run the quickstart sweep on Ray, print Table 5

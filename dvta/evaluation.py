@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from dvta.features import FeatureSet
+from dvta.features import ClassText, FeatureSet
 from dvta.methods.base import Method
 
 
@@ -66,15 +66,22 @@ def predict(
 ) -> Tensor:
     """Return the (N,) predicted global ids of (N, ...) features among ``classes``.
 
-    The method is put in evaluation mode and back; ``chunk`` bounds the memory and changes nothing.
+    ``chunk`` bounds the memory and changes nothing.
     """
     text = features.class_text.select(classes).to(visual.device)
+    return text.ids[scored(method, visual, text, chunk=chunk).argmax(1)]
+
+
+def scored(method: Method, visual: Tensor, text: ClassText, *, chunk: int = 1024) -> Tensor:
+    """Return the scores (N, U) of (N, ...) features for the classes in ``text``.
+
+    The method is put in evaluation mode and back.
+    """
     training = method.training
     method.eval()
     try:
         with torch.inference_mode():
-            scores = [method.class_scores(part, text) for part in visual.split(chunk)]
-            return text.ids[torch.cat(scores).argmax(1)]
+            return torch.cat([method.class_scores(part, text) for part in visual.split(chunk)])
     finally:
         method.train(training)
 

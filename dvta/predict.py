@@ -22,7 +22,13 @@ class Ranked:
 
 
 def rank(
-    method: Method, visual: Tensor, text: ClassText, phrases: Sequence[str], *, seed: int = 0
+    method: Method,
+    visual: Tensor,
+    text: ClassText,
+    phrases: Sequence[str],
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
 ) -> list[Ranked]:
     """Return the phrases, best first.
 
@@ -32,12 +38,18 @@ def rank(
         text: the features of U phrases; see :func:`phrase_text`.
         phrases: U words or sentences, in the order of ``text``.
         seed: of what a method fits to the phrases (a generative method's classifier).
+        temperature: of the softmax of the mean scores.
     """
     method.eval()
     method.adapt(text, torch.Generator().manual_seed(seed))
     with torch.inference_mode():
         scores = method.class_scores(visual, text).mean(0)  # (U,)
-    shares = scores.softmax(0)
+    return ranked(scores, phrases, temperature)
+
+
+def ranked(scores: Tensor, phrases: Sequence[str], temperature: float = 1.0) -> list[Ranked]:
+    """Return the phrases of scores (U,), best first; shares are of ``softmax(scores / temperature)``."""
+    shares = (scores.double() / temperature).softmax(0)
     order = scores.argsort(descending=True).tolist()
     return [Ranked(phrases[i], float(scores[i]), float(shares[i])) for i in order]
 

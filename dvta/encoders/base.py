@@ -44,6 +44,9 @@ class SkeletonEncoder(nn.Module):
         """Return pooled features (N, 256): the mean over time, joints and persons."""
         return self.feature_map(x).mean((1, 2))
 
+    def make_exportable(self) -> None:
+        """Replace, in place, what the graph of an export cannot hold; features stay the same, training need not."""
+
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Return the optimiser's parameter groups, each with its weight decay."""
         return [{"params": list(self.parameters()), "weight_decay": weight_decay}]

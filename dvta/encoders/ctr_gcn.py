@@ -49,7 +49,7 @@ class GraphConvolution(nn.Module):
         q, r = self.query(mean).squeeze(2), self.other(mean).squeeze(2)  # (N, 3 R, V)
         difference = torch.tanh(q[:, :, None, :] - r[:, :, :, None]).unflatten(1, (SETS, -1))
         # alpha scales the few weights, and the adjacency is one more relation that all channels have
-        adjacency = self.adjacency.mT[:, None].expand(len(x), -1, -1, -1, -1)
+        adjacency = self.adjacency.mT[:, None].expand(x.shape[0], -1, -1, -1, -1)
         relations = torch.cat((difference, adjacency), dim=2).flatten(1, 2)  # (N, 3 (R + 1), V, V)
         bias = self.expand.bias
         assert bias is not None

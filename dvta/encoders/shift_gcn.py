@@ -93,23 +93,34 @@ class TemporalShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, ceil(T / stride), V) of (N, C, T, V), linear between frames, zero outside."""
-        frames = x.shape[2]
+        weight = self._taps(x.shape[2]).to(x.dtype)
+        reach = weight.shape[2] // 2
+        return F.conv2d(x, weight, stride=(self._stride, 1), padding=(reach, 0), groups=x.shape[1])
+
+    def fixed(self) -> nn.Conv2d:
+        """Return the same as a convolution with the offsets as they are now."""
+        with torch.no_grad():
+            weight = self._taps(None)
+            size, channels = weight.shape[2], len(weight)
+            conv = nn.Conv2d(
+                channels, channels, (size, 1), (self._stride, 1), (size // 2, 0), groups=channels, bias=False
+            )
+            conv.weight.copy_(weight)
+        return conv
+
+    def _taps(self, frames: int | None) -> Tensor:
+        """Return the weights (C, 1, taps, 1) of the convolution that shifts."""
         offset = _SignStep.apply(self.offset) if self._sign else self.offset
         position = offset + (0.5 if self._stride == 2 else 0.0)
+        reach = math.ceil(position.detach().abs().max().item())
         # further than all frames is zero however far it is
-        reach = min(math.ceil(position.detach().abs().max().item()), frames)
-        tap = torch.arange(-reach, reach + 1, device=x.device)
+        reach = reach if frames is None else min(reach, frames)
+        tap = torch.arange(-reach, reach + 1, device=position.device)
         # a shift is a convolution with two taps in each channel: the frames before and after
         weight = (1 - (tap - position[:, None]).abs()).clamp(min=0)  # (C, taps)
         # joint offsets are no-ops; adding their zero keeps them in the graph
         weight = weight + 0.0 * self.joint_offset[:, None]
-        return F.conv2d(
-            x,
-            weight[:, None, :, None].to(x.dtype),
-            stride=(self._stride, 1),
-            padding=(reach, 0),
-            groups=x.shape[1],
-        )
+        return weight[:, None, :, None]
 
 
 class Unit(nn.Module):
@@ -172,3 +183,8 @@ class ShiftGCN(SkeletonEncoder):
             masked, weighed = name.endswith(".spatial.mask"), name.endswith(".spatial.weight")
             factors[0.0 if masked else 10.0 if weighed else 1.0].append(parameter)
         return [{"params": group, "weight_decay": f * weight_decay} for f, group in factors.items()]
+
+    def make_exportable(self) -> None:
+        """Take the shifts as the convolutions that they are: how far they reach is no part of a graph."""
+        for unit in self.units:
+            unit.shift_in, unit.shift_out = unit.shift_in.fixed(), unit.shift_out.fixed()  # type: ignore[operator, union-attr]

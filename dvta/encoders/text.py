@@ -15,16 +15,12 @@ from dvta.datasets import PARTS, Dataset
 from dvta.errors import DataError, did_you_mean
 from dvta.files import write_json, write_npy
 from dvta.registry import Registry
+from dvta.text_models import DEFAULT_MODELS, not_loaded, require_model
 from dvta.texts import read_table
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 #: name -> (model name or folder, device) -> function from N sentences to (N, Dt) float32
 TEXT_ENCODERS: Registry[Callable[[str, str], Encode]] = Registry("text encoder", "dvta.encoders")
-DEFAULT_MODELS = {
-    "sbert": "sentence-transformers/all-mpnet-base-v2",
-    "clip": "openai/clip-vit-large-patch14",
-    "clip_b32": "openai/clip-vit-base-patch32",
-}
 #: the names of MSF's and SA-DVAE's tables: label, description of the action, description of the motion
 NUMBERED = {"lb": "labels", "ad": "contexts", "md": "motions"}
 FIELDS = {"labels": "class", "contexts": "context", "motions": "motion", "verbs": "verb", "nouns": "noun"}
@@ -37,9 +33,10 @@ def sbert(model: str, device: str) -> Encode:
     Raises:
         DataError: the model is no folder and cannot be fetched.
     """
+    here = require_model(model).place == "cache"
     from sentence_transformers import SentenceTransformer
 
-    loaded = _load(model, lambda: SentenceTransformer(model, device=device))
+    loaded = _load(model, lambda: SentenceTransformer(model, device=device, local_files_only=here))
     return lambda sentences: np.asarray(
         loaded.encode(list(sentences), show_progress_bar=False), dtype=np.float32
     )
@@ -52,16 +49,15 @@ def clip(model: str, device: str) -> Encode:
     Raises:
         DataError: the model is no folder and cannot be fetched.
     """
+    here = require_model(model).place == "cache"
     import torch
     from transformers import AutoTokenizer, CLIPTextModelWithProjection
 
-    tokenizer, tower = _load(
-        model,
-        lambda: (
-            AutoTokenizer.from_pretrained(model),
-            CLIPTextModelWithProjection.from_pretrained(model).to(device).eval(),  # type: ignore[arg-type]
-        ),
-    )
+    def load() -> tuple[Any, Any]:
+        tower: Any = CLIPTextModelWithProjection.from_pretrained(model, local_files_only=here)
+        return AutoTokenizer.from_pretrained(model, local_files_only=here), tower.to(device).eval()
+
+    tokenizer, tower = _load(model, load)
 
     def encode(sentences: Sequence[str]) -> np.ndarray:
         parts = []
@@ -264,7 +260,4 @@ def _load(model: str, load: Callable[[], Any]) -> Any:
         return load()
     except Exception as error:  # the libraries raise many types, from no network to no such file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"text model {model!r} cannot be loaded ({reason}); allowed: a folder that holds the model, "
-            "or a name on the Hugging Face hub where that is in reach; give it with --model"
-        ) from error
+        raise not_loaded(model, reason) from error

@@ -30,6 +30,8 @@ class Method(nn.Module):
     training_defaults: ClassVar[dict[str, Any]] = {}
     #: width of the text features in the method's publication, at which its cost is measured
     published_text_dim: ClassVar[int] = 768
+    #: whether scoring goes through the classes one by one, so that an exported graph has their number in it
+    loops_over_classes: ClassVar[bool] = False
     options: Options
 
     @classmethod
@@ -81,6 +83,9 @@ class Method(nn.Module):
         Called before :meth:`class_scores` at every evaluation. Must not change what training
         reads: the next epoch is the same whether or not it was called.
         """
+
+    def make_exportable(self) -> None:
+        """Replace, in place, what the graph of an export cannot hold; scores stay the same, training need not."""
 
     def macs_per_pair(self) -> int | None:
         """Return the textbook multiply-accumulates of one (sample, class) pair, or None to measure."""

@@ -115,6 +115,7 @@ class FloraSentence(SteppedMethod):
         "batch_size": 64,
         "epochs": 12,
     }
+    loops_over_classes = True
     options: FloraOptions
 
     @classmethod
@@ -180,9 +181,9 @@ class FloraSentence(SteppedMethod):
     def attuned(self, text: ClassText) -> Tensor:
         """Return the texts (C, 2 Dt) with their nearest neighbours among the known classes mixed in."""
         own = both(text)
-        known = self.known if len(self.known) else own
+        known = self.known if self.known.shape[0] else own
         alike = F.normalize(own, dim=1) @ F.normalize(known, dim=1).T
-        itself = torch.cdist(own, known, compute_mode="donot_use_mm_for_euclid_dist") == 0
+        itself = (own[:, None] == known[None]).all(-1)
         near = alike.masked_fill(itself, -torch.inf).topk(min(self.options.neighbours, len(known) - 1), dim=1)
         mixed = (near.values[..., None] * known[near.indices]).sum(1)
         return own + self.options.mixing / self.options.neighbours * mixed

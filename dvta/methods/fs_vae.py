@@ -132,6 +132,16 @@ class FSVAE(MSF):
         across = _distance(visual, self.visual.decode(u.z))
         return [lam * alpha * ((contrast / lam).sigmoid().mean() + (across / lam).sigmoid().mean())]
 
+    def make_exportable(self) -> None:
+        """Take the gains, which are linear in what they scale, as a matrix: graphs have no FFT."""
+        for vae in (self.visual, self.text):
+            gain: Any = vae.gain
+            width = len(gain.band)
+            whole = nn.Linear(width, width, bias=False)
+            with torch.no_grad():
+                whole.weight.copy_(gain(torch.eye(width)).T)
+            vae.gain = whole
+
     @classmethod
     def from_official(
         cls, states: Mapping[str, Mapping[str, Tensor]], *, texts: Texts = "label+context+motion"

@@ -89,6 +89,7 @@ class PURLS(Method):
                 nn.Tanh() if last else nn.SiLU(),
             ]
         self.projection = nn.Sequential(*blocks)
+        self._whole = False
         self.temperatures = nn.Parameter(torch.full((parts,), math.log(1 / 0.07)))
 
     def batches_per_epoch(self, samples: int, batch_size: int) -> int:
@@ -115,6 +116,8 @@ class PURLS(Method):
     def class_scores(self, visual: Tensor, text: ClassText) -> Tensor:
         """Return (N, U) dot products of the global part; every candidate pools with its own texts."""
         parts = self._parts(text)  # (U, 8, Dt)
+        if self._whole:
+            return self._scores(visual, parts)
         step = max(1, ROWS // len(parts))
         return torch.cat([self._scores(chunk, parts) for chunk in visual.split(step)])
 
@@ -128,6 +131,10 @@ class PURLS(Method):
         pooled = torch.einsum("bpn,bnd->bpd", self._weights(tokens, true), tokens)
         return self._global(pooled.flatten(1)) @ self._parts(text)[:, GLOBAL].T
 
+    def make_exportable(self) -> None:
+        """Score all samples at once: how many pieces there are is no part of a graph."""
+        self._whole = True
+
     def macs_per_pair(self) -> int | None:
         """Measured: pooling depends on the number of tokens."""
         return None
@@ -137,7 +144,8 @@ class PURLS(Method):
         query, key = self.query(parts), self.key(tokens)
         logits = torch.einsum("upk,bnk->bupn", query, key) / (HEADS * math.sqrt(KEY))
         pooled = torch.einsum("bupn,bnd->bupd", logits.softmax(-1), tokens)
-        projected = self._global(pooled.flatten(0, 1).flatten(1)).unflatten(0, (len(visual), len(parts)))
+        pairs = visual.shape[0], parts.shape[0]
+        projected = self._global(pooled.flatten(0, 1).flatten(1)).unflatten(0, pairs)
         return (projected * parts[None, :, GLOBAL]).sum(-1)
 
     def _global(self, pooled: Tensor) -> Tensor:

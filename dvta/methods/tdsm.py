@@ -142,6 +142,7 @@ class TDSM(SteppedMethod):
         **SteppedMethod.training_defaults, "batch_size": 256, "epochs": 100, "schedule": "cosine",
     }  # fmt: skip
     published_text_dim = 1024
+    loops_over_classes = True
     options: TDSMOptions
 
     @classmethod
@@ -180,10 +181,11 @@ class TDSM(SteppedMethod):
     def class_scores(self, visual: Tensor, text: ClassText) -> Tensor:
         """Return (N, U) of minus the error, summed over the draws of noise."""
         whole, tokens = both(text), local(text)
-        time = torch.full((len(visual),), TEST_STEP, device=visual.device)
+        samples = visual.shape[0]
+        time = torch.full((samples,), TEST_STEP, device=visual.device)
         scores = []
         for c in range(len(text.ids)):
-            texts = whole[c].expand(len(visual), -1), tokens[c].expand(len(visual), -1, -1)
+            texts = whole[c].expand(samples, -1), tokens[c].expand(samples, -1, -1)
             errors = (self._error(visual, noise.expand_as(visual), time, *texts) for noise in self.test_noise)
             scores.append(-torch.stack(tuple(errors)).sum(0))
         return torch.stack(scores, dim=1)

@@ -127,11 +127,8 @@ def read_bvh(path: Path | str) -> Bvh:
         SkeletonError: the file is missing, malformed, cut off or beyond the limits; names the line.
     """
     with Lines(path) as lines:
-        nodes = _Hierarchy(lines).read()
+        nodes, frames, frame_time = read_header(lines)
         width = sum(len(node.channels) for node in nodes)
-        if width == 0:
-            raise lines.error("no joint has channels; nothing moves")
-        frames, frame_time = _motion_header(lines)
         if frames * 2 * width > lines.size:
             raise lines.error(f"{frames} frames of {width} numbers do not fit in {lines.size} bytes")
         motion = np.empty((frames, width))
@@ -146,6 +143,18 @@ def read_bvh(path: Path | str) -> Bvh:
         if (np.abs(scales - 1) > 1e-3).any():
             raise lines.error("scale channels that are not 1 are not supported; export without scale")
     return Bvh(Path(path), tuple(nodes), frame_time, motion)
+
+
+def read_header(lines: Lines) -> tuple[list[Node], int, float]:
+    """Read everything before the first frame; return the nodes, the number of frames and the frame time as they stand.
+
+    Raises:
+        SkeletonError: it is malformed, beyond the limits, or nothing moves.
+    """
+    nodes = _Hierarchy(lines).read()
+    if not any(node.channels for node in nodes):
+        raise lines.error("no joint has channels; nothing moves")
+    return nodes, *_motion_header(lines)
 
 
 class _Hierarchy:

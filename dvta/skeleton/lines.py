@@ -15,7 +15,7 @@ from dvta.limits import limits, open_regular
 #: longest line any of the formats has is a BVH motion row of a few kilobytes
 MAX_LINE_BYTES = 1 << 20
 
-_BOM, _WIDE = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+BOM, _WIDE = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 #: float() takes more than files may hold, such as 1_0
 _NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -60,7 +60,7 @@ class Lines:
         if problem:
             self._file.close()
             raise SkeletonError(path, problem, 1)
-        file.seek(len(_BOM) if start.startswith(_BOM) else 0)
+        file.seek(len(BOM) if start.startswith(BOM) else 0)
 
     def __enter__(self) -> Lines:
         return self

@@ -121,7 +121,7 @@ def _read_clip(path: Path, how: Reading, rate: float) -> Clip:
     if path.suffix.lower() == ".bvh":
         bvh = read_bvh(path)
         fitted = choose(bvh.names, path, how.joints)
-        frame_time = _frame_time(bvh.frame_time, how.fps)
+        frame_time = checked_frame_time(bvh.frame_time, how.fps)
         _check_length(len(bvh.motion), frame_time, rate)
         joints = bvh.joints(fitted)
         rests = len(joints) > 1 and bvh.rests(0) and not bvh.rests(1)
@@ -158,7 +158,12 @@ def resampled(joints: np.ndarray, frame_time: float, rate: float = RATE) -> np.n
     return joints[low] * (1 - part) + joints[high] * part
 
 
-def _frame_time(stated: float, fps: float | None) -> float:
+def checked_frame_time(stated: float, fps: float | None) -> float:
+    """Return the seconds between frames: as a person says, else as the file does.
+
+    Raises:
+        DataError: the file's are impossible.
+    """
     if fps is not None:
         return 1 / fps
     if stated > 0 and _SLOWEST <= 1 / stated <= _FASTEST:

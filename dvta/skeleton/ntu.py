@@ -15,7 +15,7 @@ from dvta.skeleton.lines import Lines, SkeletonError, listed_names, shown
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _JOINTS = 25
-_MAX_BODIES = 32
+MAX_BODIES = 32
 
 XSUB_60 = frozenset((1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38))
 XSUB_120 = XSUB_60 | frozenset(
@@ -106,12 +106,10 @@ def read_ntu(path: Path | str) -> NtuRecording:
         if 2 * count > lines.size:
             raise lines.error(f"{count} frames do not fit in {lines.size} bytes")
         for frame in range(count):
-            bodies = lines.count(f"the number of bodies in frame {frame + 1} of {count}", _MAX_BODIES)
-            frames.append([])
-            ids.append([])
-            for _ in range(bodies):
-                ids[-1].append(_body_id(lines))
-                frames[-1].append(_joints(lines))
+            bodies = lines.count(f"the number of bodies in frame {frame + 1} of {count}", MAX_BODIES)
+            joints, numbers = read_bodies(lines, bodies)
+            frames.append(joints)
+            ids.append(numbers)
         while (rest := lines.read()) is not None:
             if rest.strip():
                 raise lines.error(f"text after the last of {count} frames: {shown(rest)}")
@@ -123,6 +121,19 @@ def read_ntu(path: Path | str) -> NtuRecording:
             positions[index, : len(bodies_)] = bodies_
             body_ids[index, : len(numbers)] = numbers
     return NtuRecording(positions, body_ids)
+
+
+def read_bodies(lines: Lines, count: int) -> tuple[list[np.ndarray], list[int]]:
+    """Read the bodies of a frame, (25, 3) each, and their ids.
+
+    Raises:
+        SkeletonError: one is malformed or cut off.
+    """
+    joints, ids = [], []
+    for _ in range(count):
+        ids.append(_body_id(lines))
+        joints.append(_joints(lines))
+    return joints, ids
 
 
 def missing_skeletons(path: Path | str) -> frozenset[str]:

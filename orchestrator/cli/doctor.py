@@ -9,6 +9,7 @@ import urllib.request
 
 from dvta import datasets
 from dvta.errors import DvtaError
+from dvta.text_models import DEFAULT_MODELS, hub_problem, is_cached
 from orchestrator import provenance
 from orchestrator.execute.cluster import asks_for_token, has_token, unreachable_reason
 from orchestrator.mirror import Mirror, without_login
@@ -17,7 +18,7 @@ from orchestrator.store import Store
 
 
 def examine(settings: Settings) -> list[tuple[bool, str]]:
-    """Return (is good, line) for versions, GPU, Ray address, data root, store and MLflow."""
+    """Return (is good, line) for versions, GPU, Ray address, data root, text models, store and MLflow."""
     import torch
 
     versions = ", ".join(
@@ -30,6 +31,7 @@ def examine(settings: Settings) -> list[tuple[bool, str]]:
     found = [name for name in datasets.names(settings.data) if (settings.data / name / "features").is_dir()]
     hint = ", ".join(found) or "no features, experiments use simulated ones; see dvta-orch data list"
     lines.append((True, f"data root {settings.data}: {hint}"))
+    lines.append(_text_models())
     store = None
     try:
         store = Store.open(settings.store, create=False)
@@ -38,6 +40,15 @@ def examine(settings: Settings) -> list[tuple[bool, str]]:
         lines.append(("nothing was run yet" in str(error), str(error)))
     lines.append(_mlflow(settings.mlflow, store))
     return lines
+
+
+def _text_models() -> tuple[bool, str]:
+    """Say which of the usual text models are on this machine, and whether others can be had."""
+    usual = [f"sentence-transformers/{datasets.PACKAGED_TEXT}", *DEFAULT_MODELS.values()]
+    here = [model for model in usual if is_cached(model)]
+    problem = hub_problem()
+    others = f"{problem}; other models by their folder: --model FOLDER" if problem else "others from the hub"
+    return True, f"text models here: {', '.join(here) or 'none'}; {others}"
 
 
 def _ray() -> tuple[bool, str]:

@@ -25,6 +25,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "doctor": ("doctor", "--quiet doctor --json"),
     "encode skeleton": ("encode skeleton --dataset cmu --split split_1",),
     "encode text": ("encode text --dataset ntu60 --encoder clip",),
+    "export": ("export 3f9a2c --format onnx --output model.onnx",),
     "figure": (
         "figure curves --output curves.pdf",
         "figure confusion --trial 3f9a2c --output confusion.png",
@@ -34,6 +35,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "plan": ("plan experiments/quickstart.yaml", "plan spec.yaml --set epochs=5 --json"),
     "predict": (
         "predict walk.bvh walking 'jumping=a person jumps' --trial 3f9a2c",
+        "predict --watch live.skeleton --phrases words.txt --trial 3f9a2c",
     ),
     "profile": ("profile dvta smie",),
     "query": (

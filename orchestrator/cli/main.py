@@ -13,6 +13,7 @@ from orchestrator.cli import (
     database,
     encode,
     examples,
+    export,
     figure,
     mlflow,
     page,
@@ -198,6 +199,7 @@ def _existing(settings: Settings) -> Store | None:
 
 
 app.command()(predict.predict)
+app.command()(export.export)
 app.command()(query.query)
 app.add_typer(report.app)
 app.add_typer(mlflow.app)

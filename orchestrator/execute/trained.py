@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dvta import datasets, features
 from dvta.arrays import read
+from dvta.calibration import fitted_temperature
 from dvta.datasets.stand_in import StandIn
+from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.extract import segments
-from dvta.encoders.text import load_encoder as load_text_encoder
 from dvta.errors import DataError, OptionError
 from dvta.features import ClassText, DataRef, FeatureSet
 from dvta.methods import METHODS, Method
-from dvta.predict import Ranked, phrase_text, rank
+from dvta.predict import Ranked, rank
 from dvta.skeleton.motion import Reading
 from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import is_sequence_file
 from dvta.skeleton.splits import recipe_name
+from dvta.training import derived_seed
 from orchestrator.execute.checkpoints import write
 from orchestrator.execute.model import fill_method, load_encoder, load_method, read_weights, train_method
+from orchestrator.execute.phrases import Phrases
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.feature_folders import bind, folder_of
 from orchestrator.study.resolve import PROTOCOL
 from orchestrator.trial import Kind, State, Trial
-
-SAME_MODEL = 0.99  # least cosine between a stored label feature and the same label encoded now
 
 
 class TrainedTrial:
@@ -43,6 +42,7 @@ class TrainedTrial:
 
     Attributes:
         trial, features, method: the trial, what it read, and its trained method.
+        encoder_trial: the trial that trained the encoder of its features, where a sweep did.
         weights: whether they are the attempt's own, and what they reach where they are not.
 
     Args:
@@ -72,7 +72,7 @@ class TrainedTrial:
     ) -> None:
         if trial.kind is not Kind.ALIGNMENT:
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
-        self.trial, self._settings, self._encoder = trial, settings, encoder
+        self.trial, self._settings, self.encoder_trial = trial, settings, encoder
         self._say, self._worker, self._stored = say, worker, accuracy
         self.weights = "weights kept by the sweep"
         self._dataset = datasets.get(trial.dataset, settings.data)
@@ -86,6 +86,7 @@ class TrainedTrial:
         contexts: Sequence[str],
         model: str | None,
         how: Reading | None = None,
+        temperature: float = 1.0,
     ) -> tuple[list[Ranked], int]:
         """Return the ranked phrases and the number of windows or samples they were scored on.
 
@@ -93,15 +94,101 @@ class TrainedTrial:
             path: a recording (NTU, PKU-MMD, BVH, AMC), a position array (N, 3, 50, 25, M) or a
                 feature array (N, Dv).
             phrases: any words, classes or not. contexts: a sentence for each.
-            model: name or folder of the text model that made the trial's text features.
+            model: name or folder of the text model that made the trial's text features; needed where a phrase is
+                no class and was not encoded earlier.
             how: joint map, unit and frame rate of a BVH or AMC recording; found in it without.
+            temperature: of the softmax of the shares.
 
         Raises:
             DataError: the file, the encoder's weights or the text model do not fit the trial.
         """
-        visual = self._visual(path, how or Reading())
-        text = self._text(phrases, contexts, model)
-        return rank(self.method, visual, text, phrases, seed=self.trial.seed), len(visual)
+        visual = self.visual(path, how or Reading())
+        text = self.text(phrases, contexts, model)
+        found = rank(self.method, visual, text, phrases, seed=self.trial.seed, temperature=temperature)
+        return found, len(visual)
+
+    def text(self, phrases: Sequence[str], contexts: Sequence[str], model: str | None) -> ClassText:
+        """Return the texts of phrases; see :class:`orchestrator.execute.phrases.Phrases`."""
+        return Phrases(self._settings, self.trial, model).text(phrases, contexts, self.features.class_text)
+
+    def adapt(self, text: ClassText) -> None:
+        """Fit what the method needs to score these texts."""
+        self.method.eval()
+        self.method.adapt(text, torch.Generator().manual_seed(self.trial.seed))
+
+    @functools.cached_property
+    def temperature(self) -> float | None:
+        """Of the softmax, fitted on test samples of seen classes; None where there are none."""
+        seed = derived_seed(self.trial.seed, self.trial.training["epochs"], "adapt")
+        return fitted_temperature(self.method, self.features, seed=seed)
+
+    @property
+    def recipe(self) -> str | None:
+        """By which recipe the encoder's skeletons were prepared, None without an encoder."""
+        return recipe_name(str(self.encoder_trial.options[PROTOCOL])) if self.encoder_trial else None
+
+    def encode(self, skeletons: Tensor) -> Tensor:
+        """Return the features of network input (N, 3, T, 25, M), (N, Dv), or un-pooled ones where the method reads those."""
+        encoder = self.encoder
+        assert encoder is not None
+        with torch.inference_mode():
+            maps = encoder.feature_map(skeletons)
+        return segments(maps).clone() if self.features.train.ndim == 4 else maps.mean((1, 2)).clone()
+
+    @functools.cached_property
+    def encoder(self) -> SkeletonEncoder | None:
+        """The network that made the trial's features, None where no sweep trained it."""
+        trained = self.encoder_trial
+        if trained is None:
+            return None
+        encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt")
+        return None if encoder is None else encoder.eval()
+
+    def need_encoder(self, what: str) -> SkeletonEncoder:
+        """Return the encoder.
+
+        Raises:
+            DataError: the trial has none; ``what`` begins the message.
+        """
+        if self.encoder is None:
+            raise DataError(
+                f"{what}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
+                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
+                "or a trial with visual: {encoder: …}"
+            )
+        return self.encoder
+
+    def visual(self, path: Path, how: Reading) -> Tensor:
+        """Return the features of a file's windows or samples; see :meth:`rank`.
+
+        Raises:
+            DataError: the file or the encoder's weights do not fit the trial.
+        """
+        found, encoded = self.read(path, how)
+        return found if encoded else self.encode(found)
+
+    def read(self, path: Path, how: Reading, say: Callable[[str], None] | None = None) -> tuple[Tensor, bool]:
+        """Return a file's network input (N, 3, T, 25, M), or its features, and whether it is features.
+
+        ``say`` is told how a recording was read, instead of the trial's own.
+
+        Raises:
+            DataError: the file does not fit the trial.
+        """
+        if path.suffix == ".npy" and not is_sequence_file(path):
+            if how != Reading():
+                raise OptionError(
+                    f"{path}: joint map, unit, frame rate and first frame are options of .bvh and .amc only"
+                )
+            visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
+            if visual.shape[1:] != self.features.train.shape[1:]:
+                raise DataError(
+                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
+                )
+            return visual, True
+        skeletons = torch.from_numpy(read_any(path, self.recipe, how, say or self._say))
+        self.need_encoder(str(path))
+        return skeletons, False
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -191,57 +278,6 @@ class TrainedTrial:
             pass
         weights = {name: value.cpu() for name, value in run.method.state_dict().items()}
         return {**weights, "accuracy": torch.tensor(run.outcome().final.accuracy, dtype=torch.float64)}
-
-    def _visual(self, path: Path, how: Reading) -> Tensor:
-        unpooled = self.features.train.ndim == 4
-        if path.suffix == ".npy" and not is_sequence_file(path):
-            if how != Reading():
-                raise OptionError(
-                    f"{path}: joint map, unit, frame rate and first frame are options of .bvh and .amc only"
-                )
-            visual = torch.from_numpy(read(path, "float", self.features.train.ndim))
-            if visual.shape[1:] != self.features.train.shape[1:]:
-                raise DataError(
-                    f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
-                )
-            return visual
-        trained = self._encoder
-        recipe = recipe_name(str(trained.options[PROTOCOL])) if trained else None
-        skeletons = torch.from_numpy(read_any(path, recipe, how, self._say))
-        encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt") if trained else None
-        if encoder is None:
-            raise DataError(
-                f"{path}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
-                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
-                "or a trial with visual: {encoder: …}"
-            )
-        encoder.eval()
-        with torch.inference_mode():
-            maps = encoder.feature_map(skeletons)
-        return segments(maps).clone() if unpooled else maps.mean((1, 2)).clone()
-
-    def _text(self, phrases: Sequence[str], contexts: Sequence[str], model: str | None) -> ClassText:
-        """Encode the phrases by the text model of the trial's own texts."""
-        trial = self.trial
-        encode, named = load_text_encoder(*self._text_model(model))
-        stored = self.features.class_text.labels[0]
-        again = torch.from_numpy(np.array(encode([self._dataset.class_names[0]])[0]))
-        if again.shape != stored.shape or F.cosine_similarity(again, stored, dim=0) < SAME_MODEL:
-            raise DataError(
-                f"text model {named!r} did not make the text features of this trial ({trial.text}, width "
-                f"{stored.shape[0]}, here {again.shape[0]}); give the right one with --model"
-            )
-        labels, sentences = (torch.from_numpy(np.array(encode(list(x)))) for x in (phrases, contexts))
-        return phrase_text(labels, sentences)
-
-    def _text_model(self, model: str | None) -> tuple[str, str | None]:
-        note = self._settings.data / self.trial.dataset / "text" / f"{self.trial.text}.json"
-        about: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-        packaged = f"sentence-transformers/{datasets.PACKAGED_TEXT}" if self.trial.text == "sbert" else None
-        named = about.get("model") or packaged
-        if named == datasets.PACKAGED_TEXT:
-            named = packaged
-        return about.get("encoder", self.trial.text), model or named
 
 
 def load_trained(

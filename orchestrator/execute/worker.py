@@ -17,6 +17,7 @@ import torch
 
 from dvta import features as feature_sets
 from dvta import gzsl, profiling
+from dvta.calibration import calibrate
 from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays, masked_features
 from dvta.encoders.training import EncoderFit
@@ -24,7 +25,7 @@ from dvta.errors import NonFiniteLossError
 from dvta.features import FeatureSet
 from dvta.methods import METHODS
 from dvta.skeleton.splits import SkeletonSplit
-from dvta.training import EpochResult, Fit
+from dvta.training import EpochResult, Fit, derived_seed
 from orchestrator.execute.capture import Log, capturing
 from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
 from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
@@ -212,9 +213,13 @@ class AlignmentAttempt(Attempt):
             "best_epoch": float(measured.best_epoch),
             **measured.extra,
         }
+        run = self._fit
+        # as the last epoch's evaluation was seeded
+        seed = derived_seed(self.trial.seed, run.config.epochs, "adapt")
+        if (shares := calibrate(run.method, run.features, seed=seed)) is not None:
+            results |= shares.results()
         if self.trial.evaluate_on == "gzsl":
-            device = next(self._fit.method.parameters()).device
-            results |= self._generalised(self._fit, str(device))
+            results |= self._generalised(run, str(next(run.method.parameters()).device))
         per_class = {
             protocol: {c: (evaluation.correct[c], evaluation.total[c]) for c in evaluation.total}
             for protocol, evaluation in (("final", measured.final), ("best", measured.best))

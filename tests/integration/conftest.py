@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests that need one."""
+"""A real PostgreSQL, and small skeletons that were swept, for the tests that need them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
+
+from tests.commands import run
+from tests.factories import make_skeletons
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +37,22 @@ def either_database(request, tmp_path) -> str:
         return f"sqlite:///{tmp_path}/dvta.db"
     url: str = request.getfixturevalue("postgres")()
     return url
+
+
+@pytest.fixture(scope="session")
+def sweep_skeletons(tmp_path_factory):
+    """Return a function that sweeps a spec on small skeletons in a new folder, and returns the folder."""
+
+    def sweep(spec: str):
+        place = tmp_path_factory.mktemp("skeletons")
+        with pytest.MonkeyPatch.context() as patch:
+            for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
+                patch.delenv(variable, raising=False)
+            patch.chdir(place)
+            (place / "data").mkdir()
+            make_skeletons(place / "data", per_class=2)
+            (place / "spec.yaml").write_text(spec)
+            assert run("sweep", "spec.yaml", "--executor", "inline") == 0
+        return place
+
+    return sweep
