@@ -14,6 +14,7 @@ from orchestrator.cli import (
     database,
     encode,
     figure,
+    judge,
     page,
     predict,
     prepare,
@@ -249,6 +250,7 @@ def _encoders(count: int) -> str:
 app.command()(predict.predict)
 app.command()(query.query)
 app.add_typer(report.app)
+app.command()(judge.judge)
 app.command()(figure.figure)
 app.command()(page.page)
 app.add_typer(trials.app)

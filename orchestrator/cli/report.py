@@ -45,6 +45,9 @@ def report(
         str | None,
         typer.Option("--compare", metavar="ROW", help="Compare every row with this one, by class split."),
     ] = None,
+    interval: Annotated[
+        bool, typer.Option("--interval", help="Add a 95 % interval: splits, seeds and classes drawn anew.")
+    ] = False,
     explain: Annotated[
         tuple[str, str] | None,
         typer.Option("--explain", metavar="ROW COL", help="Say what one number is made of."),
@@ -63,7 +66,7 @@ def report(
     from orchestrator.report.terminal import plain_console, print_table
     from orchestrator.tables import layout
 
-    style = _style(format_, output, only_text=explain is not None)
+    style = style_of(format_, output, only_text=explain is not None)
     if siunitx and style != Format.latex:
         raise SettingsError(f"--siunitx: is for LaTeX, this is {style}; allowed: with --format latex")
     store = open_store()
@@ -80,6 +83,11 @@ def report(
         if not values:
             raise SettingsError(f"study {name!r} has no grid{_tables_to_give(store, study_id)}")
         built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=compare)
+    if interval:
+        from orchestrator.report.judging.cells import with_intervals
+
+        attempts = {v.attempt_id for cell in built.cells.values() for v in cell if v.attempt_id is not None}
+        built = with_intervals(built, {p: store.class_counts(attempts, p) for p in ("final", "best")})
     if explain is not None:
         emit("\n".join([*explained(store, built, *explain, protocol), ""]), output)
     elif style == "rich" and output is None:
@@ -88,7 +96,7 @@ def report(
         emit(latex(built, siunitx=True) if siunitx else render(built, style), output)
 
 
-def _style(given: Format | None, output: Path | None, *, only_text: bool) -> str:
+def style_of(given: Format | None, output: Path | None, *, only_text: bool = False) -> str:
     """Return the format a report is written in.
 
     Raises:

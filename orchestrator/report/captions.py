@@ -16,6 +16,9 @@ PROTOCOLS = {
     GAIN: f"{GAIN}: what choosing the epoch on the test classes, and its mean of batches, is worth; "
     "of each seed, in percentage points",
 }
+SIMULATED = (
+    "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper"
+)
 HIDDEN = {"revision", "kind", "depends_on"}
 RowColumn = tuple[str, str]
 
@@ -33,9 +36,7 @@ def caption(
     """Return the lines, the warning of simulated data first; ``compared`` are those of a comparison."""
     lines = []
     if simulated:
-        lines.append(
-            "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper"
-        )
+        lines.append(SIMULATED)
     lines += [PROTOCOLS[protocol], *_measured(numbers, study), *_spreads(values, numbers)]
     shared = _shared(values)
     if shared:

@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.records import ACCURACY, CellValue
+from orchestrator.report.judging.significance import LEAST_UNITS, signed_rank_p
+from orchestrator.report.judging.units import alike
 from orchestrator.report.number import Comparison, Number, grouped, measure, run_of, split_of
-
-#: the fewest units at which a two-sided signed-rank test can fall below 0.05
-LEAST_UNITS = 6
 
 RowColumn = tuple[str, str]
 
@@ -39,14 +38,14 @@ def compare(
     differences, seeds = [], []
     sources = set()
     for unit in left:
-        mine, other = _alike(left[unit], right.get(unit, {}))
+        mine, other = alike(left[unit], right.get(unit, {}))
         if mine and other:
             differences.append(scale * (statistics.fmean(mine) - statistics.fmean(other)))
             seeds.append(min(len(mine), len(other)))
             sources.add(unit[1])
     if len(sources) != 1:
         return None
-    return Comparison(tuple(differences), tuple(seeds), _p(differences))
+    return Comparison(tuple(differences), tuple(seeds), signed_rank_p(differences))
 
 
 def compared(
@@ -102,22 +101,3 @@ def _by_unit(
             if len(measured) == len(same):
                 found.setdefault(unit, {})[run] = statistics.fmean(measured)
     return found
-
-
-def _alike(left: Mapping[Any, float], right: Mapping[Any, float]) -> tuple[list[float], list[float]]:
-    """Return both sides at the seeds they share; all of them where one repeats its search and one does not."""
-    repeated = [any(isinstance(run, tuple) for run in side) for side in (left, right)]
-    if repeated[0] != repeated[1]:
-        return list(left.values()), list(right.values())
-    shared = [run for run in left if run in right]
-    return [left[run] for run in shared], [right[run] for run in shared]
-
-
-def _p(differences: Sequence[float]) -> float | None:
-    if len(differences) < LEAST_UNITS:
-        return None
-    if not any(differences):
-        return 1.0
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(differences).pvalue)

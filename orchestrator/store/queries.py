@@ -300,6 +300,19 @@ class Reading:
         )
         return {c: (right, total) for c, right, total in self._read(query)}
 
+    def class_counts(
+        self, attempt_ids: Collection[int], protocol: str
+    ) -> dict[int, dict[int, tuple[int, int]]]:
+        """Return attempt id -> class id -> (correct, total), of those attempts that have them."""
+        found: dict[int, dict[int, tuple[int, int]]] = {}
+        for chunk in chunks(attempt_ids):
+            query = sa.select(
+                ClassAccuracy.attempt_id, ClassAccuracy.class_id, ClassAccuracy.correct, ClassAccuracy.total
+            ).where(ClassAccuracy.attempt_id.in_(chunk), ClassAccuracy.protocol == protocol)
+            for attempt_id, class_id, right, total in self._rows(query):
+                found.setdefault(attempt_id, {})[class_id] = (right, total)
+        return found
+
     def seconds_per_epoch(self) -> dict[tuple[str, str], float]:
         """Return the mean training seconds of an epoch by (method, dataset)."""
         epochs = sa.cast(TrialRow.training["epochs"].as_float(), sa.Float)

@@ -188,7 +188,7 @@ def _response(request: Request) -> Drawn:
 
 def _ranks(request: Request) -> Drawn:
     study, values = request.found
-    found = ranks.ranks(by_rows(values, request.rows or "method"), request.protocol)
+    found = ranks.scores(by_rows(values, request.rows or "method"), request.protocol)
     return _of_study(ranks.draw(found), study, values)
 
 
