@@ -14,10 +14,10 @@ from orchestrator.cli.common import (
     emit,
     friendly,
     names_of,
-    open_store,
     pairs,
 )
 from orchestrator.cli.report import style_of
+from orchestrator.cli.stores import Stores, open_stores
 
 if TYPE_CHECKING:
     from orchestrator.records import CellValue
@@ -52,6 +52,7 @@ def judge(
     format_: Annotated[
         Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
     ] = None,
+    stores: Stores = None,
     output: Output = None,
 ) -> None:
     """Say which rows differ over class splits, how sure that is, and what cannot be said."""
@@ -66,7 +67,7 @@ def judge(
     if table is not None and rows is not None:
         raise SettingsError("--rows: a table has its own rows; allowed: --table or --rows")
     style = style_of(format_, output)
-    store = open_store()
+    store = open_stores(stores)
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
     values = [v for v in store.cells(study_id, shape.name if shape else None) if v.table not in SEARCHED]

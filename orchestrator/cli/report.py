@@ -14,8 +14,8 @@ from orchestrator.cli.common import (
     StudyName,
     emit,
     friendly,
-    open_store,
 )
+from orchestrator.cli.stores import Stores, open_stores
 
 if TYPE_CHECKING:
     from orchestrator.store import Store
@@ -55,6 +55,7 @@ def report(
     siunitx: Annotated[
         bool, typer.Option("--siunitx", help="LaTeX: align numbers at the point, with that package.")
     ] = False,
+    stores: Stores = None,
     output: Output = None,
 ) -> None:
     """Print a table of results: a table of the paper, a pivot, or a study's own grid."""
@@ -69,7 +70,7 @@ def report(
     style = style_of(format_, output, only_text=explain is not None)
     if siunitx and style != Format.latex:
         raise SettingsError(f"--siunitx: is for LaTeX, this is {style}; allowed: with --format latex")
-    store = open_store()
+    store = open_stores(stores)
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
     if rows or cols:

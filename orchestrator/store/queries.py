@@ -147,7 +147,7 @@ class Reading:
                 sa.select(TrialRow.key, AttemptRow.results)
                 .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
                 .where(TrialRow.key.in_(chunk), AttemptRow.state == State.DONE)
-                .order_by(AttemptRow.id)
+                .order_by(AttemptRow.started, AttemptRow.id)
             )
             found.update(dict(self._read(query)))
         return found
@@ -253,7 +253,7 @@ class Reading:
                 sa.select(TrialRow.key, TrialRow.seed, TrialRow.split, TrialRow.data_digest, *columns)
                 .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
                 .where(TrialRow.key.in_(chunk))
-                .order_by(TrialRow.id, AttemptRow.id)
+                .order_by(TrialRow.id, AttemptRow.started, AttemptRow.id)
             )
             found += [AttemptInfo(*row) for row in self._read(query)]
         return found
@@ -337,10 +337,11 @@ class Reading:
 
 
 def newest_attempt(trial_id: Any, state: State | None = None) -> Any:
-    """Return the subquery of the newest attempt's id, of that state where one is given."""
+    """Return the subquery of the id of the attempt that started last, of that state where one is given."""
     attempt = aliased(AttemptRow)
-    query = sa.select(sa.func.max(attempt.id)).where(attempt.trial_id == trial_id)
-    return (query if state is None else query.where(attempt.state == state)).scalar_subquery()
+    query = sa.select(attempt.id).where(attempt.trial_id == trial_id)
+    query = query if state is None else query.where(attempt.state == state)
+    return query.order_by(attempt.started.desc(), attempt.id.desc()).limit(1).scalar_subquery()
 
 
 def _first_of(*columns: Any) -> Any:
