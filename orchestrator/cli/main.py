@@ -20,6 +20,7 @@ from orchestrator.cli import (
     prepare,
     query,
     report,
+    reproduce,
     trials,
 )  # fmt: skip
 from orchestrator.cli.common import ExecutorKind, Source, counted, friendly, load_settings, open_store, pairs
@@ -82,9 +83,9 @@ def sweep(
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
     check_study(study, settings)
-    store = _existing(settings)
+    store = existing(settings)
     plan = plan_study(study, store, retry=retry, redo=redo)
-    _print_plan(study, plan)
+    print_plan(study, plan)
     if dry_run:
         return
     if not plan.to_run and not plan.leased and study.spec.search is None:
@@ -115,7 +116,7 @@ def plan(
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
     check_study(study, settings)
-    _print_plan(study, plan_study(study, _existing(settings), retry=retry, redo=redo))
+    print_plan(study, plan_study(study, existing(settings), retry=retry, redo=redo))
 
 
 @app.command()
@@ -203,7 +204,7 @@ def doctor() -> None:
     raise typer.Exit(0 if all(good for good, _ in lines) else 1)
 
 
-def _existing(settings: Settings) -> Store | None:
+def existing(settings: Settings) -> Store | None:
     """Return the store where there is one; looking at a plan creates nothing."""
     from orchestrator.settings import sqlite_path
     from orchestrator.store import Store
@@ -214,7 +215,8 @@ def _existing(settings: Settings) -> Store | None:
     return Store.open(settings.store, create=False)
 
 
-def _print_plan(study: Study, plan: Plan) -> None:
+def print_plan(study: Study, plan: Plan) -> None:
+    """Print what a sweep would do."""
     from orchestrator.cli.progress import duration
 
     search = study.spec.search
@@ -251,6 +253,7 @@ app.command()(predict.predict)
 app.command()(query.query)
 app.add_typer(report.app)
 app.command()(judge.judge)
+app.command()(reproduce.reproduce)
 app.command()(figure.figure)
 app.command()(page.page)
 app.add_typer(trials.app)

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import html
 import io
 import json
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from orchestrator.report.judging.bootstrap import Interval
 from orchestrator.report.judging.judgement import Judgement, PairJudgement, RowJudgement
 from orchestrator.report.judging.sentences import sentences
-from orchestrator.report.latex import escape
-from orchestrator.report.render import literal
-from orchestrator.report.terminal import plain_console, plain_table, print_whole
-
-Grid = list[list[str]]  # the head, then the rows
+from orchestrator.report.sheet import FORMATS, Grid, Sheet, filled
 
 
 def show(found: Judgement, style: str) -> str:
-    """Return the judgement in one of :data:`FORMATS`."""
-    return FORMATS[style](found)
+    """Return the judgement as ``rich``, ``md``, ``latex``, ``html``, ``csv`` or ``json``."""
+    own = {"csv": _csv, "json": _json}
+    return own[style](found) if style in own else FORMATS[style](sheet(found))
 
 
 def title(found: Judgement) -> str:
@@ -34,13 +29,13 @@ def rows_grid(found: Judgement) -> Grid:
     """Return the rows' table; a column that would be empty is left out."""
     what = "accuracy" if found.quantity == "accuracy" else found.quantity
     head = ["row", f"{what} [95 %]", "class splits", "seeds", "best - final", "mean rank"]
-    return _filled([head, *map(_row, found.rows)])
+    return filled([head, *map(_row, found.rows)])
 
 
 def pairs_grid(found: Judgement) -> Grid:
     """Return the table of pairs; a column that would be empty is left out."""
     head = ["row", "against", "Δ [95 %]", "class splits", "seeds", "p", "p Holm", "better", "same", "worse"]
-    return _filled([head, *map(_pair, found.pairs)])
+    return filled([head, *map(_pair, found.pairs)])
 
 
 def _row(row: RowJudgement) -> list[str]:
@@ -81,71 +76,10 @@ def _range(bounds: tuple[int, int]) -> str:
     return str(few) if few == most else f"{few} to {most}"
 
 
-def _filled(grid: Grid) -> Grid:
-    """Return a grid without the columns in which no row has anything."""
-    kept = [i for i in range(len(grid[0])) if any(row[i] for row in grid[1:])]
-    return [[row[i] for i in kept] for row in grid] if len(grid) > 1 else []
-
-
-def _grids(found: Judgement) -> list[Grid]:
-    return [grid for grid in (rows_grid(found), pairs_grid(found)) if grid]
-
-
-def _text(found: Judgement) -> str:
-    file = io.StringIO()
-    console = plain_console(file)
-    console.print(title(found), soft_wrap=True)
-    for head, *rows in _grids(found):
-        print_whole(plain_table(head, rows), console)
-    for line in sentences(found):
-        console.print(line, soft_wrap=True)
-    return file.getvalue()
-
-
-def _markdown(found: Judgement) -> str:
-    from tabulate import tabulate
-
-    shown = [
-        tabulate(
-            [[literal(text) for text in row] for row in rows],
-            headers=[literal(text) for text in head],
-            tablefmt="github",
-            disable_numparse=True,
-        )
-        for head, *rows in _grids(found)
-    ]
-    lines = "\n".join(f"*{literal(line)}*  " for line in sentences(found))
-    return "\n\n".join([f"**{literal(title(found))}**", *shown, lines]) + "\n"
-
-
-def _latex(found: Judgement) -> str:
-    lines = ["% needs \\usepackage{booktabs}", "\\begin{table*}", "\\centering"]
-    warning, *notes = sentences(found) if found.simulated else ("", *sentences(found))
-    lines += [f"\\caption{{{escape('. '.join(filter(None, [title(found), warning])))}}}", "\\footnotesize"]
-    for head, *rows in _grids(found):
-        texts = [" & ".join(map(escape, row)) + r" \\" for row in (head, *rows)]
-        lines += [f"\\begin{{tabular}}{{@{{}}l{'r' * (len(head) - 1)}@{{}}}}", "\\toprule", texts[0]]
-        lines += ["\\midrule", *texts[1:], "\\bottomrule", "\\end{tabular}", "\\par\\smallskip"]
-    lines += ["\\begin{minipage}{\\linewidth}", "\\scriptsize\\raggedright"]
-    lines += [" ".join(f"{escape(note)}." for note in notes), "\\end{minipage}", "\\end{table*}"]
-    return "\n".join(lines) + "\n"
-
-
-def _html(found: Judgement) -> str:
-    def cells(row: Sequence[str], tag: str) -> str:
-        return "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in row)
-
-    body = "\n".join(
-        f"<table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>\n"
-        + "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-        + "\n</tbody></table>"
-        for head, *rows in _grids(found)
-    )
-    notes = "\n".join(f"<p>{html.escape(line)}</p>" for line in sentences(found))
-    name = html.escape(title(found))
-    return (
-        f'<!doctype html>\n<meta charset="utf-8">\n<title>{name}</title>\n<h1>{name}</h1>\n{body}\n{notes}\n'
-    )
+def sheet(found: Judgement) -> Sheet:
+    """Return the judgement as tables and lines."""
+    grids = [rows_grid(found), *([pairs_grid(found)] if found.pairs else [])]
+    return Sheet(title(found), tuple(grids), sentences(found), found.simulated)
 
 
 def _csv(found: Judgement) -> str:
@@ -184,13 +118,3 @@ def _flat(record: RowJudgement | PairJudgement) -> dict[str, Any]:
 def _json(found: Judgement) -> str:
     about = {"title": title(found), "caption": sentences(found), **dataclasses.asdict(found)}
     return json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-
-
-FORMATS: dict[str, Callable[[Judgement], str]] = {
-    "rich": _text,
-    "md": _markdown,
-    "latex": _latex,
-    "csv": _csv,
-    "json": _json,
-    "html": _html,
-}

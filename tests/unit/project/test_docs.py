@@ -25,7 +25,7 @@ def written() -> str:
 
 
 def test_the_command_page_is_what_help_prints():
-    assert len(commands()) == 27
+    assert len(commands()) == 28
     assert HELP.read_text() == written(), "write it again with: python -m tests.unit.project.test_docs"
 
 
