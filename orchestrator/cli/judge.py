@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,6 @@ import typer
 from orchestrator.cli.common import (
     Format,
     Output,
-    Protocol,
     StudyName,
     emit,
     friendly,
@@ -21,6 +21,9 @@ from orchestrator.cli.stores import Stores, open_stores
 
 if TYPE_CHECKING:
     from orchestrator.records import CellValue
+
+
+Judged = enum.StrEnum("Judged", ["final", "validation", "best"])
 
 
 @friendly
@@ -44,8 +47,8 @@ def judge(
         str, typer.Option("--quantity", help="accuracy, or a result such as gzsl_harmonic or gzsl_ausuc.")
     ] = "accuracy",
     protocol: Annotated[
-        Protocol, typer.Option(help="Last epoch, or best epoch on the test classes.")
-    ] = Protocol.final,
+        Judged, typer.Option(help="Last epoch, best on validation classes, or best on the test classes.")
+    ] = Judged.final,
     rope: Annotated[
         float, typer.Option("--rope", min=0.0, help="Differences up to so many points are equivalent.")
     ] = 1.0,
@@ -57,10 +60,12 @@ def judge(
 ) -> None:
     """Say which rows differ over class splits, how sure that is, and what cannot be said."""
     from orchestrator.errors import SettingsError
+    from orchestrator.records import ASIDE
     from orchestrator.report.figures.series import done, kept
     from orchestrator.report.judging import judge as judged
     from orchestrator.report.judging.show import show
     from orchestrator.report.table import choose
+    from orchestrator.report.validation import values_under
     from orchestrator.tables import layout
     from orchestrator.trial import classes_measured
 
@@ -70,8 +75,8 @@ def judge(
     store = open_stores(stores)
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
-    values = [v for v in store.cells(study_id, shape.name if shape else None) if v.table not in SEARCHED]
-    values = kept(values, pairs(where))
+    values = values_under(store, (study_id, name), shape.name if shape else None, protocol)
+    values = kept([v for v in values if v.table not in ASIDE], pairs(where))
     found = _by_label(values, None if shape else names_of(rows or "method"))
     if not found:
         raise SettingsError(f"study {name!r} has no done trials to judge{' there' if where else ''}")
@@ -94,9 +99,6 @@ def judge(
         measured_on=classes_measured(trials[0].config),
     )
     emit(show(judgement, style), output)
-
-
-SEARCHED = ("search", "encoders")  # tables of trials that are no rows
 
 
 def _by_label(values: list[CellValue], names: list[str] | None) -> dict[str, list[CellValue]]:

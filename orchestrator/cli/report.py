@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 app = typer.Typer()
-Shown = enum.StrEnum("Shown", ["final", "best", "both"])
+Shown = enum.StrEnum("Shown", ["final", "validation", "best", "both", "all"])
 
 
 @app.command()
@@ -39,7 +39,10 @@ def report(
         Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
     ] = None,
     protocol: Annotated[
-        Shown, typer.Option(help="Last epoch, best epoch on the test classes, or both side by side.")
+        Shown,
+        typer.Option(
+            help="Last epoch, best on validation classes, best on the test classes; or several side by side."
+        ),
     ] = Shown.final,
     compare: Annotated[
         str | None,
@@ -65,6 +68,7 @@ def report(
     from orchestrator.report.latex import latex
     from orchestrator.report.render import render
     from orchestrator.report.terminal import plain_console, print_table
+    from orchestrator.report.validation import values_under
     from orchestrator.tables import layout
 
     style = style_of(format_, output, only_text=explain is not None)
@@ -74,13 +78,13 @@ def report(
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
     if rows or cols:
-        values = store.cells(study_id, shape.name if shape else None)
+        values = values_under(store, (study_id, name), shape.name if shape else None, protocol)
         columns = [c.strip() for c in (cols or "").split(",") if c.strip()]
         built = tables.pivot(
             values, rows or "method", columns, protocol=protocol, study=name, against=compare
         )
     else:
-        values = store.cells(study_id, shape.name if shape else "grid")
+        values = values_under(store, (study_id, name), shape.name if shape else "grid", protocol)
         if not values:
             raise SettingsError(f"study {name!r} has no grid{_tables_to_give(store, study_id)}")
         built = tables.build_table(values, protocol=protocol, study=name, layout=shape, against=compare)

@@ -15,6 +15,7 @@ from orchestrator.cli.common import (
     counted,
     emit,
     friendly,
+    load_settings,
     pairs,
 )
 from orchestrator.cli.report import style_of
