@@ -18,7 +18,8 @@ from orchestrator.store.store import Store
 def open_several(places: Sequence[str]) -> tuple[Store, list[tuple[str, Merged]]]:
     """Return a store that has what several have, in a file of its own, and what each of them added.
 
-    Files are read as they are at one moment and never written, not even to migrate them.
+    Files are read as they are at one moment and never written, not even to migrate them; a server is
+    opened as by :meth:`Store.open`.
 
     Args:
         places: URLs of stores, or paths of SQLite stores and archives.
