@@ -16,6 +16,7 @@ from orchestrator.report.judging.units import Sample, class_table
 REPLICATES = 4000
 LEVEL = 0.95
 SEED = 0
+LEVELS = ("split", "seed", "class")
 
 #: one number of a seed: the weighted sum of its samples, such as one row minus another
 Run = Sequence[tuple[float, Sample]]
@@ -62,7 +63,7 @@ def interval(units: Sequence[Sequence[Run]], **how: int) -> Interval | None:
     if not levels:
         return None
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high), levels)
+    return Interval(float(low), float(high), tuple(level for level in LEVELS if level in levels))
 
 
 def _unit(runs: Sequence[Run], count: int, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:

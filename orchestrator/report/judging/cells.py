@@ -19,20 +19,29 @@ def with_intervals(table: Table, counts: Mapping[str, Mapping[int, Counts]]) -> 
         counts: protocol -> attempt id -> class id -> (correct, total).
     """
     numbers = dict(table.numbers)
-    levels: dict[str, None] = {}
+    drawn: dict[tuple[str, ...], dict[str, None]] = {}
     for place, number in table.numbers.items():
         found = _interval(table, place, number, counts)
         if found is not None:
             numbers[place] = dataclasses.replace(number, low=found.low, high=found.high)
-            levels |= dict.fromkeys(found.levels)
-    order = [level for level in ("split", "seed", "class") if level in levels]
-    line = (
-        f"[low, high]: 95 % percentile interval of a hierarchical bootstrap over {' → '.join(order)}, of what a cell "
-        "has several of; too narrow where it has few, and it says nothing of what is not drawn"
-        if order
-        else "no intervals: no number has several splits, seeds or stored classes to draw from"
-    )
-    return dataclasses.replace(table, numbers=numbers, caption=(*table.caption, line))
+            drawn.setdefault(found.levels, {})[place[1]] = None
+    return dataclasses.replace(table, numbers=numbers, caption=(*table.caption, *_lines(drawn)))
+
+
+def _lines(drawn: Mapping[tuple[str, ...], Mapping[str, None]]) -> list[str]:
+    """Return what the intervals are, by the levels that were drawn in which columns."""
+    if not drawn:
+        return ["no intervals: no number has several splits, seeds or stored classes to draw from"]
+    lines = [
+        "[low, high]: 95 % percentile interval of a hierarchical bootstrap, too narrow where it draws from few; it says "
+        "nothing of what is not drawn"
+    ]
+    for levels, columns in drawn.items():
+        where = "" if len(drawn) == 1 else f" in {', '.join(columns)}"
+        lines.append(f"drawn{where}: {' → '.join(levels)}")
+    if len(drawn) > 1:
+        lines.append("intervals that draw different things do not compare")
+    return lines
 
 
 def _interval(

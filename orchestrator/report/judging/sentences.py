@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.report.captions import PROTOCOLS, SIMULATED
+from orchestrator.report.judging.bootstrap import LEVELS
 from orchestrator.report.judging.judgement import Judgement
 from orchestrator.report.judging.significance import LEAST_MANY, LEAST_ROWS, LEAST_UNITS
 
@@ -44,11 +45,9 @@ def _interval(found: Judgement) -> Iterator[str]:
     if not levels:
         yield "no intervals: one class split with one seed and no classes stored has nothing to draw"
         return
-    order = [level for level in ("split", "seed", "class") if level in levels]
-    yield (
-        f"interval: 95 % percentile interval of a hierarchical bootstrap over {' → '.join(order)}; "
-        "seeds of a split share one draw of its classes"
-    )
+    order = [level for level in LEVELS if level in levels]
+    shared = "; seeds of a split share one draw of its classes" if {"seed", "class"} <= levels else ""
+    yield (f"interval: 95 % percentile interval of a hierarchical bootstrap over {' → '.join(order)}{shared}")
     units = len(found.units)
     if "split" not in levels:
         yield "one class split: no interval says anything of other unseen classes"

@@ -226,8 +226,15 @@ def test_a_tables_cells_have_intervals_over_what_they_have_several_of():
     assert table.numbers["b", "c"].low is None
     assert "60.00 ± 10.00 (n=3) [50.00, 70.00]" in render(table, "md")
     assert "[50.00, 70.00]" in render(table, "latex")
-    assert table.caption[-1].startswith(
-        "[low, high]: 95 % percentile interval of a hierarchical bootstrap over seed,"
+    assert table.caption[-2].startswith("[low, high]: 95 % percentile interval of a hierarchical bootstrap")
+    assert table.caption[-1] == "drawn: seed"
+    counts = {"final": {1: {0: (1, 2), 1: (2, 2)}}}
+    mixed = with_intervals(build_table(values, protocol="both", study="made"), counts)
+    assert mixed.caption[-4:] == (
+        "drawn in c final: seed → class",
+        "drawn in c final: class",
+        "drawn in c best: seed",
+        "intervals that draw different things do not compare",
     )
 
 
@@ -247,7 +254,7 @@ def test_the_command_judges_a_study(tmp_path, monkeypatch, capsys):
     assert run("judge", "--rows", "gamma", "--where", "split=split_1", "--format", "md") == 0
     assert "no p-values: 1 class split" in capsys.readouterr().out
     assert run("report", "--rows", "gamma", "--interval") == 0
-    assert "of a hierarchical bootstrap over split → seed → class" in capsys.readouterr().out
+    assert "drawn: split → seed → class" in capsys.readouterr().out
     for arguments, message in (
         (("--rows", "gama"), "did you mean 'gamma'"),
         (("--table", "5", "--rows", "gamma"), "--rows: a table has its own rows"),
