@@ -113,7 +113,11 @@ def judge(
     left_out = tuple(row for row, units in found.items() if not units)
     found = {row: units for row, units in found.items() if units}
     if not found:
-        raise SettingsError(f"--quantity {quantity}: no done trial of study {study!r} has it")
+        known = [ACCURACY, *sorted({n for values in rows.values() for v in values for n in v.results})]
+        raise SettingsError(
+            f"--quantity {quantity}: no done trial of study {study!r} has it{did_you_mean(quantity, known)}; "
+            f"allowed: {', '.join(known)}"
+        )
     shared = shared_units(found)
     if not shared:
         have = ", ".join(f"{row} {len(units)}" for row, units in found.items())

@@ -186,7 +186,9 @@ def test_what_may_not_be_compared_is_refused():
         judged(mixed)
     with pytest.raises(SettingsError, match="--against 'd'.*allowed: a, b"):
         judged(rows(3, a=0.0, b=0.1), against="d")
-    with pytest.raises(SettingsError, match="--quantity gzsl_ausuc: no done trial"):
+    with pytest.raises(
+        SettingsError, match="--quantity gzsl_ausuc: no done trial.*allowed: accuracy, parameters"
+    ):
         judged(rows(3, a=0.0), quantity="gzsl_ausuc")
 
 
