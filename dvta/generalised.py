@@ -58,6 +58,10 @@ class Curve:
         bounds = np.concatenate((self.factors[:1], self.factors, self.factors[-1:] + 2.0))
         return float((bounds[k] + bounds[k + 1]) / 2)
 
+    def largest_harmonic(self) -> float:
+        """Return the largest harmonic mean of the curve: chosen on these samples, so an upper bound."""
+        return max(harmonic_mean(float(s), float(u)) for s, u in zip(self.seen, self.unseen, strict=True))
+
     def area(self) -> float:
         """Return AUSUC, the area under accuracy on seen over accuracy on unseen classes."""
         return float(np.trapezoid(self.seen, self.unseen))

@@ -42,6 +42,7 @@ class Generalised:
         stacking_seen, stacking_unseen: with a factor off the scores of the seen classes.
         stacking_factor: the factor, chosen on validation classes.
         ausuc: area under the whole seen-unseen curve; nothing is chosen for it.
+        test_tuned_harmonic: the largest harmonic mean of the curve, its factor chosen on the test samples.
     """
 
     seen: float
@@ -53,6 +54,7 @@ class Generalised:
     stacking_unseen: float = 0.0
     stacking_factor: float = 0.0
     ausuc: float = 0.0
+    test_tuned_harmonic: float = 0.0
 
     @property
     def harmonic(self) -> float:
@@ -138,6 +140,7 @@ def evaluate(
         stacking_unseen=stacked[1],
         stacking_factor=factor,
         ausuc=curve.area(),
+        test_tuned_harmonic=curve.largest_harmonic(),
     )
 
 

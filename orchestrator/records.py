@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 from orchestrator.trial import State, Trial
 
 ACCURACY = "accuracy"
+VALIDATION = (
+    "validation"  # the table of trainings without validation classes, and the protocol of their epoch
+)
+#: the tables of a study whose trials are behind its numbers, not in them
+ASIDE = ("search", "encoders", VALIDATION)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ class TrialStatus:
 class CellValue(NamedTuple):
     """One trial of a table cell with what it measured, as the report reads it.
 
-    ``config`` is the flat configuration without seed and data digest, shared by equal ones.
+    ``config`` is the flat configuration without seed and data digest, shared by equal ones;
+    ``validated`` the accuracy at the epoch that validation classes chose, where a report asked for it.
     """
 
     table: str
@@ -110,6 +116,7 @@ class CellValue(NamedTuple):
     error: str | None
     encoded_results: str | None
     encoded_worker: str | None = None
+    validated: float | None = None
 
     @property
     def source(self) -> str | None:
@@ -127,9 +134,11 @@ class CellValue(NamedTuple):
         return json.loads(self.encoded_worker).get("device") if self.encoded_worker else None
 
     def value(self, protocol: str, quantity: str = ACCURACY) -> float | None:
-        """Return the accuracy under a protocol, ``final`` or ``best``, or another result by name."""
+        """Return the accuracy under a protocol, ``final``, ``best`` or ``validation``, or another result by name."""
         if quantity != ACCURACY:
             return self.results.get(quantity)
+        if protocol == VALIDATION:
+            return self.validated
         return self.final if protocol == "final" else self.best
 
 

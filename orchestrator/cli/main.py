@@ -15,6 +15,7 @@ from orchestrator.cli import (
     examples,
     export,
     figure,
+    judge,
     mlflow,
     page,
     planned,
@@ -22,6 +23,7 @@ from orchestrator.cli import (
     prepare,
     query,
     report,
+    reproduce,
     show,
     status,
     trials,
@@ -103,7 +105,7 @@ def sweep(
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
     check_study(study, settings)
-    store = _existing(settings)
+    store = existing(settings)
     plan = plan_study(study, store, retry=retry, redo=redo)
     if dry_run:
         planned.show(planned.answer(study, plan), as_json=as_json)
@@ -142,7 +144,7 @@ def plan(
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
     check_study(study, settings)
-    found = plan_study(study, _existing(settings), retry=retry, redo=redo)
+    found = plan_study(study, existing(settings), retry=retry, redo=redo)
     planned.show(planned.answer(study, found), as_json=as_json)
 
 
@@ -187,7 +189,7 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(0 if good else 1)
 
 
-def _existing(settings: Settings) -> Store | None:
+def existing(settings: Settings) -> Store | None:
     """Return the store where there is one; looking at a plan creates nothing."""
     from orchestrator.settings import sqlite_path
     from orchestrator.store import Store
@@ -203,6 +205,8 @@ app.command()(export.export)
 app.command()(query.query)
 app.add_typer(report.app)
 app.add_typer(mlflow.app)
+app.command()(judge.judge)
+app.command()(reproduce.reproduce)
 app.command()(figure.figure)
 app.command()(page.page)
 app.command()(status.status)

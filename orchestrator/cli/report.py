@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from orchestrator.cli.common import Format, Output, emit, friendly, names_of, open_store, study_option
+from orchestrator.cli.common import Format, Output, emit, friendly, names_of, study_option
 from orchestrator.cli.output import AsCsv, AsJson
+from orchestrator.cli.stores import Stores, open_stores
 
 if TYPE_CHECKING:
     from orchestrator.report.table import Table
     from orchestrator.store import Store
 
 app = typer.Typer()
-Shown = enum.StrEnum("Shown", ["final", "best", "both"])
+Shown = enum.StrEnum("Shown", ["final", "validation", "best", "both", "all"])
 
 
 @app.command()
@@ -42,12 +43,18 @@ def report(
         Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
     ] = None,
     protocol: Annotated[
-        Shown, typer.Option(help="Last epoch, best epoch on the test classes, or both side by side.")
+        Shown,
+        typer.Option(
+            help="Last epoch, best on validation classes, best on the test classes; or several side by side."
+        ),
     ] = Shown.final,
     compare: Annotated[
         str | None,
         typer.Option("--compare", metavar="ROW", help="Compare every row with this one, by class split."),
     ] = None,
+    interval: Annotated[
+        bool, typer.Option("--interval", help="Add a 95 % interval: splits, seeds and classes drawn anew.")
+    ] = False,
     explain: Annotated[
         tuple[str, str] | None,
         typer.Option("--explain", metavar="ROW COL", help="Say what one number is made of."),
@@ -55,6 +62,7 @@ def report(
     siunitx: Annotated[
         bool, typer.Option("--siunitx", help="LaTeX: align numbers at the point, with that package.")
     ] = False,
+    stores: Stores = None,
     output: Output = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -67,11 +75,11 @@ def report(
     from orchestrator.report.studies import side_by_side
     from orchestrator.report.terminal import plain_console, print_table
 
-    style = _style(_given(format_, as_json, as_csv), output, only_text=explain is not None)
+    style = style_of(_given(format_, as_json, as_csv), output, only_text=explain is not None)
     if siunitx and style != Format.latex:
         raise SettingsError(f"--siunitx: is for LaTeX, this is {style}; allowed: with --format latex")
-    store = open_store()
-    asked = _Asked(table, rows, names_of(cols or ""), protocol, compare)
+    store = open_stores(stores)
+    asked = _Asked(table, rows, names_of(cols or ""), protocol, compare, interval)
     named: list[str | None] = list(dict.fromkeys(studies or [])) or [None]
     if explain is not None and len(named) > 1:
         raise SettingsError("--explain: says what one number is made of; allowed: one --study")
@@ -92,22 +100,34 @@ class _Asked(NamedTuple):
     columns: Sequence[str]
     protocol: str
     compare: str | None
+    interval: bool
 
 
 def _build(store: Store, study: str | None, asked: _Asked) -> tuple[str, Table]:
-    """Return the name and the table of a study."""
+    """Return the name and the table of a study, with intervals where they are asked for."""
+    name, built = _built(store, study, asked)
+    if not asked.interval:
+        return name, built
+    from orchestrator.report.judging.cells import with_intervals
+
+    attempts = {v.attempt_id for cell in built.cells.values() for v in cell if v.attempt_id is not None}
+    return name, with_intervals(built, {p: store.class_counts(attempts, p) for p in ("final", "best")})
+
+
+def _built(store: Store, study: str | None, asked: _Asked) -> tuple[str, Table]:
     from orchestrator.report import table as tables
+    from orchestrator.report.validation import values_under
     from orchestrator.tables import layout
 
     shape = layout(asked.table) if asked.table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
     about: dict[str, Any] = {"protocol": asked.protocol, "study": name, "against": asked.compare}
     if asked.rows or asked.columns:
-        values = store.cells(study_id, shape.name if shape else None)
+        values = values_under(store, (study_id, name), shape.name if shape else None, asked.protocol)
         return name, tables.pivot(values, asked.rows or "method", asked.columns, **about)
     if shape is None and (only := _table_of(store, study_id, name)) is not None:
         shape = layout(only)
-    values = store.cells(study_id, shape.name if shape else "grid")
+    values = values_under(store, (study_id, name), shape.name if shape else "grid", asked.protocol)
     return name, tables.build_table(values, layout=shape, **about)
 
 
@@ -125,7 +145,7 @@ def _given(format_: Format | None, as_json: bool, as_csv: bool) -> Format | None
     return next(iter(chosen), None)
 
 
-def _style(given: Format | None, output: Path | None, *, only_text: bool) -> str:
+def style_of(given: Format | None, output: Path | None, *, only_text: bool = False) -> str:
     """Return the format a report is written in.
 
     Raises:

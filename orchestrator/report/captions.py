@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.records import CellValue
+from orchestrator.records import VALIDATION, CellValue
 from orchestrator.report.number import BEST, FINAL, GAIN, Number
 from orchestrator.tables import Layout, is_tuned, repeat_of
 from orchestrator.trial import format_value
@@ -13,9 +13,14 @@ from orchestrator.trial import format_value
 PROTOCOLS = {
     FINAL: "protocol final: last epoch, true mean, nothing selected on test data",
     BEST: "protocol best: best epoch on the unseen test classes, mean of batch accuracies, as the paper's code",
+    VALIDATION: "protocol validation: the epoch that was best on validation classes while another training with the "
+    "same seed left them out; true mean of the training on all seen classes at that epoch, nothing selected on test data",
     GAIN: f"{GAIN}: what choosing the epoch on the test classes, and its mean of batches, is worth; "
     "of each seed, in percentage points",
 }
+SIMULATED = (
+    "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper"
+)
 HIDDEN = {"revision", "kind", "depends_on"}
 RowColumn = tuple[str, str]
 
@@ -33,9 +38,7 @@ def caption(
     """Return the lines, the warning of simulated data first; ``compared`` are those of a comparison."""
     lines = []
     if simulated:
-        lines.append(
-            "SIMULATED data: these numbers say nothing about the real data set and are not comparable with the paper"
-        )
+        lines.append(SIMULATED)
     lines += [PROTOCOLS[protocol], *_measured(numbers, study), *_spreads(values, numbers)]
     shared = _shared(values)
     if shared:

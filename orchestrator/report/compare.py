@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.records import ACCURACY, CellValue
-from orchestrator.report.number import Comparison, Number, grouped, measure, run_of, split_of
-
-#: the fewest units at which a two-sided signed-rank test can fall below 0.05
-LEAST_UNITS = 6
+from orchestrator.report.judging.significance import LEAST_UNITS, signed_rank_p
+from orchestrator.report.judging.units import Sample, alike, measured
+from orchestrator.report.number import Comparison, Number, grouped
 
 RowColumn = tuple[str, str]
 
@@ -35,18 +34,18 @@ def compare(
     None. Trials that share split and seed, as in a pivot that averages, count as their mean.
     ``scale`` turns stored values of ``quantity`` into shown ones; by default accuracies into percentages.
     """
-    left, right = (_by_unit(values, protocol, quantity) for values in (ours, theirs))
-    differences, seeds = [], []
-    sources = set()
-    for unit in left:
-        mine, other = _alike(left[unit], right.get(unit, {}))
-        if mine and other:
-            differences.append(scale * (statistics.fmean(mine) - statistics.fmean(other)))
-            seeds.append(min(len(mine), len(other)))
-            sources.add(unit[1])
-    if len(sources) != 1:
+    alone = [_by_source(values) for values in (ours, theirs)]
+    found = []
+    for source in alone[0].keys() & alone[1].keys():
+        left, right = (measured(values[source], protocol, quantity, scale) for values in alone)
+        pairs = [alike(left[unit], right.get(unit, {})) for unit in left]
+        found.append([(mine, other) for mine, other in pairs if mine and other])
+    found = [pairs for pairs in found if pairs]
+    if len(found) != 1:
         return None
-    return Comparison(tuple(differences), tuple(seeds), _p(differences))
+    differences = tuple(_mean(mine) - _mean(other) for mine, other in found[0])
+    seeds = tuple(min(len(mine), len(other)) for mine, other in found[0])
+    return Comparison(differences, seeds, signed_rank_p(differences))
 
 
 def compared(
@@ -90,34 +89,9 @@ def _in_words(found: Comparison) -> str:
     return f"{found}; by split: {', '.join(f'{d:+.2f}' for d in found.differences)}"
 
 
-def _by_unit(
-    values: Sequence[CellValue], protocol: str, quantity: str
-) -> dict[tuple[Any, str | None], dict[Any, float]]:
-    """Return unit -> seed -> the mean over its trials; only of seeds where all are measured."""
-    units = grouped([v for v in values if v.key], lambda v: (split_of(v), v.source))
-    found: dict[tuple[Any, str | None], dict[Any, float]] = {}
-    for unit, trials in units.items():
-        for run, same in grouped(trials, run_of).items():
-            measured = [x for v in same if (x := measure(v, protocol, quantity)) is not None]
-            if len(measured) == len(same):
-                found.setdefault(unit, {})[run] = statistics.fmean(measured)
-    return found
+def _by_source(values: Sequence[CellValue]) -> dict[Any, list[CellValue]]:
+    return grouped([v for v in values if v.key], lambda v: v.source)
 
 
-def _alike(left: Mapping[Any, float], right: Mapping[Any, float]) -> tuple[list[float], list[float]]:
-    """Return both sides at the seeds they share; all of them where one repeats its search and one does not."""
-    repeated = [any(isinstance(run, tuple) for run in side) for side in (left, right)]
-    if repeated[0] != repeated[1]:
-        return list(left.values()), list(right.values())
-    shared = [run for run in left if run in right]
-    return [left[run] for run in shared], [right[run] for run in shared]
-
-
-def _p(differences: Sequence[float]) -> float | None:
-    if len(differences) < LEAST_UNITS:
-        return None
-    if not any(differences):
-        return 1.0
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(differences).pvalue)
+def _mean(runs: Sequence[Sequence[Sample]]) -> float:
+    return statistics.fmean(statistics.fmean(sample.value for sample in run) for run in runs)

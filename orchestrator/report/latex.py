@@ -42,10 +42,10 @@ def latex(table: Table, *, siunitx: bool = False) -> str:
     needs = ["booktabs", "siunitx"] if siunitx else ["booktabs"]
     lines = [
         *(f"% needs \\usepackage{{{package}}}" for package in needs),
-        *(f"% {_escape(comment)}" for comment in comments),
+        *(f"% {escape(comment)}" for comment in comments),
         f"\\begin{{{kind}}}",
         "\\centering",
-        f"\\caption{{{_escape('. '.join([title, *warning]))}}}",
+        f"\\caption{{{escape('. '.join([title, *warning]))}}}",
         f"\\label{{tab:{_slug(table.title)}}}",
         "\\footnotesize",
         *([r"\sisetup{mode=text,reset-text-series=false}"] if siunitx else []),
@@ -55,7 +55,7 @@ def latex(table: Table, *, siunitx: bool = False) -> str:
     lines += [
         "\\begin{minipage}{\\linewidth}",
         "\\scriptsize\\raggedright",
-        " ".join(f"{_escape(note)}." for note in notes),
+        " ".join(f"{escape(note)}." for note in notes),
         "\\end{minipage}",
         f"\\end{{{kind}}}",
     ]
@@ -82,11 +82,11 @@ class _Body:
             cells = [
                 self._number(n, self._marks.get((row, c))) for c, n in zip(columns, numbers, strict=True)
             ]
-            lines.append(" & ".join([_escape(row), *cells]) + r" \\")
-            for below in (_paper, _paired):
+            lines.append(" & ".join([escape(row), *cells]) + r" \\")
+            for below in (_interval, _paper, _paired):
                 texts = [below(n) for n in numbers]
                 if any(texts):
-                    small = [self._over(f"\\tiny {_escape(t)}" if t else "", "r") for t in texts]
+                    small = [self._over(f"\\tiny {escape(t)}" if t else "", "r") for t in texts]
                     lines.append(" & ".join(["", *small]) + r" \\")
         return [*lines, "\\bottomrule", "\\end{tabular}"]
 
@@ -110,7 +110,7 @@ class _Body:
     def _column_width(self, column: str) -> float:
         numbers = [self._table.numbers[row, column] for row in self._table.rows]
         texts = [f"{_mean(n)} {self._rest(n)}" for n in numbers]
-        small = [below(n) for n in numbers for below in (_paper, _paired)]
+        small = [below(n) for n in numbers for below in (_interval, _paper, _paired)]
         longest = max(len(_within(column)), *map(len, texts), *(SMALL * len(t) for t in small))
         return CHARACTER * longest + GAP
 
@@ -122,20 +122,20 @@ class _Body:
             above, rules, at = [], [], 2
             for group in groups:
                 span = per * len(group)
-                above.append(f"\\multicolumn{{{span}}}{{c}}{{{_escape(_dataset(group[0]) or '')}}}")
+                above.append(f"\\multicolumn{{{span}}}{{c}}{{{escape(_dataset(group[0]) or '')}}}")
                 if _dataset(group[0]):
                     rules.append(f"\\cmidrule(lr){{{at}-{at + span - 1}}}")
                 at += span
             lines += [" & ".join(["", *above]) + r" \\", "".join(rules)]
-        heads = [self._over(_escape(_within(column)), "c" if self._siunitx else "r") for column in columns]
-        return [*lines, " & ".join([_escape(self._table.row_name), *heads]) + r" \\"]
+        heads = [self._over(escape(_within(column)), "c" if self._siunitx else "r") for column in columns]
+        return [*lines, " & ".join([escape(self._table.row_name), *heads]) + r" \\"]
 
     def _over(self, text: str, align: str) -> str:
         """Return a text over both parts of a number's column."""
         return f"\\multicolumn{{2}}{{{align}}}{{{text}}}" if self._siunitx else text
 
     def _number(self, number: Number, mark: str | None) -> str:
-        mean, rest = _escape(_mean(number)), _escape(self._rest(number))
+        mean, rest = escape(_mean(number)), escape(self._rest(number))
         if not self._siunitx:
             shown = f"\\{mark}{{{mean}}}" if mark else mean
             return f"{shown} {rest}".strip()
@@ -158,6 +158,10 @@ def _mean(number: Number) -> str:
     if number.mean is None:
         return "—"
     return f"{number.mean:+.2f}" if number.protocol == GAIN else f"{number.mean:.2f}"
+
+
+def _interval(number: Number) -> str:
+    return "" if number.low is None else f"[{number.low:.2f}, {number.high:.2f}]"
 
 
 def _paper(number: Number) -> str:
@@ -231,5 +235,6 @@ def _slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.partition(":")[0].lower()).strip("-")
 
 
-def _escape(value: str) -> str:
+def escape(value: str) -> str:
+    """Return a text that LaTeX shows as it is."""
     return "".join(_LATEX.get(character, character) for character in value)

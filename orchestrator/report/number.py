@@ -61,6 +61,7 @@ class Number:
         protocol: ``final``, ``best`` or their difference, of an accuracy; None of another result.
         measured_on: of an accuracy, the classes it was measured on.
         device: of a cost, the device it was measured on.
+        low, high: of its interval, where one was asked for.
     """
 
     mean: float | None
@@ -79,6 +80,8 @@ class Number:
     protocol: str | None = None
     measured_on: str | None = None
     device: str | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def measure(value: CellValue, protocol: str, quantity: str = ACCURACY) -> float | None:

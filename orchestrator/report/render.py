@@ -25,13 +25,13 @@ def render(table: Table, style: str) -> str:
 def _markdown(table: Table) -> str:
     from tabulate import tabulate
 
-    head, *body = [[_literal(text) for text in row] for row in grid(table)]
+    head, *body = [[literal(text) for text in row] for row in grid(table)]
     shown = tabulate(body, headers=head, tablefmt="github", disable_numparse=True)
-    caption = "\n".join(f"*{_literal(line)}*  " for line in table.caption)
-    return f"**{_literal(table.title)}**\n\n{shown}\n\n{caption}\n"
+    caption = "\n".join(f"*{literal(line)}*  " for line in table.caption)
+    return f"**{literal(table.title)}**\n\n{shown}\n\n{caption}\n"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Return a text that Markdown shows as it is; underscores inside a word are no markup."""
     return re.sub(r"[\\`*|<]|\](?=[(\[])|\b_|_\b", r"\\\g<0>", text)
 

@@ -9,15 +9,14 @@ from typing import Any
 
 from dvta.errors import did_you_mean
 from orchestrator.errors import SettingsError
-from orchestrator.records import ACCURACY, CellValue
+from orchestrator.records import ACCURACY, VALIDATION, CellValue
 from orchestrator.report.captions import caption
 from orchestrator.report.compare import compared
 from orchestrator.report.number import GAIN, Number, number_of
-from orchestrator.report.protocols import BOTH, side_by_side
+from orchestrator.report.protocols import ALL, BOTH, HARMONIC, protocols_of, side_by_side, with_generalised
 from orchestrator.tables import GENERALISED, Layout, shown_row
 from orchestrator.trial import format_value, varying
 
-HARMONIC = GENERALISED["harmonic mean"]
 RowColumn = tuple[str, str]
 
 
@@ -53,16 +52,18 @@ def build_table(
     Args:
         values: from :meth:`orchestrator.store.Store.cells`.
         by: row and column label of a value; without it, those of its cell.
-        protocol: ``final``, ``best``, or ``both`` side by side with their difference.
+        protocol: ``final``, ``best`` or ``validation``; ``both`` or ``all`` of them side by side.
         layout: the paper's table; without it the paper is not mentioned.
         against: a row (or a part of its name) every other row is compared with, trial by trial.
 
     Raises:
         SettingsError: there is no row ``against``.
     """
-    if protocol == BOTH:
+    if protocol in (BOTH, ALL):
         make = functools.partial(build_table, values, by=by, study=study, layout=layout)
-        return side_by_side(lambda each, row: make(protocol=each, against=row), against)
+        shown = protocols_of(protocol, values)
+        table = side_by_side(lambda each, row: make(protocol=each, against=row), against, shown)
+        return with_generalised(table) if protocol == ALL else table
     cells = group(values, by)
     rows = tuple(dict.fromkeys(r for r, _ in cells))
     columns = tuple(dict.fromkeys(c for _, c in cells))
@@ -116,7 +117,11 @@ def pivot(
             ``against``.
     """
     unique = list(
-        {v.key: v for v in values if v.table != "search" and v.config.get("kind") == "alignment"}.values()
+        {
+            v.key: v
+            for v in values
+            if v.table not in ("search", VALIDATION) and v.config.get("kind") == "alignment"
+        }.values()
     )
     if not unique:
         raise SettingsError(f"study {study!r} has no trained methods to pivot")

@@ -16,6 +16,8 @@ def parts(number: Number) -> list[str]:
         splits = f"; {number.splits} splits ± {number.split_std:.2f}" if number.split_std is not None else ""
         shown = f"{number.mean:+.2f}" if number.protocol == GAIN else f"{number.mean:.2f}"
         out = [f"{shown}{spread}", f"({count}{splits})"]
+    if number.low is not None:
+        out.append(f"[{number.low:.2f}, {number.high:.2f}]")
     if number.paper is not None:
         gap = f", {number.difference:+.2f}" if number.difference is not None else ""
         out.append(f"[paper {number.paper}{gap}]")

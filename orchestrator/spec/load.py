@@ -98,6 +98,7 @@ def check_size(raw: dict[str, Any], add: Callable[[YamlPath, str], None]) -> boo
     for number in tables if isinstance(tables, list) else []:
         with contextlib.suppress(DvtaError, TypeError):
             cells += len(layout(number).cells())
+    cells *= 2 if raw.get("validation") is True else 1
     search = raw.get("search")
     candidates = search.get("trials", 20) if isinstance(search, dict) else 0
     each = seeds + (candidates if type(candidates) is int else 0)

@@ -81,7 +81,8 @@ class Spec(_Strict):
 
     ``methods`` are yours, by entry point or dotted path: each gets a row in the tables of methods.
     ``splits`` are yours too: the unseen classes, by name or id, by the split's name. A spec that comes to
-    more than ``max_trials`` is refused before any is made.
+    more than ``max_trials`` is refused before any is made. ``validation`` trains every trial once more without
+    its validation classes, for the protocol of that name.
     """
 
     study: str = Field(pattern=r"^[\w.-]+$")
@@ -101,6 +102,7 @@ class Spec(_Strict):
     profiles: dict[str, Point] = {}
     profile: str | None = None
     protocol: Literal["zsl", "gzsl"] = "zsl"
+    validation: bool = False
     source: Literal["auto", "real", "simulated"] = "auto"
     resources: Resources = Field(default_factory=Resources)
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)

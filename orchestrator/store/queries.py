@@ -155,7 +155,7 @@ class Reading(Selecting):
                 sa.select(TrialRow.key, AttemptRow.results)
                 .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
                 .where(TrialRow.key.in_(chunk), AttemptRow.state == State.DONE)
-                .order_by(AttemptRow.id)
+                .order_by(AttemptRow.started, AttemptRow.id)
             )
             found.update(dict(self._read(query)))
         return found
@@ -247,7 +247,7 @@ class Reading(Selecting):
                 sa.select(TrialRow.key, TrialRow.seed, TrialRow.split, TrialRow.data_digest, *columns)
                 .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
                 .where(TrialRow.key.in_(chunk))
-                .order_by(TrialRow.id, AttemptRow.id)
+                .order_by(TrialRow.id, AttemptRow.started, AttemptRow.id)
             )
             found += [AttemptInfo(*row) for row in self._read(query)]
         return found
@@ -293,6 +293,19 @@ class Reading(Selecting):
             ClassAccuracy.attempt_id == attempt_id, ClassAccuracy.protocol == protocol
         )
         return {c: (right, total) for c, right, total in self._read(query)}
+
+    def class_counts(
+        self, attempt_ids: Collection[int], protocol: str
+    ) -> dict[int, dict[int, tuple[int, int]]]:
+        """Return attempt id -> class id -> (correct, total), of those attempts that have them."""
+        found: dict[int, dict[int, tuple[int, int]]] = {}
+        for chunk in chunks(attempt_ids):
+            query = sa.select(
+                ClassAccuracy.attempt_id, ClassAccuracy.class_id, ClassAccuracy.correct, ClassAccuracy.total
+            ).where(ClassAccuracy.attempt_id.in_(chunk), ClassAccuracy.protocol == protocol)
+            for attempt_id, class_id, right, total in self._rows(query):
+                found.setdefault(attempt_id, {})[class_id] = (right, total)
+        return found
 
     def seconds_per_epoch(self) -> dict[tuple[str, str], float]:
         """Return the mean training seconds of an epoch by (method, dataset)."""

@@ -22,8 +22,9 @@ VIEWS = {
                a.results AS measured, a.seconds, a.started, a.finished, a.error_kind, a.error, a.traceback,
                a.provenance, a.worker, a.mlflow_run_id
         FROM trial t LEFT JOIN attempt a ON a.id = COALESCE(
-            (SELECT MAX(d.id) FROM attempt d WHERE d.trial_id = t.id AND d.state = 'done'),
-            (SELECT MAX(n.id) FROM attempt n WHERE n.trial_id = t.id))""",
+            (SELECT d.id FROM attempt d WHERE d.trial_id = t.id AND d.state = 'done'
+             ORDER BY d.started DESC, d.id DESC LIMIT 1),
+            (SELECT n.id FROM attempt n WHERE n.trial_id = t.id ORDER BY n.started DESC, n.id DESC LIMIT 1))""",
     "epochs": """
         SELECT t.key, a.number AS attempt, a.state, m.epoch, m.metric, m.value, m.time
         FROM epoch_metric m JOIN attempt a ON a.id = m.attempt_id JOIN trial t ON t.id = a.trial_id""",

@@ -108,10 +108,11 @@ class Selecting:
 
 
 def newest_attempt(trial_id: Any, state: State | None = None) -> Any:
-    """Return the subquery of the newest attempt's id, of that state where one is given."""
+    """Return the subquery of the id of the attempt that started last, of that state where one is given."""
     attempt = aliased(AttemptRow)
-    query = sa.select(sa.func.max(attempt.id)).where(attempt.trial_id == trial_id)
-    return (query if state is None else query.where(attempt.state == state)).scalar_subquery()
+    query = sa.select(attempt.id).where(attempt.trial_id == trial_id)
+    query = query if state is None else query.where(attempt.state == state)
+    return query.order_by(attempt.started.desc(), attempt.id.desc()).limit(1).scalar_subquery()
 
 
 def chunks(keys: Iterable[_Id]) -> Iterator[list[_Id]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,6 +15,8 @@ from orchestrator.store.queries import Reading
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
 from orchestrator.store.selecting import chunks, newest_attempt
 from orchestrator.trial import State, Trial
+
+T = TypeVar("T")
 
 
 class Store(Reading):
@@ -40,6 +42,10 @@ class Store(Reading):
     def engine(self) -> sa.Engine:
         """The engine, for readers that bring their own SQL."""
         return self._db.engine
+
+    def write(self, doing: str, work: Callable[[Session], T]) -> T:
+        """Run ``work`` in one transaction; see :meth:`orchestrator.store.database.Database.write`."""
+        return self._db.write(doing, work)
 
     # --- studies ------------------------------------------------------------------------------
 
@@ -150,7 +156,7 @@ class Store(Reading):
             newest = session.scalar(
                 sa.select(AttemptRow)
                 .where(AttemptRow.trial_id == trial_id)
-                .order_by(AttemptRow.id.desc())
+                .order_by(AttemptRow.started.desc(), AttemptRow.id.desc())
                 .limit(1)
             )
             if newest is not None:
@@ -167,14 +173,16 @@ class Store(Reading):
                     return Claim(newest.id, newest.number, True, epoch, newest.restarts)
                 if newest.id != replaces:
                     return None
+            last = sa.select(sa.func.max(AttemptRow.number)).where(AttemptRow.trial_id == trial_id)
             attempt = AttemptRow(
                 trial_id=trial_id,
-                number=(newest.number if newest else 0) + 1,
+                number=(session.scalar(last) or 0) + 1,
                 state=State.RUNNING,
                 owner=owner,
                 lease_until=now + lease_seconds,
                 restarts=0,
-                started=now,
+                # one that came from a machine whose clock is ahead stays older
+                started=max(now, newest.started if newest else now),
                 provenance=dict(provenance),
                 worker={},
                 results={},

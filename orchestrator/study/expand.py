@@ -9,7 +9,7 @@ from typing import Any
 from dvta.errors import DataError, DvtaError, did_you_mean
 from dvta.methods import METHODS
 from orchestrator.errors import SpecError, explain
-from orchestrator.records import Slot
+from orchestrator.records import VALIDATION, Slot
 from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.spec.grid import grid_points
 from orchestrator.spec.model import Spec
@@ -36,6 +36,7 @@ def expand(spec: Spec, resolver: Resolver) -> list[Slot]:
         generalised = config["evaluate_on"] == "gzsl" and spec.search is None
         for column in GENERALISED if generalised else ("accuracy",):
             slots += _slots(spec, ("grid", row, column), config, resolver, mistakes)
+    slots = _each_validation_once(slots)
     slots += encoder_slots([trial for trial, _ in resolver.encoders.values()])
     if mistakes:
         lines = [f"  {row}: {message}" for message, row in mistakes.items()]
@@ -114,6 +115,12 @@ def _table(spec: Spec, table: Layout, resolver: Resolver, mistakes: dict[str, st
             yield from _slots(spec, place, spec.cell_config(config), resolver, mistakes)
 
 
+def _each_validation_once(slots: Sequence[Slot]) -> list[Slot]:
+    """Return the slots with those of trainings without validation classes at the end, each trial once."""
+    twins = {s.trial.key: s for s in slots if s.table == VALIDATION and s.trial}
+    return [*(s for s in slots if s.table != VALIDATION), *twins.values()]
+
+
 def _refuse_forced(spec: Spec, table: Layout, config: Mapping[str, Any]) -> None:
     """Refuse ``--set`` on what a table fixes: its rows would hold other trials than they name."""
     fixed = [n for n, value in spec.forced.items() if n in config and config[n] != value]
@@ -139,6 +146,9 @@ def _slots(
     for seed in spec.seeds:
         try:
             yield Slot(*place, resolver.trial(config, seed))
+            if spec.validation and spec.search is None:
+                without = resolver.trial({**config, "evaluate_on": "validation"}, seed)
+                yield Slot(VALIDATION, *place[1:], without)
         except DataError as error:
             if spec.source == "real":
                 raise

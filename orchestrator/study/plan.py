@@ -6,7 +6,7 @@ import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from orchestrator.records import Slot, TrialStatus
+from orchestrator.records import VALIDATION, Slot, TrialStatus
 from orchestrator.store import Store
 from orchestrator.store.owner import is_dead
 from orchestrator.study import feature_folders
@@ -116,7 +116,7 @@ def make_plan(
             missing[slot.missing] = missing.get(slot.missing, 0) + 1
     seeds = len({t.seed for t in trials if t.kind is Kind.ALIGNMENT}) or 1
     # an average over splits repeats trials of its own row
-    placed = {(s.table, s.row, s.trial.key): s.trial.kind for s in slots if s.trial}
+    placed = {(s.table, s.row, s.trial.key): s.trial.kind for s in slots if s.trial and s.table != VALIDATION}
     kinds = collections.Counter(placed.values())
     return Plan(
         # a profile has one seed only

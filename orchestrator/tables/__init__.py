@@ -2,6 +2,7 @@
 
 from orchestrator.tables.layouts import DATASETS, EXTRA, GENERALISED, METHODS, TABLES, Cell, Layout, layout
 from orchestrator.tables.leaderboard import NEWER
+from orchestrator.tables.leaderboard import QUANTITIES as SIDE_BY_SIDE
 from orchestrator.tables.tuned import is_tuned, repeat_of, shown_row, tuned_row
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "GENERALISED",
     "METHODS",
     "NEWER",
+    "SIDE_BY_SIDE",
     "TABLES",
     "Cell",
     "Layout",

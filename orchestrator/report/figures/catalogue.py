@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dvta import datasets
 from dvta.errors import did_you_mean
 from orchestrator.errors import SettingsError
+from orchestrator.records import VALIDATION
 from orchestrator.report.figures import (
     classes,
     confusion,
@@ -74,7 +75,7 @@ class Request:
             layout(self.table).name if self.table not in (None, "grid") else self.table
         )
         study_id, name = self.store.find_study(self.study, table)
-        values = [v for v in self.store.cells(study_id, table) if v.table != "search"]
+        values = [v for v in self.store.cells(study_id, table) if v.table not in ("search", VALIDATION)]
         tables = list(dict.fromkeys(v.table for v in values))
         if len(tables) > 1:
             names = " or ".join(t.removeprefix("table") for t in tables)
@@ -188,7 +189,7 @@ def _response(request: Request) -> Drawn:
 
 def _ranks(request: Request) -> Drawn:
     study, values = request.found
-    found = ranks.ranks(by_rows(values, request.rows or "method"), request.protocol)
+    found = ranks.scores(by_rows(values, request.rows or "method"), request.protocol)
     return _of_study(ranks.draw(found), study, values)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvta.errors import DvtaError
-from orchestrator.records import CellValue
+from orchestrator.records import ASIDE, CellValue
 from orchestrator.report.figures import Request, draw
 from orchestrator.report.figures.response import numeric_names
 from orchestrator.report.figures.search import studies
@@ -57,7 +57,7 @@ _Asked = tuple[str, str, dict[str, Any]]
 
 
 def _of_tables(values: list[CellValue]) -> Iterator[_Asked]:
-    tables = dict.fromkeys(v.table for v in values if v.table not in ("search", "encoders"))
+    tables = dict.fromkeys(v.table for v in values if v.table not in ASIDE)
     for table in tables:
         mine = done([v for v in values if v.table == table])
         if not mine:

@@ -81,7 +81,7 @@ def test_every_protocol_of_one_trial_and_its_result_names():
         f"gzsl_{name}"
         for name in (
             "seen", "unseen", "harmonic", "temperature", "threshold", "gate_spread", "stacking_seen",
-            "stacking_unseen", "stacking_harmonic", "stacking_factor", "ausuc",
+            "stacking_unseen", "stacking_harmonic", "stacking_factor", "ausuc", "test_tuned_harmonic",
         )
     )  # fmt: skip
     assert 0 < found.ausuc < 1

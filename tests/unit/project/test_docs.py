@@ -47,7 +47,7 @@ def test_every_command_with_json_has_its_schema_in_the_documents():
 
 
 def test_the_command_page_is_what_help_prints():
-    assert len(commands()) == 26
+    assert len(commands()) == 29
     assert HELP.read_text() == written(), "write it again with: python -m tests.unit.project.test_docs"
 
 

@@ -136,17 +136,17 @@ def test_ranks_need_ten_class_splits():
             for i, m in enumerate(("a", "b", "c"))
         }
 
-    found = ranks.ranks(measured(12), "final")
-    assert (found.units, dict(found.mean)) == (12, {"c": 1.0, "b": 2.0, "a": 3.0})
-    assert found.p.loc["a", "c"] < 0.001
-    assert ranks.draw(found) is not None
+    found = ranks.scores(measured(12), "final")
+    assert [len(x) for x in found.values()] == [12, 12, 12]
+    assert found["b"][3] == pytest.approx(60.3)
+    assert "12 class splits, critical difference 0.96" in ranks.draw(found).axes[0].get_title()
     with pytest.raises(
         SettingsError, match="9 class splits have all 3 rows; a rank diagram needs 10 or more"
     ):
-        ranks.ranks(measured(9), "final")
+        ranks.scores(measured(9), "final")
     two = {m: v for m, v in measured(12).items() if m != "a"}
     with pytest.raises(SettingsError, match="2 rows"):
-        ranks.ranks(two, "final")
+        ranks.scores(two, "final")
 
 
 def test_a_batch_is_drawn_evenly_from_all_unseen_classes(trained):

@@ -1,0 +1,228 @@
+"""What is said of published numbers, and what `reproduce` ends with."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+
+import pytest
+
+from orchestrator.cli.reproduce import settings_of
+from orchestrator.records import Slot
+from orchestrator.report.judging.verdicts import (
+    INSIDE,
+    NOT_COMPARABLE,
+    OUTSIDE,
+    exit_code,
+    foreseen,
+    show,
+    summary,
+    verdicts,
+)
+from orchestrator.report.table import build_table
+from orchestrator.spec.load import load_spec
+from orchestrator.tables import layout
+from orchestrator.trial import Trial
+from tests.cell_values import value
+from tests.commands import run
+
+
+def judged(shape, values, settings=None):
+    best, final = (build_table(values, protocol=p, study="s", layout=shape) for p in ("best", "final"))
+    return verdicts(shape, best, final, settings)
+
+
+def cells(shape, spread=0.0, shift=0.0, seeds=3, **more):
+    """Return trials of every cell that measured the paper's number, best being 0.1 above final."""
+    return [
+        value(
+            c.row, c.column, s, c.paper / 100 + shift - 0.1 + spread * (s - 1), c.configs[0]["split"], **more
+        )
+        for c in shape.cells()
+        for s in range(seeds)
+    ]
+
+
+def test_a_number_is_inside_where_one_more_seed_would_fall():
+    found = judged(layout(5), cells(layout(5), spread=0.02))
+    assert len(found) == 24
+    assert {v.verdict for v in found} == {INSIDE}
+    first = found[0]
+    # t of two degrees of freedom, s = 2 points, three seeds
+    half = 4.30265 * 2.0 * math.sqrt(1 + 1 / 3)
+    assert (first.low, first.high) == pytest.approx((first.best - half, first.best + half), abs=0.01)
+    assert first.final == pytest.approx(first.best - 10)
+    assert [v.note for v in found if v.note] == [
+        "Tables 1 and 6 and the text print 78.14 for this configuration"
+    ]
+    assert exit_code(found) == 0
+
+
+def test_a_number_outside_is_told_by_the_exit_code():
+    found = judged(layout(5), cells(layout(5), spread=0.001, shift=0.05))
+    assert {v.verdict for v in found} == {OUTSIDE}
+    assert exit_code(found) == 4
+    assert summary(found) == "24 published numbers: 0 inside, 24 outside, 0 not comparable"
+    # seeds that agree to the last digit leave the rounding of print
+    assert {v.verdict for v in judged(layout(5), cells(layout(5)))} == {INSIDE}
+
+
+WHY = {
+    "simulated": ({"source": "simulated"}, None, "simulated features"),
+    "one seed": ({"seeds": 1}, None, "one seed says nothing of where another would fall"),
+    "settings": ({}, "trained with epochs of the spec, not as published", "trained with epochs of the spec"),
+}
+
+
+@pytest.mark.parametrize("reason", sorted(WHY))
+def test_what_does_not_compare_says_why(reason):
+    how, settings, why = WHY[reason]
+    found = judged(layout(5), cells(layout(5), spread=0.02, **how), settings)
+    assert {v.verdict for v in found} == {NOT_COMPARABLE}
+    assert all(v.why.startswith(why) for v in found)
+    assert all(v.low is None and v.best is not None for v in found)
+    assert exit_code(found) == 5
+
+
+def test_seeds_that_lack_and_data_that_lack_are_told():
+    values = cells(layout(5), spread=0.02)
+    first, second = layout(5).cells()[:2]
+    values = [v for v in values if (v.row, v.column) != (second.row, second.column)]
+    values.append(value(second.row, second.column, None, None, missing="no features of ntu60 here"))
+    values = [
+        v._replace(final=None, best=None, state=None)
+        if (v.row, v.column, v.seed) == (first.row, first.column, 2)
+        else v
+        for v in values
+    ]
+    found = judged(layout(5), values)
+    assert found[0].why == "2 of 3 seeds are measured"
+    assert found[1].why == "no features of ntu60 here"
+    assert {v.verdict for v in found[2:]} == {INSIDE}
+    # the other cells are not of this study: they are no published numbers of it
+    assert len(judged(layout(5), values[:3])) == 1
+
+
+def test_costs_compare_as_they_are_printed_and_speeds_never():
+    shape = layout(9)
+    values = [
+        value(
+            c.row, c.column, 0, None if c.quantity == "accuracy" else 0.0, "48/12", kind="profile",
+            results={c.quantity: (c.paper or 1.0) / c.scale},
+        )
+        for c in shape.cells()
+    ]  # fmt: skip
+    found = {(v.row, v.column): v for v in judged(shape, values, "trained with epochs of the spec")}
+    assert len(found) == 12
+    assert found["DVTA", "Params (M)"].verdict == INSIDE
+    assert found["DVTA", "samples/s, batch 1"].why == "another device and batch size"
+    assert found["DVTA", "NTU-60 48/12"].why == "trained with epochs of the spec"
+
+
+def test_what_may_not_be_subtracted_on_the_leaderboard_is_not_comparable():
+    shape = layout("leaderboard")
+    values = [value(c.row, c.column, s, 0.5 + 0.01 * s) for c in shape.cells() for s in range(3)]
+    found = judged(shape, values)
+    assert len(found) == 71
+    whys = {v.row: v.why for v in found if v.column.endswith("ZSL")}
+    assert whys["SA-DVAE"] == "other texts, or another protocol; see the note of the table"
+    assert whys["DVTA"] is None
+
+
+def test_every_format_holds_every_verdict():
+    found = judged(layout(5), cells(layout(5), spread=0.02))
+    for style in ("rich", "md", "latex", "html"):
+        text = show(found, "s", style)
+        assert text.count("inside") >= 24, style
+    assert len(list(csv.DictReader(io.StringIO(show(found, "s", "csv"))))) == 24
+    loaded = json.loads(show(found, "s", "json"))
+    assert loaded["counts"] == {"inside": 24, "outside": 0, "not comparable": 0}
+    assert loaded["verdicts"][0] == dataclasses.asdict(found[0])
+    simulated = judged(layout(5), cells(layout(5), source="simulated"))
+    assert "(simulated)" in show(simulated, "s", "md").splitlines()[0]
+    assert "\nSIMULATED data" in show(simulated, "s", "rich")
+
+
+def test_what_could_be_compared_is_known_before_anything_runs():
+    def slots(source):
+        return [
+            Slot(
+                "table5", c.row, c.column,
+                Trial("dvta", 1, "ntu60", "55/5", "v", "t", s, source, "d", {}, {"epochs": 1}),
+            )
+            for c in layout(5).cells()
+            for s in range(2)
+        ]  # fmt: skip
+
+    assert foreseen(layout(5), slots("real"), 2, None) == {"": 24}
+    assert foreseen(layout(5), slots("simulated"), 2, None) == {"simulated features": 24}
+    assert sum(foreseen(layout(5), slots("real"), 1, None).values()) == 24
+    assert "" not in foreseen(layout(5), slots("real"), 1, None)
+    assert foreseen(layout(5), [], 2, None) == {}
+
+
+SPEC = """
+study: small
+tables: [5]
+where: {dataset: [ntu60], split: [55/5]}
+seeds: 2
+defaults: {epochs: 1, train_per_class: 2, test_per_class: 2}
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVTA_STORE", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("DVTA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("DVTA_DATA", str(tmp_path / "data"))
+    (tmp_path / "small.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def test_stand_in_data_reproduce_nothing_and_say_so(place, capsys):
+    assert run("reproduce", "small.yaml", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "table5: 6 published numbers not comparable: simulated features" in out
+    assert not (place / "runs").exists()
+    command = ("reproduce", "small.yaml", "--executor", "inline", "--output", "verdicts.json")
+    assert run(*command) == 5
+    out = capsys.readouterr().out
+    assert "6 published numbers: 0 inside, 0 outside, 6 not comparable" in out
+    found = json.loads((place / "verdicts.json").read_text())["verdicts"]
+    assert {v["why"] for v in found} == {"simulated features"}
+    assert all(v["n"] == 2 and v["best"] is not None for v in found)
+    # again: nothing is trained, the answer is the same
+    assert run(*command) == 5
+    assert "0 to run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("", None),
+        ("defaults: {preset: official, text: sbert, train_per_class: 3}", None),
+        ("defaults: {epochs: 3}", "trained with epochs of the spec, not as published"),
+        ("profile: quick\nprofiles: {quick: {lr: 0.1}}", "trained with lr of the spec, not as published"),
+        ("profile: paper\nprofiles: {quick: {lr: 0.1}, paper: {}}", None),
+    ],
+)
+def test_settings_that_are_not_the_published_ones_are_seen(tmp_path, lines, why):
+    (tmp_path / "s.yaml").write_text(f"study: s\ntables: [5]\n{lines}\n")
+    assert settings_of(load_spec(tmp_path / "s.yaml")) == why
+
+
+def test_what_cannot_be_reproduced_is_refused(place, capsys):
+    (place / "none.yaml").write_text("study: none\ngrid: {method: [dvta], dataset: [ntu60], split: [55/5]}\n")
+    for arguments, message in (
+        (("5",), "experiments/table5.yaml is not here"),
+        (("10",), "table '10' is unknown"),
+        (("none.yaml",), "study 'none' has no tables; allowed: a spec with tables"),
+        (("missing.yaml",), "missing.yaml"),
+        (("small.yaml", "--output", "x.doc"), "says no format"),
+    ):
+        assert run("reproduce", *arguments) == 2
+        assert message in capsys.readouterr().err
+    assert not (place / "runs").exists()
