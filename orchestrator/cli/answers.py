@@ -198,7 +198,10 @@ class Phrase:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Phrases by how well a motion fits them, the best first; ``samples`` were averaged."""
+    """Phrases by how well a motion fits them, the best first; ``samples`` were averaged.
+
+    With ``--reject`` shares are calibrated by ``temperature``, and ``answer`` is the best phrase or none of these.
+    """
 
     file: str
     trial: str
@@ -206,6 +209,8 @@ class Prediction:
     samples: int
     weights: str
     ranking: tuple[Phrase, ...]
+    answer: str | None
+    temperature: float | None
 
 
 @dataclasses.dataclass(frozen=True)

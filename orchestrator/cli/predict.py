@@ -164,26 +164,19 @@ def _one(
     chosen: dict[str, Any],
     name: str,
 ) -> None:
-    import dataclasses
-    import json
-
+    from orchestrator.cli.answers import Phrase, Prediction
+    from orchestrator.cli.output import print_json
     from orchestrator.cli.watch import answer_of
     from orchestrator.report.terminal import plain_console, plain_table, print_whole
 
     temperature, reject = chosen["temperature"], chosen["reject"]
     ranked, count = trained.rank(path, asked.phrases, asked.contexts, model, how, temperature)
-    answer = {} if reject is None else {"answer": answer_of(ranked, reject), "temperature": temperature}
+    answer = None if reject is None else answer_of(ranked, reject)
     if chosen["as_json"]:
-        trial = trained.trial
-        about = {
-            "file": str(path),
-            "trial": trial.key,
-            "source": trial.source,
-            "samples": count,
-            "weights": trained.weights,
-        }
-        typer.echo(
-            json.dumps({**about, **answer, "ranking": [dataclasses.asdict(r) for r in ranked]}, indent=1)
+        ranking = tuple(Phrase(r.phrase, r.score, r.probability) for r in ranked)
+        trial, shared = trained.trial, None if reject is None else temperature
+        print_json(
+            Prediction(str(path), trial.key, trial.source, count, trained.weights, ranking, answer, shared)
         )
         return
     rows = [(entry.phrase, f"{entry.score:.3f}", f"{100 * entry.probability:.1f} %") for entry in ranked]
@@ -191,7 +184,5 @@ def _one(
     typer.echo(f"{path.name}: mean over {count} samples, {name}{note}")
     typer.echo(trained.weights)
     if reject is not None:
-        typer.echo(
-            f"answer: {answer['answer']} (shares calibrated, T = {temperature:.3g}, bound {100 * reject:g} %)"
-        )
+        typer.echo(f"answer: {answer} (shares calibrated, T = {temperature:.3g}, bound {100 * reject:g} %)")
     print_whole(plain_table(["phrase", "score", "share"], rows), plain_console())

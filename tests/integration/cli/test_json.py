@@ -26,7 +26,7 @@ ARGUMENTS = {
     "db export": ("csv",),
     "doctor": (),
     "plan": ("spec.yaml",),
-    "predict": ("walk.bvh", "walking", "--trial"),
+    "predict": ("walk.bvh", "walk", "run", "--trial"),
     "query": ("SELECT * FROM results",),
     "report": ("--compare", "gamma=0.01"),
     "show": (),
@@ -38,6 +38,9 @@ CODES = {"doctor": 1}
 
 class Trained:
     """Ranks phrases without a model."""
+
+    def __init__(self, trial):
+        self.trial = trial
 
     weights = "weights of a file"
 
@@ -52,7 +55,7 @@ def known(store, place, monkeypatch):
     (place / "walk.bvh").touch()
     (place / "data").mkdir()
     make_skeletons(place / "data", per_class=1)
-    monkeypatch.setattr(trained, "load_trained", lambda *_: Trained())
+    monkeypatch.setattr(trained, "load_trained", lambda _, __, trial, ___: Trained(trial))
     store.claim(store.trial(list_trials(store)[1][-1].key), "host/x", 60, {})
     return list_trials(store)[1][0].key
 
