@@ -143,9 +143,8 @@ def pivot(
     lines = list(table.caption)
     if any(n.quantity == HARMONIC for n in table.numbers.values()):
         lines.append("of generalised trials: the harmonic mean of the accuracies on seen and unseen classes")
-    averaged = _averaged(unique, label)
-    if averaged:
-        lines.append(f"averaged over {', '.join(averaged)}")
+    if hidden := averaged(table.cells):
+        lines.append(f"averaged over {', '.join(hidden)}")
     return dataclasses.replace(table, row_name=rows, caption=tuple(lines))
 
 
@@ -160,12 +159,13 @@ def _check_names(names: Sequence[str], values: Sequence[CellValue]) -> None:
             )
 
 
-def _averaged(values: Sequence[CellValue], by: Callable[[CellValue], RowColumn]) -> list[str]:
-    """Return the names, sorted, in which trials of one cell and seed differ: what a pivot hides."""
+def averaged(cells: Mapping[Any, Sequence[CellValue]]) -> list[str]:
+    """Return the names, sorted, in which trials of one cell and seed differ: what their mean hides."""
     # equal configurations are one object
-    mixed: dict[tuple[RowColumn, int | None], dict[int, Mapping[str, Any]]] = {}
-    for value in values:
-        mixed.setdefault((by(value), value.seed), {})[id(value.config)] = value.config
+    mixed: dict[tuple[Any, int | None], dict[int, Mapping[str, Any]]] = {}
+    for cell, values in cells.items():
+        for value in values:
+            mixed.setdefault((cell, value.seed), {})[id(value.config)] = value.config
     names: set[str] = set()
     for configs in mixed.values():
         if len(configs) > 1:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dvta import datasets
 from dvta.errors import did_you_mean
 from orchestrator.errors import SettingsError
-from orchestrator.records import VALIDATION
+from orchestrator.records import ASIDE
 from orchestrator.report.figures import (
     classes,
     confusion,
@@ -24,7 +24,7 @@ from orchestrator.report.figures import (
     style,
 )
 from orchestrator.report.figures.series import by_rows, done, kept, one_place
-from orchestrator.report.table import choose, group
+from orchestrator.report.table import averaged, choose, group
 from orchestrator.settings import Settings
 from orchestrator.store import CellValue, Store
 from orchestrator.tables import layout
@@ -75,7 +75,9 @@ class Request:
             layout(self.table).name if self.table not in (None, "grid") else self.table
         )
         study_id, name = self.store.find_study(self.study, table)
-        values = [v for v in self.store.cells(study_id, table) if v.table not in ("search", VALIDATION)]
+        values = self.store.cells(study_id, table)
+        if table is None:
+            values = [v for v in values if v.table not in ASIDE]
         tables = list(dict.fromkeys(v.table for v in values))
         if len(tables) > 1:
             names = " or ".join(t.removeprefix("table") for t in tables)
@@ -133,7 +135,8 @@ def _curves(request: Request) -> Drawn:
     if not rows:
         where = f" Table 5 has no done trials in {values[0].column if values else ''}" if title else ""
         raise SettingsError(f"figure {request.name}:{where or f' study {study!r} has no done trials yet'}")
-    return _of_study(curves.draw(curves.bands(request.store, rows, metric), metric, title), study, values)
+    figure = curves.draw(curves.bands(request.store, rows, metric), metric, title)
+    return _of_study(figure, study, values, rows)
 
 
 def _classes(request: Request) -> Drawn:
@@ -148,7 +151,7 @@ def _classes(request: Request) -> Drawn:
     title = f"{dataset} {split}"
     if request.against is None:
         figure = classes.draw(classes.of_rows(store, rows, protocol, names), title)
-        return _of_study(figure, study, trials)
+        return _of_study(figure, study, trials, rows)
     against = choose("--against", request.against, tuple(rows))
     others = [row for row in rows if row != against]
     if len(others) != 1:
@@ -158,7 +161,7 @@ def _classes(request: Request) -> Drawn:
         )
     change = classes.changes(store, rows[against], rows[others[0]], protocol, names)
     title = f"{others[0]} minus {against}, {title}"
-    return _of_study(classes.draw_changes(change, title), study, trials)
+    return _of_study(classes.draw_changes(change, title), study, trials, rows)
 
 
 def _sde(request: Request) -> Drawn:
@@ -238,8 +241,13 @@ def _some(trials: list[CellValue], request: Request, study: str) -> list[CellVal
     return trials
 
 
-def _of_study(figure: Any, study: str, values: list[CellValue]) -> Drawn:
-    return Drawn(figure, f"study {study}", any(v.source == "simulated" for v in values))
+def _of_study(
+    figure: Any, study: str, values: list[CellValue], pooled: Mapping[str, Sequence[CellValue]] | None = None
+) -> Drawn:
+    """Return a figure of a study; ``pooled`` trials are drawn as one, and what that hides is said."""
+    hidden = averaged(pooled or {})
+    over = f", averaged over {', '.join(hidden)}" if hidden else ""
+    return Drawn(figure, f"study {study}{over}", any(v.source == "simulated" for v in values))
 
 
 def _of_trial(figure: Any, trained: TrainedTrial) -> Drawn:

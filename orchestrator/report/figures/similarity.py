@@ -73,7 +73,7 @@ def similarities(trained: TrainedTrial) -> Similarities:
 def draw(found: Similarities) -> Any:
     """Return the figure: every matrix on one colour scale, class names on the axes."""
     shown = [name for name in TITLES if name in found.matrices]
-    figure, axes = style.new(1, len(shown), width=style.TEXT, height=2.4, sharex=True, sharey=True)
+    figure, axes = style.new(1, len(shown), width=style.TEXT, height=2.8, sharex=True, sharey=True)
     # the truth's even share is the scale's end: what is above it is clipped alike in all
     top = max(float(m.max()) for name, m in found.matrices.items() if name == "truth")
     centres = [(a + b - 1) / 2 for a, b in zip(found.bounds, found.bounds[1:], strict=False)]

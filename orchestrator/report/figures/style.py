@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 COLUMN, TEXT = 3.4, 7.0  # inches: one column of a two-column paper, and both
+NOTE = 0.12  # inches above the figure for what it is drawn from
 #: the colours of Okabe and Ito (2008), told apart by colour-blind readers; yellow is left out as too light.
 #: Lines and markers differ too, for grey prints
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -96,13 +97,12 @@ def write(figure: Any, ending: str, *, of: str, simulated: bool) -> bytes:
     Args:
         ending: one of :data:`ENDINGS`. of: what it is drawn from, printed above it.
     """
-    figure.suptitle(
-        f"SIMULATED data · {of}" if simulated else of,
-        fontsize=6,
+    if engine := figure.get_layout_engine():
+        engine.set(rect=(0, 0, 1, 1 - NOTE / figure.get_figheight()))
+    figure.text(
+        0.99, 0.995, f"SIMULATED data · {of}" if simulated else of, fontsize=6, ha="right", va="top",
         color="#a40000" if simulated else "#595959",
-        x=0.99,
-        ha="right",
-    )
+    )  # fmt: skip
     if simulated:
         mark_simulated(figure)
     file = io.BytesIO()
