@@ -121,14 +121,17 @@ def served() -> Iterator[str]:
 
 
 def shoot_mlflow(browser: Browser, address: str, uri: str, study: str) -> Path:
-    """Take the picture of a study's runs in MLflow's UI."""
+    """Take the picture of a study's best run in MLflow's UI."""
     experiment = MlflowClient(uri).get_experiment_by_name(study)
     if experiment is None:
         sys.exit(f"MLflow has no study {study}; copy it with: dvta-orch mirror")
+    best = MlflowClient(uri).search_runs(
+        [experiment.experiment_id], order_by=["metrics.final_accuracy DESC"], max_results=1
+    )[0]
     page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
-    view = "workflowType=machine_learning&compareRunsMode=CHART"
-    page.goto(f"{address}/#/experiments/{experiment.experiment_id}/runs?{view}")
-    page.get_by_text(study).first.wait_for(timeout=60_000)
+    runs = f"{address}/#/experiments/{experiment.experiment_id}/runs"
+    page.goto(f"{runs}/{best.info.run_id}/model-metrics?workflowType=machine_learning")
+    page.get_by_text(best.info.run_name).first.wait_for(timeout=60_000)
     page.wait_for_timeout(SETTLED)
     picture = HERE / "mlflow.png"
     page.screenshot(path=picture)

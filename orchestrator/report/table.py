@@ -9,7 +9,7 @@ from typing import Any
 
 from dvta.errors import did_you_mean
 from orchestrator.errors import SettingsError
-from orchestrator.records import ACCURACY, VALIDATION, CellValue
+from orchestrator.records import ACCURACY, ASIDE, VALIDATION, CellValue
 from orchestrator.report.captions import caption
 from orchestrator.report.compare import compared
 from orchestrator.report.number import GAIN, Number, number_of
@@ -77,7 +77,11 @@ def build_table(
     lines: list[str] = []
     if against is not None:
         numbers, lines = compared(cells, numbers, choose("--compare ROW", against, rows), protocol)
-    title = f"{layout.name.replace('table', 'Table ')}: {layout.title}" if layout else f"Study {study}"
+    if layout:
+        title = f"{layout.name.replace('table', 'Table ')}: {layout.title}"
+    else:
+        aside = {v.table for v in values} & {*ASIDE} if by is None else set()
+        title = f"Study {study}" + "".join(f": {name}" for name in sorted(aside))
     return Table(
         title + (" (simulated)" if simulated else ""),
         caption(
