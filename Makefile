@@ -26,10 +26,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## every benchmark, as ratios in one run
-	for file in tests/benchmarks/bench_*.py; do \
-	  $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; \
-	done
+bench: $(INSTALLED) ## every benchmark, as ratios in one run; writes docs/performance.json and the table of docs/performance.md
+	$(BIN)/python -m tests.benchmarks
 
 screenshots: $(INSTALLED) ## the pictures of docs/page.md, of the newest study in the store
 	$(BIN)/python docs/screenshots.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ray import tune
@@ -15,6 +16,7 @@ from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import make_executor, run_study
+from tests.benchmarks.rows import Row
 
 TRIALS = 100
 PLAIN = 6
@@ -27,8 +29,8 @@ seeds: 100
 """
 
 
-def main() -> None:
-    """Print milliseconds per trial, beside plain Tune function trainables in the same run."""
+def measure() -> Iterator[Row]:
+    """Yield milliseconds per trial, beside plain Tune function trainables in the same run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spec.yaml"
         path.write_text(SPEC + "grid: {gamma: [0.01]}\n")
@@ -46,9 +48,6 @@ def main() -> None:
         warm = ends[10:]
         pace = 1000 * (warm[-1] - warm[0]) / (len(warm) - 1)
         whole = 1000 * (ended - warm[0]) / (len(warm) - 1)
-        print(
-            f"ours: {pace:.0f} ms a trial with warm actors; {whole:.0f} ms with the mirror's last flush and shutdown"
-        )
 
         def nothing(config: dict[str, int]) -> None:
             tune.report({"accuracy": 0.5})
@@ -59,8 +58,8 @@ def main() -> None:
             param_space={"x": tune.grid_search(list(range(PLAIN)))},
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         ).fit()
-        print(f"plain Tune functions: {1000 * (time.perf_counter() - began) / PLAIN:.0f} ms a trial")
-
-
-if __name__ == "__main__":
-    main()
+        plain = f"plain Tune functions {1000 * (time.perf_counter() - began) / PLAIN:.0f} ms"
+        yield Row(
+            "overhead", "a near-empty trial through Ray, store and mirror, warm actors", pace, "ms", plain
+        )
+        yield Row("overhead", "the same with the mirror's last flush and the shutdown", whole, "ms", plain)

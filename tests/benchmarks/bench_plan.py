@@ -3,12 +3,14 @@
 import functools
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from dvta import features
 from orchestrator.spec.load import load_spec
 from orchestrator.study.expand import Resolver, expand
 from orchestrator.study.plan import make_plan
+from tests.benchmarks.rows import Row
 
 SPEC = """
 study: large
@@ -21,8 +23,8 @@ seeds: 5
 """
 
 
-def main() -> None:
-    """Print the seconds of planning 10,000 trials; the bar is 2."""
+def measure() -> Iterator[Row]:
+    """Yield the seconds of planning 10,000 trials."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.yaml"
         path.write_text(SPEC.format(gammas=", ".join(f"{0.001 * (i + 1):.3f}" for i in range(50))))
@@ -30,9 +32,5 @@ def main() -> None:
         resolver = Resolver(functools.partial(features.locate, Path(folder)), "simulated")
         plan = make_plan(list(expand(load_spec(path), resolver)), {})
         seconds = time.perf_counter() - began
-    print(f"planned {len(plan.to_run)} trials in {seconds:.2f} s (bar: 2 s)")
     assert len(plan.to_run) == 10_000
-
-
-if __name__ == "__main__":
-    main()
+    yield Row("plan", "planning 10,000 trials", seconds, "s", "bar: 2 s")

@@ -13,7 +13,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from dvta.methods import METHODS, build
 from dvta.stacking import BENCHMARK, Stack
 from dvta.training import Fit, TrainingConfig, fit
 from orchestrator.execute.memory import keep_freed_pages
+from tests.benchmarks.rows import Row
 
 SEEDS, ROUNDS = 20, 2
 VISUAL, TEXT, CLASSES, UNSEEN, SAMPLES = 256, 768, 60, 5, 1280
@@ -81,7 +82,7 @@ def work(name: str, seeds: range, pipe: Connection) -> None:
         pipe.send(time.process_time() - began)
 
 
-def measure(name: str) -> dict[str, float]:
+def epochs(name: str) -> dict[str, float]:
     """Return the median processor seconds of an epoch of all seeds, apart and stacked."""
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
@@ -105,23 +106,21 @@ def measure(name: str) -> dict[str, float]:
     return {form: statistics.median(found) for form, found in seconds.items()}
 
 
-def main() -> None:
-    """Print the table and write it beside :mod:`dvta.stacking`."""
+def measure() -> Iterator[Row]:
+    """Yield the throughput of each method, and write the table beside :mod:`dvta.stacking`."""
     throughput = {}
     for name in METHODS_MEASURED:
-        found = measure(name)
+        found = epochs(name)
         throughput[name] = round(found["apart"] / found["stacked"], 2)
-        print(
-            f"{name}: {SEEDS} seeds, an epoch of each: apart {found['apart']:.2f} s, stacked "
-            f"{found['stacked']:.2f} s, throughput {throughput[name]:.2f} times",
-            flush=True,
+        yield Row(
+            "stacked",
+            f"{SEEDS} seeds of {name}, throughput stacked",
+            throughput[name],
+            "times",
+            f"an epoch of each: apart {found['apart']:.2f} s, stacked {found['stacked']:.2f} s of processor time",
         )
     path = Path(dvta.stacking.__file__).with_name(BENCHMARK)
     known = json.loads(path.read_text())["throughput"]
     machine = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, torch {torch.__version__}"
     content = {"machine": {"cpu": machine}, "throughput": {**known, "cpu": throughput}}
     path.write_text(json.dumps(content, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

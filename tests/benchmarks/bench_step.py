@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -17,6 +17,7 @@ from dvta.features import ClassText
 from dvta.methods.dvta import DVTA
 from dvta.methods.metric_network import MetricNetwork, pair_energies
 from orchestrator.execute.memory import keep_freed_pages
+from tests.benchmarks.rows import Row
 from tests.straightforward import Straightforward, official_weights
 
 ROUNDS = 3
@@ -71,8 +72,8 @@ def make_forms(bf16: bool) -> dict[str, Callable[[], None]]:
     return forms
 
 
-def main() -> None:
-    """Print median step times and their ratios."""
+def measure() -> Iterator[Row]:
+    """Yield median step times beside the product limit and the straightforward form."""
     keep_freed_pages()
     torch.set_num_threads(1)
     for name, bf16 in (("fp32", False), ("bf16", True)):
@@ -84,16 +85,14 @@ def main() -> None:
                 step()
                 seconds[form].append(time.process_time() - began)
         median = {form: statistics.median(found) for form, found in seconds.items()}
-        ours, limit = median["in parts"], median["product limit"]
-        print(
-            f"{name}: "
-            + ", ".join(f"{form} {1000 * s:.0f} ms" for form, s in median.items())
-            + f"; in parts at {100 * limit / ours:.0f} % of the product limit, held at "
-            f"{100 * limit / median['held']:.0f} %, {median['straightforward (fp32)'] / ours:.1f} times "
-            "the straightforward form",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()
+        limit, authors = median["product limit"], median["straightforward (fp32)"]
+        for form in ("held", "in parts"):
+            ours = median[form]
+            yield Row(
+                "step",
+                f"DVTA's step, batch {BATCH}, one thread, {name}, {form}",
+                1000 * ours,
+                "ms",
+                f"the straightforward form in fp32 {1000 * authors:.0f} ms, {authors / ours:.1f} times; "
+                f"{100 * limit / ours:.0f} % of the product limit",
+            )
