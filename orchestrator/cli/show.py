@@ -118,10 +118,11 @@ def _lines(found: Show) -> Iterator[str]:
     """Yield what a person reads, what is most asked for first."""
     last = found.attempts[-1] if found.attempts else None
     failed = last is not None and found.state == State.FAILED
+    final, best = (None if x is None else f"{100 * x:.2f} %" for x in (found.final, found.best))
     about = {
-        "trial": found.trial, "key": found.key, "state": found.state, "final accuracy": found.final,
-        "best accuracy": found.best, "measured on": None if found.final is None else found.measured_on,
-        "seconds": found.seconds,
+        "trial": found.trial, "key": found.key, "state": found.state, "final accuracy": final,
+        "best accuracy": best, "measured on": None if found.final is None else found.measured_on,
+        "seconds": None if found.seconds is None else f"{found.seconds:.1f}",
         "error": f"{last.error_kind}: {last.error}" if last is not None and failed else None,
     }  # fmt: skip
     yield from (f"{name:22} {content}" for name, content in about.items() if content is not None)

@@ -21,7 +21,7 @@ NAMES = (
 )  # fmt: skip
 OPTIONS = {
     "dvta": {"preset": "official"},
-    "flora_sentence": {"training_steps": 20},
+    "flora_sentence": {"alignment_steps": 20, "flow_steps": 20},
     "tdsm": {"depth": 2, "width": 256, "training_steps": 20},  # its small form
 }
 BATCH = 128
