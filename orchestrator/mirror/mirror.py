@@ -261,19 +261,23 @@ class MirrorThread:
     def __exit__(self, *exception: object) -> None:
         self._ended.set()
         self._thread.join()
-        with contextlib.suppress(DvtaError):
-            self._mirror.flush()
-            if self._summary is not None:
+        if self._flush() and self._summary is not None:
+            with contextlib.suppress(DvtaError):
                 self._mirror.describe(self._study, self._summary())
 
     def _work(self) -> None:
         while True:
-            try:
-                self._mirror.flush()
-                self._down = False
-            except DvtaError as error:
-                if not self._down:
-                    log.warning("%s; the sweep goes on, dvta-orch mirror catches up", error)
-                self._down = True
+            self._flush()
             if self._ended.wait(self.SECONDS):
                 return
+
+    def _flush(self) -> bool:
+        """Copy what is new; return whether MLflow took it. What it did not take is said once."""
+        try:
+            self._mirror.flush()
+            self._down = False
+        except DvtaError as error:
+            if not self._down:
+                log.warning("%s; the sweep goes on, dvta-orch mirror catches up", error)
+            self._down = True
+        return not self._down

@@ -129,7 +129,7 @@ def test_runs_lie_in_the_folder_that_is_named(place, name, monkeypatch):
 def test_a_closed_terminal_is_a_stop_and_a_signal_is_one_from_the_first_seconds(place, executor):
     spec = write_spec(epochs=4000)
     early = start("sweep", str(spec), "--executor", executor, PYTHONUNBUFFERED="1")
-    assert "to run" in early.stdout.readline()  # planned; Ray, the store and the driver are to come
+    assert "to run" in early.stderr.readline()  # planned; Ray, the store and the driver are to come
     os.kill(early.pid, signal.SIGTERM)
     out, err = early.communicate(timeout=240)
     assert early.returncode == 130, out + err

@@ -17,7 +17,7 @@ from orchestrator.cli.progress import SweepProgress
 from orchestrator.errors import StoreError
 from orchestrator.mirror import Mirror
 from orchestrator.names import parse_name, printed, text_of
-from orchestrator.records import Claim, Outcome, Slot
+from orchestrator.records import Claim, EpochRow, Outcome, Slot
 from orchestrator.spec.load import load_spec
 from orchestrator.store import Store
 from orchestrator.store.find import find_trial
@@ -142,7 +142,8 @@ def test_every_command_calls_a_trial_by_the_same_name(tmp_path, monkeypatch):
     for each in trials[:3]:
         claim = store.claim(each, "me", 60, {})
         store.record(claim.attempt_id, "me", [], outcome=Outcome({"final_accuracy": 0.5}, {}, 1.0))
-    store.claim(trials[3], "host/me", 60, {})
+    running = store.claim(trials[3], "host/me", 60, {})
+    store.record(running.attempt_id, "host/me", [EpochRow(1, 1.0, {"loss": 1.0})])
     called = store.names([t.key for t in trials])
     file = io.StringIO()
     display = SweepProgress(Console(file=file))

@@ -196,7 +196,7 @@ def test_stand_in_data_reproduce_nothing_and_say_so(place, capsys):
     assert all(v["n"] == 2 and v["best"] is not None for v in found)
     # again: nothing is trained, the answer is the same
     assert run(*command) == 5
-    assert "0 to run" in capsys.readouterr().out
+    assert "0 to run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
