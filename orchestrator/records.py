@@ -14,6 +14,7 @@ VALIDATION = (
     "validation"  # the table of trainings without validation classes, and the protocol of their epoch
 )
 #: the tables of a study whose trials are behind its numbers, not in them
+UNFINISHED = ("to run", State.RUNNING, State.INTERRUPTED)  # states of trials that have not ended
 ASIDE = ("search", "encoders", VALIDATION)
 
 
@@ -212,4 +213,4 @@ class Standing:
     @property
     def left(self) -> int:
         """How many trials have not ended."""
-        return sum(self.counts.get(state, 0) for state in ("to run", State.RUNNING, State.INTERRUPTED))
+        return sum(self.counts.get(state, 0) for state in UNFINISHED)

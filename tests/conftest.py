@@ -13,6 +13,12 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the environment says of data, runs and databases."""
+    for name in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of reference material beside the project, or skip."""

@@ -74,6 +74,9 @@ def study_option(help_: str) -> Any:
 
 
 StudyName = Annotated[str | None, study_option("A study by name; the newest without it.")]
+Written = Annotated[
+    Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
+]
 Output = Annotated[Path | None, typer.Option("--output", help="Write to a file.")]
 
 

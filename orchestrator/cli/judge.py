@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.common import (
-    Format,
     Output,
     StudyName,
+    Written,
     emit,
     friendly,
     names_of,
@@ -52,9 +52,7 @@ def judge(
     rope: Annotated[
         float, typer.Option("--rope", min=0.0, help="Differences up to so many points are equivalent.")
     ] = 1.0,
-    format_: Annotated[
-        Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
-    ] = None,
+    format_: Written = None,
     stores: Stores = None,
     output: Output = None,
 ) -> None:

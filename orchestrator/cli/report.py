@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from orchestrator.cli.common import Format, Output, emit, friendly, names_of, study_option
+from orchestrator.cli.common import Format, Output, Written, emit, friendly, names_of, study_option
 from orchestrator.cli.output import AsCsv, AsJson
 from orchestrator.cli.stores import Stores, open_stores
 
@@ -39,9 +39,7 @@ def report(
         list[str] | None,
         study_option("A study by name; the newest without it. Several: side by side."),
     ] = None,
-    format_: Annotated[
-        Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
-    ] = None,
+    format_: Written = None,
     protocol: Annotated[
         Shown,
         typer.Option(

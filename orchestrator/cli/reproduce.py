@@ -9,9 +9,9 @@ import typer
 
 from orchestrator.cli.common import (
     ExecutorKind,
-    Format,
     Output,
     Source,
+    Written,
     counted,
     emit,
     friendly,
@@ -49,9 +49,7 @@ def reproduce(
         bool, typer.Option("--dry-run", help="Print the plan and what could be compared, and stop.")
     ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed trials again.")] = False,
-    format_: Annotated[
-        Format | None, typer.Option("--format", help="How it is written; without it, as --output ends.")
-    ] = None,
+    format_: Written = None,
     output: Output = None,
 ) -> None:
     """Sweep a table and give each published number a verdict: inside, outside or not comparable, and why.

@@ -11,6 +11,7 @@ import typer
 from orchestrator.cli.answers import Running, Status, StudyStatus
 from orchestrator.cli.common import friendly, open_store, study_option
 from orchestrator.cli.output import AsCsv, AsJson, print_csv, print_json, refuse_both, say
+from orchestrator.records import UNFINISHED
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 ALWAYS = ("done", "running", "to run")
 STATES = ("done", "running", "interrupted", "failed", "pruned", "to run")
-UNFINISHED = ("running", "interrupted", "to run")
 
 
 @friendly

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from orchestrator.errors import StoreError
 from orchestrator.names import Named, group, names
-from orchestrator.records import AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
+from orchestrator.records import UNFINISHED, AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
 from orchestrator.store.database import Database
 from orchestrator.store.rows import IDENTITY, PLAIN, VALUE, read_config, read_value
 from orchestrator.store.schema import AttemptRow, CellRow, ClassAccuracy, EpochMetric, StudyRow, TrialRow
@@ -128,7 +128,7 @@ class Reading(Selecting):
             epochs = int(json.loads(training).get("epochs") or 0)
             if shown == State.RUNNING:
                 running.append((key, epoch or 0, epochs, owner.partition("/")[0]))
-            if shown in ("to run", State.RUNNING, State.INTERRUPTED) and seconds is not None:
+            if shown in UNFINISHED and seconds is not None:
                 each = pace.get((method, dataset))
                 seconds = None if each is None else seconds + each * (epochs - (epoch or 0))
         called = self.names([key for key, *_ in running])

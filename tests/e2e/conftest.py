@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from tests.conftest import forget_settings
 from tests.processes import kill_what_is_left
 
 
@@ -18,8 +19,7 @@ def _no_process_outlives_its_test():
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Work in an empty folder with its own stores."""
-    for name in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(tmp_path)
     return tmp_path

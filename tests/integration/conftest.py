@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.commands import run
+from tests.conftest import forget_settings
 from tests.factories import make_skeletons
 
 
@@ -46,8 +47,7 @@ def sweep_skeletons(tmp_path_factory):
     def sweep(spec: str):
         place = tmp_path_factory.mktemp("skeletons")
         with pytest.MonkeyPatch.context() as patch:
-            for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-                patch.delenv(variable, raising=False)
+            forget_settings(patch)
             patch.chdir(place)
             (place / "data").mkdir()
             make_skeletons(place / "data", per_class=2)

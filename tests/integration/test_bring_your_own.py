@@ -8,7 +8,7 @@ import pytest
 
 from dvta.methods import METHODS
 from tests.commands import run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, forget_settings
 
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -23,8 +23,7 @@ def example(tmp_path, monkeypatch):
         (tmp_path / name).write_text(content)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     yield blocks[5][1]
     for name in ("ridge_map", "my_dataset"):
         sys.modules.pop(name, None)

@@ -13,6 +13,7 @@ from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.store.find import load_trial
 from tests.commands import run
+from tests.conftest import forget_settings
 
 SPEC = """
 study: graph
@@ -33,8 +34,7 @@ def swept(sweep_skeletons):
 
 @pytest.fixture
 def place(swept, monkeypatch):
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(swept)
     return swept
 

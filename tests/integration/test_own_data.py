@@ -9,6 +9,7 @@ import pytest
 from orchestrator.cli import main as cli
 from orchestrator.settings import Settings
 from orchestrator.store import Store
+from tests.conftest import forget_settings
 
 
 def run(*arguments):
@@ -21,8 +22,7 @@ def run(*arguments):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     return tmp_path
 
 

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from tests.commands import run
+from tests.conftest import forget_settings
 from tests.people import write_person
 
 CLASSES = {"wave": "wave a hand", "kick": "kick with a leg", "bow": "bow forward"}
@@ -37,8 +38,7 @@ checkpoint: {models: all}
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text(STUDY)
     return tmp_path

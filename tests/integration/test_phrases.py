@@ -16,6 +16,7 @@ from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.store.find import load_trial
 from tests.commands import run
+from tests.conftest import forget_settings
 
 DEVISE = "devise[dataset=cmu]"
 SPEC = """
@@ -30,8 +31,7 @@ checkpoint: {models: all}
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SPEC)
     assert run("sweep", "small.yaml", "--executor", "inline") == 0

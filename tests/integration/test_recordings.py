@@ -8,7 +8,7 @@ import pytest
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from tests.commands import run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, forget_settings
 
 STUDY = str(ROOT / "experiments/cmu_end_to_end.yaml")
 PER_CLASS = 2
@@ -33,8 +33,7 @@ def thinned(source, target):
 def test_raw_clips_and_prepared_arrays_become_a_table_and_an_answer(
     shared, minilm, tmp_path, monkeypatch, capsys
 ):
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
     thinned(shared / "data/cmu/skeletons.npz", tmp_path / "cmu")
     assert run("data", "import", "cmu", "cmu") == 0

@@ -16,6 +16,7 @@ import pytest
 from orchestrator.cli import follow as following
 from orchestrator.cli.follow import follow
 from tests.commands import run
+from tests.conftest import forget_settings
 from tests.people import write_person
 
 SPEC = """
@@ -42,8 +43,7 @@ def trained(sweep_skeletons):
 
 @pytest.fixture
 def here(trained, monkeypatch):
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(trained)
     return trained
 

@@ -17,6 +17,7 @@ from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
 from tests.commands import run
+from tests.conftest import forget_settings
 from tests.factories import make_skeletons
 
 SPEC = """
@@ -36,8 +37,7 @@ seeds: 2
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     make_skeletons(tmp_path / "data", per_class=2)

@@ -8,7 +8,7 @@ import pytest
 import orchestrator
 from orchestrator.errors import StoreError
 from tests.commands import run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, forget_settings
 
 SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 SMALL = ("train_per_class=2", "test_per_class=2", "visual_dim=8", "epochs=2", "seeds=1")
@@ -16,8 +16,7 @@ SMALL = ("train_per_class=2", "test_per_class=2", "visual_dim=8", "epochs=2", "s
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

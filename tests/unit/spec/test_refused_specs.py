@@ -24,6 +24,7 @@ from orchestrator.spec.configuration import check_option_names, taken_names
 from orchestrator.spec.load import load_spec
 from orchestrator.study.study import read_study
 from orchestrator.trial import Trial, flat_config
+from tests.conftest import forget_settings
 from tests.processes import run
 from tests.refused_specs import CANNOT_RUN, HEAD, MADE, SINGLE
 
@@ -212,8 +213,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def searched(tmp_path, monkeypatch):
     """Return a folder in which a search has run."""
-    for name in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
+    forget_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
     space = "{tau: {type: float, low: 0.1, high: 1.0}, aa: {type: categorical, choices: [true, false]}}"
     Path("s.yaml").write_text(SEARCHED.replace("SPACE", space))

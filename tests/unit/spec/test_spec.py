@@ -8,7 +8,7 @@ from orchestrator.spec.load import load_spec
 from orchestrator.spec.model import Axis, Checkpoint, Resources, Search, Spec, When
 from orchestrator.spec.yaml import flag_value
 from orchestrator.study.study import read_study
-from tests.conftest import ROOT
+from tests.conftest import ROOT, forget_settings
 from tests.refused_specs import CANNOT_RUN, SINGLE
 
 
@@ -100,8 +100,7 @@ def test_flags_are_yaml_with_exponents_and_empty_texts():
 @pytest.mark.parametrize(("text", "messages"), CANNOT_RUN)
 def test_a_study_that_cannot_run_is_refused_as_a_whole(tmp_path, monkeypatch, text, messages):
     monkeypatch.chdir(tmp_path)
-    for variable in ("DVTA_DATA", "DVTA_RUNS", "DVTA_STORE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
+    forget_settings(monkeypatch)
     (tmp_path / "spec.yaml").write_text("study: s\n" + text)
     with pytest.raises(SpecError) as caught:
         read_study(tmp_path / "spec.yaml", Settings.load())
