@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 import urllib.parse
 from typing import Any
 
@@ -12,6 +13,7 @@ from orchestrator.settings import sqlite_path
 
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # the view of models, not of prompts
 NOTE = "mlflow.note.content"  # what MLflow shows as a description
+MADE = "dvta.made"  # when a parent was made, which its start does not say
 NOTE_CHARACTERS = 7500  # MLflow's limit of a tag is 8000
 
 
@@ -47,7 +49,7 @@ class Experiments:
             parent = self._oldest(experiment, study)
             if parent is None:
                 start = int(began * 1000) if began else None
-                tags = {"dvta.study": study, "mlflow.source.name": "dvta-orch"}
+                tags = {"dvta.study": study, "mlflow.source.name": "dvta-orch", MADE: str(time.time_ns())}
                 made = client.create_run(experiment, start, tags, study).info.run_id
                 # another mirror may have made one at the same moment
                 parent = self._oldest(experiment, study)
@@ -100,4 +102,4 @@ class Experiments:
 
     def _oldest(self, experiment: str, study: str) -> str | None:
         runs = self._client.search_runs([experiment], f"tags.`dvta.study` = '{study}'")
-        return min(((r.info.start_time, r.info.run_id) for r in runs), default=(0, None))[1]
+        return min(((int(r.data.tags.get(MADE, 0)), r.info.run_id) for r in runs), default=(0, None))[1]
