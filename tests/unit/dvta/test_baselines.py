@@ -25,6 +25,7 @@ from dvta.training import TrainingConfig, fit
 from tests.factories import make_features
 
 BASELINES = ("cada_vae", "devise", "jpose", "purls", "relationnet", "revise", "smie", "synse")
+RIDGE = "dvta.methods.ridge_regression.RidgeRegression"
 SMALL = {"cada_vae": {"cycle_steps": 40, "latent": 8}, "synse": {"cycle_steps": 40, "latent": 8}}
 
 
@@ -474,3 +475,28 @@ def test_mined_samples_of_the_published_triplet_are_constants():
     active = (z.detach() @ n.T - z.detach() @ p.T + 0.3 > 0).double()
     # d/dz_i of the sum over j of <z_i, n_j - p_j>
     torch.testing.assert_close(z.grad, active @ (n - p) / 6)
+
+
+@pytest.mark.parametrize("shrink", [1e-3, 0.1, 10.0])
+def test_ridge_regression_is_the_least_squares_solution_and_training_leaves_it(shrink):
+    f = make_features(0)
+    run = fit(
+        build(RIDGE, visual_dim=f.visual_dim, text_dim=f.text_dim, shrink=shrink),
+        f,
+        TrainingConfig(**METHODS.get(RIDGE).training_defaults),
+    )
+    x = F.normalize(f.train.double(), dim=-1)
+    y = F.normalize(f.class_text.labels.double(), dim=-1)[f.train_label]
+    # ordinary least squares of the rows with those of the penalty below them
+    rows = math.sqrt(shrink * len(x)) * torch.eye(f.visual_dim, dtype=torch.float64)
+    solution = torch.linalg.lstsq(
+        torch.cat((x, rows)), torch.cat((y, torch.zeros(f.visual_dim, f.text_dim, dtype=torch.float64)))
+    ).solution
+    before = run.method.weight.detach().clone()
+    assert torch.allclose(before.double(), solution, atol=1e-5)
+    next(run)
+    assert torch.equal(run.method.weight, before)
+    loss = run.method.training_loss(f.train, f.train_label, f.class_text)
+    loss.backward()
+    assert run.method.weight.grad.abs().max() < 1e-5
+    assert run.outcome().final.accuracy > 1 / len(f.unseen)
