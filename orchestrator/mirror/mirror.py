@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dvta.errors import DvtaError
 from orchestrator.mirror import files, runs
+from orchestrator.mirror.bulk import Bulk, open_bulk
 from orchestrator.mirror.files import MirrorError, without_login
 from orchestrator.mirror.studies import Experiment, Experiments
 from orchestrator.records import StudySummary
@@ -23,15 +24,18 @@ from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.trial import State
 
 log = logging.getLogger(__name__)
+News = tuple[AttemptRow, TrialRow, str]  # an attempt, its trial, a study that asked for it
+AT_ONCE = 100  # runs written in one transaction
 NOTED_AT_ONCE = 50  # attempts whose progress is noted in one transaction
 
 
 class Mirror:
     """Copies what is new in the store to an MLflow tracking URI.
 
-    What an attempt costs does not grow with their number: four calls (make, dataset, log, end) and its
-    share of one search for runs that another mirror is making now. Only attempts older than this mirror
-    are searched one by one, where their experiment had runs already.
+    What an attempt costs does not grow with their number. Where the tracking URI is a database, attempts
+    that have ended before their run was made are written many at once; others take four calls (make,
+    dataset, log, end) and a share of one search for runs that another mirror is making now. Only attempts
+    older than this mirror are searched one by one, where their experiment had runs already.
 
     Args:
         models: the folder of kept weights, ``<key>.pt``, which become artifacts of their runs.
@@ -42,6 +46,7 @@ class Mirror:
         self._place = without_login(uri)
         self._client: Any = None
         self._experiments: Experiments  # as soon as there is a client
+        self._bulk: Bulk | None = None
         self._newest_before: int | None = None  # attempts up to this id are older than this mirror
         self._open_runs: dict[str, dict[tuple[str, str], Any]] = {}  # of this flush, by experiment
         self._places: dict[str, list[runs.Place]] = {}  # of this flush, by trial
@@ -70,8 +75,10 @@ class Mirror:
         except Exception as error:
             raise self._error("", error) from error
         try:
+            whole = self._copy_whole(news)
+            touched += len(whole)
             for attempt, trial, study in news:
-                if study not in failed:
+                if study not in failed and attempt.id not in whole:
                     try:
                         touched += self._copy_patiently(attempt, trial, study)
                     except DvtaError:
@@ -132,6 +139,7 @@ class Mirror:
         if self._client is None:
             self._client = files.connect(self._uri)
             self._experiments = Experiments(self._client, self._uri)
+            self._bulk = open_bulk(self._uri)
         return self._client
 
     def _error(self, what: str, error: Exception) -> MirrorError:
@@ -163,6 +171,55 @@ class Mirror:
             return True
         return False
 
+    def _copy_whole(self, news: Sequence[News]) -> set[int]:
+        """Copy the attempts that have ended and have no run here, many at once; return their ids.
+
+        What cannot be written so is left to be copied one by one, which says what is wrong.
+        """
+        if self._bulk is None:
+            return set()
+        copied: set[int] = set()
+        fresh = [
+            (attempt, trial, study)
+            for attempt, trial, study in news
+            if (attempt.mlflow_run_id is None or attempt.mlflow_uri != self._place)
+            and State(attempt.state).is_finished
+        ]
+        for start in range(0, len(fresh), AT_ONCE):
+            some = fresh[start : start + AT_ONCE]
+            try:
+                copied |= self._write_whole(self._bulk, some)
+            except Exception as error:
+                log.debug("%d runs could not be written at once: %s", len(some), error)
+        return copied
+
+    def _write_whole(self, bulk: Bulk, fresh: Sequence[News]) -> set[int]:
+        """Write runs in one transaction and note them; return the attempts whose they are."""
+        names = self._store.names([trial.key for _, trial, _ in fresh])
+        found: dict[int, tuple[runs.WholeRun, TrialRow, State]] = {}
+        for attempt, trial, study in fresh:
+            experiment = self._experiments.get(study, attempt.started)
+            if self._left_behind(experiment, str(attempt.id), trial.key) is None:
+                epochs = self._store.epochs(attempt.id)
+                places = self._places_of(trial, study)
+                run = runs.whole(experiment, attempt, trial, names[trial.key], places, epochs)
+                found[attempt.id] = run, trial, State(attempt.state)
+                self._reached[attempt.id] = (epochs[-1].epoch if epochs else 0, attempt.state)
+        bulk.write([run for run, _, _ in found.values()])
+        noted = self._store.note_runs(self._place, {i: run.id for i, (run, _, _) in found.items()})
+        for attempt_id, (run, trial, state) in found.items():
+            if noted[attempt_id] != run.id:
+                self._client.delete_run(run.id)
+            else:
+                self._log_weights(run.id, trial, state)
+        self._note()
+        return set(found)
+
+    def _log_weights(self, run_id: str, trial: TrialRow, state: State) -> None:
+        weights = Path(self._models, f"{trial.key}.pt")
+        if self._models and state is State.DONE and weights.is_file():
+            self._client.log_artifact(run_id, str(weights), runs.MODEL)
+
     def _copy(self, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
         here = attempt.mlflow_uri == self._place
         epoch, mirrored = (attempt.mirrored_epoch, attempt.mirrored_state) if here else (0, None)
@@ -179,9 +236,7 @@ class Mirror:
             first = mirrored is None
             if first:
                 runs.log_dataset(self._client, run_id, trial)
-            weights = Path(self._models, f"{trial.key}.pt")
-            if self._models and state is State.DONE and weights.is_file():
-                self._client.log_artifact(run_id, str(weights), runs.MODEL)
+            self._log_weights(run_id, trial, state)
             runs.send(self._client, run_id, attempt, epochs, last, trial if first else None)
         self._reached[attempt.id] = (last, state.value)
         return True
@@ -200,7 +255,7 @@ class Mirror:
         experiment = self._experiments.get(study, attempt.started)
         left = self._left_behind(experiment, str(attempt.id), trial.key)
         run_id = left.info.run_id if left else self._make(attempt, trial, experiment, study)
-        noted = self._store.note_run(attempt.id, self._place, run_id)
+        noted = self._store.note_runs(self._place, {attempt.id: run_id})[attempt.id]
         if noted != run_id and not left:
             self._client.delete_run(run_id)
         return noted, bool(left) and noted == run_id and left.info.status in ("FINISHED", "FAILED")
@@ -223,9 +278,11 @@ class Mirror:
 
     def _make(self, attempt: AttemptRow, trial: TrialRow, experiment: Experiment, study: str) -> str:
         name = self._store.names([trial.key])[trial.key]
-        # the cells of the study whose run it is come first
-        places = sorted(self._places.get(trial.key, []), key=lambda place: place[0] != study)
-        return runs.make(self._client, experiment.id, experiment.parent, attempt, trial, name, places)
+        return runs.make(self._client, experiment, attempt, trial, name, self._places_of(trial, study))
+
+    def _places_of(self, trial: TrialRow, study: str) -> list[runs.Place]:
+        """Return a trial's cells, those of the study whose run it is first."""
+        return sorted(self._places.get(trial.key, []), key=lambda place: place[0] != study)
 
 
 def _every_run(client: Any, experiment: str, wanted: str) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import shutil
 
 import pytest
@@ -9,8 +10,9 @@ import sqlalchemy as sa
 from mlflow import MlflowClient
 
 from orchestrator.mirror import Mirror, MirrorError, without_login
+from orchestrator.mirror import mirror as mirror_module
 from orchestrator.mirror.studies import Experiments
-from orchestrator.records import Outcome, Slot
+from orchestrator.records import Failure, Outcome, Slot
 from orchestrator.report.summary import summarize
 from orchestrator.store import EpochRow, Store
 from orchestrator.trial import Trial
@@ -140,7 +142,10 @@ def add(store, count):
         store.record(claim.attempt_id, "a", rows(1), outcome=OUTCOME)
 
 
-def test_what_an_attempt_costs_does_not_grow_with_their_number(store, server, monkeypatch):
+@pytest.mark.parametrize("many_at_once", [True, False])
+def test_what_an_attempt_costs_does_not_grow_with_their_number(store, server, monkeypatch, many_at_once):
+    if not many_at_once:
+        monkeypatch.setattr(mirror_module, "open_bulk", lambda uri: None)
     mirror = Mirror(store, server("mlflow.db"))
     client, calls = mirror._connected(), collections.Counter()
 
@@ -157,7 +162,70 @@ def test_what_an_attempt_costs_does_not_grow_with_their_number(store, server, mo
         monkeypatch.setattr(client, name, counted(name, getattr(client, name)))
     add(store, 7)
     assert mirror.flush() == 7
-    assert calls == {"search_runs": 1, **dict.fromkeys(names[1:], 7)}
+    assert calls == collections.Counter(search_runs=1, **dict.fromkeys(names[1:], 0 if many_at_once else 7))
+
+
+def everything_of(uri, attempt):
+    """Return all that MLflow holds of the run of an attempt, but for its id and its place."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("s")
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.`dvta.attempt` = '{attempt}'")
+    info = {k: v for k, v in dict(run.info).items() if k not in ("run_id", "run_uuid", "artifact_uri")}
+    history = {
+        name: sorted((m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, name))
+        for name in run.data.metrics
+    }
+    inputs = [(dict(i.dataset), [(tag.key, tag.value) for tag in i.tags]) for i in run.inputs.dataset_inputs]
+    tags = {k: v for k, v in run.data.tags.items() if k != "mlflow.parentRunId"}
+    place = run.info.artifact_uri.replace(run.info.run_id, "ID")
+    return info, tags, run.data.params, run.data.metrics, history, inputs, place
+
+
+def test_runs_written_many_at_once_are_those_that_a_client_makes(store, server, monkeypatch):
+    trials = [dataclasses.replace(TRIALS[0], seed=7 + n, options={"gamma": 0.1}) for n in range(3)]
+    store.save_study("s", "", [Slot("grid", "r", f"c{t.seed}", t) for t in (*TRIALS, *trials)])
+    odd = [
+        EpochRow(1, 101.0, {"loss": 0.5, "top": math.inf, "low": -math.inf}),
+        EpochRow(2, 102.0, {"loss": 0.25, "top": 1.0, "low": 1.0}),
+    ]
+    done, failed, bare = (store.claim(trial, "a", 60, {"git_commit": "abc"}) for trial in trials)
+    store.record(done.attempt_id, "a", odd, outcome=OUTCOME, worker={"host": "here"})
+    store.record(failed.attempt_id, "a", odd[:1], failure=Failure("error", "it broke", ""))
+    store.record(bare.attempt_id, "a", [], failure=Failure("disk", "x" * 6000, ""))
+    once, apart = server("once.db"), server("apart.db")
+    mirror = Mirror(store, once)
+    assert mirror.flush() == 5
+    monkeypatch.setattr(mirror_module, "open_bulk", lambda uri: None)
+    assert Mirror(store, apart).flush(everything=True) == 5
+    for attempt in (done, failed, bare):
+        assert everything_of(once, attempt.attempt_id) == everything_of(apart, attempt.attempt_id)
+    with sa.create_engine(once).connect() as a, sa.create_engine(apart).connect() as b:
+        for table in (
+            "datasets",
+            "inputs",
+            "input_tags",
+            "params",
+            "metrics",
+            "latest_metrics",
+            "tags",
+            "runs",
+        ):
+            count = sa.text(f"SELECT count(*) FROM {table}")
+            assert a.scalar(count) == b.scalar(count), table
+
+
+def test_runs_that_were_written_and_not_noted_are_noted_and_not_written_again(store, server, monkeypatch):
+    uri = server("mlflow.db")
+
+    def dies(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "note_runs", dies)
+        with pytest.raises(KeyboardInterrupt):
+            Mirror(store, uri).flush()
+    assert Mirror(store, uri).flush() == 2
+    assert mirrored(uri) == BOTH
 
 
 def test_a_run_that_another_mirror_made_meanwhile_and_did_not_note_is_taken(store, server):
