@@ -148,28 +148,25 @@ class Mirror:
         return MirrorError(f"MLflow at {self._place} cannot be written: {what}{first}")
 
     def _copy_patiently(self, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
-        """Copy an attempt; once more after what somebody deleted meanwhile is restored."""
+        """Copy an attempt; once more after what somebody deleted or wrote at the same moment."""
         try:
             return self._copy(attempt, trial, study)
         except Exception:
             self._experiments.forget(study)
-            if not self._restore(attempt, study):
-                raise
+            self._restore(attempt, study)
             return self._copy(attempt, trial, study)
 
-    def _restore(self, attempt: AttemptRow, study: str) -> bool:
-        """Restore what was deleted of an attempt in MLflow; return whether anything was."""
+    def _restore(self, attempt: AttemptRow, study: str) -> None:
+        """Restore what was deleted of an attempt in MLflow."""
         if self._experiments.restore(study):
             log.warning(
                 "MLflow: the experiment %r was deleted there and is restored: its study goes on", study
             )
-            return True
+            return
         run_id = attempt.mlflow_run_id if attempt.mlflow_uri == self._place else None
         if run_id and self._client.get_run(run_id).info.lifecycle_stage == "deleted":
             self._client.restore_run(run_id)
             log.warning("MLflow: the run %s was deleted there and is restored: its attempt goes on", run_id)
-            return True
-        return False
 
     def _copy_whole(self, news: Sequence[News]) -> set[int]:
         """Copy the attempts that have ended and have no run here, many at once; return their ids.

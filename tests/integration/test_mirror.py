@@ -8,6 +8,7 @@ import shutil
 import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from orchestrator.mirror import Mirror, MirrorError, without_login
 from orchestrator.mirror import mirror as mirror_module
@@ -218,6 +219,24 @@ def test_runs_written_many_at_once_are_those_that_a_client_makes(store, server, 
         ):
             count = sa.text(f"SELECT count(*) FROM {table}")
             assert a.scalar(count) == b.scalar(count), table
+
+
+def test_what_another_mirror_writes_at_the_same_moment_is_no_error(store, server, monkeypatch):
+    mirror = Mirror(store, server("mlflow.db"))
+    client = mirror._connected()
+    log_inputs, refused = client.log_inputs, []
+
+    def late(*arguments):
+        """Refuse the first, as the database does where another mirror has just written the same."""
+        log_inputs(*arguments)
+        if not refused:
+            refused.append(arguments)
+            raise MlflowException("UNIQUE constraint failed: inputs.source_type")
+
+    monkeypatch.setattr(client, "log_inputs", late)
+    assert mirror.flush() == 2
+    assert len(refused) == 1
+    assert mirrored(mirror._uri) == BOTH
 
 
 def test_runs_that_were_written_and_not_noted_are_noted_and_not_written_again(store, server, monkeypatch):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +118,31 @@ def test_a_file_that_grows_has_the_answers_of_the_whole(here, words, capsys, mon
             [r["score"] for r in b["ranking"]], abs=1e-4
         )
     assert re.search(r"latency: median [\d.]+ ms, 99th percentile [\d.]+ ms.* late", err)
+
+
+def test_ctrl_c_ends_it_with_what_was_answered_and_counted(here, words):
+    """A real SIGINT, sent when the first answer is read, ends a file that goes on growing."""
+    path = write_person(here / "c.bvh", "mixamo", frames=240)
+    content = path.read_bytes()
+    # the header promises more frames than ever come
+    path.write_bytes(content[: int(0.8 * len(content))])
+    command = [sys.executable, "-c", "from orchestrator.cli import app; app()", "predict", "--watch"]
+    watching = subprocess.Popen(
+        [*command, str(path), *words, *TRIAL, "--json", "--idle", "600"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.stdout.read(), watching.stderr.read()
+    assert watching.wait(60) == 0
+    assert "Traceback" not in err
+    assert "interrupted" in err
+    found = answers(first + out)
+    windows, frames = SUMMARY.search(err).groups()
+    assert int(windows) == len(found) >= 1
+    assert 0 < int(frames) < 240
 
 
 def joints(frames, seed=0):
