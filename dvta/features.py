@@ -162,6 +162,25 @@ class DataRef:
         else:
             arrays = self.stand_in.generate(dataset, split, self.visual, self.needs)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return self.described(
+            train=tensors["train"],
+            train_label=tensors["train_label"],
+            ztest=tensors["ztest"],
+            z_label=tensors["z_label"],
+            gtest=tensors.get("gtest"),
+            g_label=tensors.get("g_label"),
+            masked=tensors.get("train_masked"),
+        )
+
+    def described(self, **visual: Tensor | None) -> FeatureSet:
+        """Return a feature set of visual features and labels, by field, with the texts and classes of this reference.
+
+        Raises:
+            DataError: something does not fit; the message names the file.
+            DataChangedError: the texts are not what they were when they were found.
+        """
+        dataset = datasets.get(self.dataset, self.root)
+        split = dataset.split(self.split, self.unseen)
         texts = _texts(self.root, dataset, self.text)
         if (found := _words(texts, self.text_needs)) != (self.words or found):
             raise DataChangedError(
@@ -174,17 +193,11 @@ class DataRef:
             text=self.text,
             source=self.source,
             digest=self.digest,
-            train=tensors["train"],
-            train_label=tensors["train_label"],
-            ztest=tensors["ztest"],
-            z_label=tensors["z_label"],
-            gtest=tensors.get("gtest"),
-            g_label=tensors.get("g_label"),
             class_text=_class_text(texts, dataset),
             class_names=dataset.class_names,
             seen=split.seen,
             unseen=split.unseen,
-            masked=tensors.get("train_masked"),
+            **visual,  # type: ignore[arg-type]
         )
 
 

@@ -119,7 +119,7 @@ class Fit:
         self.features = _on(features, self.device)
         self.method = method.to(self.device)
         self.method.prepare(self.features)
-        groups = method.parameter_groups(config.lr)
+        groups = self._parameter_groups()
         self._scales = [float(group["lr"]) / config.lr if config.lr else 1.0 for group in groups]
         self.optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
         self.epoch = 0
@@ -189,6 +189,14 @@ class Fit:
             "best_epoch": self._best_epoch,
         }
 
+    def weights(self) -> dict[str, Tensor]:
+        """Return what a trained model is kept as."""
+        return self.method.state_dict()
+
+    def measured(self) -> FeatureSet:
+        """Return the features that the trained method is measured on."""
+        return self.features
+
     def save(self, path: Path) -> None:
         """Write :meth:`state` to a file, complete or not at all."""
         buffer = io.BytesIO()
@@ -204,7 +212,6 @@ class Fit:
 
     def _train(self) -> float:
         """Return the mean loss of one pass, each step weighing by its samples."""
-        method, features = self.method, self.features
         size = self.config.batch_size
         order, steps = self.batch_order()
         order = order.to(self.device)
@@ -213,9 +220,7 @@ class Fit:
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-                loss = method.training_loss(
-                    features.train[batch], features.train_label[batch], features.class_text
-                )
+                loss = self._loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -227,6 +232,15 @@ class Fit:
         if not math.isfinite(mean):
             raise NonFiniteLossError(self.epoch + 1, steps, mean)
         return mean
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        return self.method.parameter_groups(self.config.lr)
+
+    def _loss(self, batch: Tensor) -> Tensor:
+        features = self.features
+        return self.method.training_loss(
+            features.train[batch], features.train_label[batch], features.class_text
+        )
 
     def batch_order(self, generator: torch.Generator | None = None) -> tuple[Tensor, int]:
         """Return the order of an epoch's samples, drawn anew, and the number of its batches."""

@@ -14,6 +14,9 @@ TEST_CLASSES = "unseen test classes"
 VALIDATION_CLASSES = "validation classes held out of the seen ones"
 SEEN_CLASSES = "test samples of the seen classes"
 
+# what is trained: an alignment on features made beforehand, or encoder and alignment together
+PRE_EXTRACTED, END_TO_END = "pre_extracted", "end_to_end"
+
 Scalar = bool | int | float | str | None
 GROUPS = ("options", "training", "stand_in")  # the fields of a trial that are mappings
 
@@ -72,6 +75,11 @@ class Trial:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", Kind(self.kind))
+
+    @property
+    def is_end_to_end(self) -> bool:
+        """Whether it trains the encoder with the alignment, on skeletons."""
+        return self.training.get("train") == END_TO_END
 
     def config(self) -> dict[str, Any]:
         """Return the flat configuration: one name per axis, the same names as in YAML and SQL."""

@@ -32,6 +32,8 @@ class Method(nn.Module):
     published_text_dim: ClassVar[int] = 768
     #: whether scoring goes through the classes one by one, so that an exported graph has their number in it
     loops_over_classes: ClassVar[bool] = False
+    #: whether it learns from batches; one that is solved in :meth:`prepare` cannot train an encoder with it
+    trains_on_batches: ClassVar[bool] = True
     options: Options
 
     @classmethod

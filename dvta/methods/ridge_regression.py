@@ -38,6 +38,7 @@ class RidgeRegression(Method):
     options_class = RidgeRegressionOptions
     # the solution is exact, so that no step may leave it
     training_defaults: ClassVar[dict[str, Any]] = {"epochs": 1, "lr": 0.0, "schedule": "constant"}
+    trains_on_batches = False
     options: RidgeRegressionOptions
 
     def __init__(

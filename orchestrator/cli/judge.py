@@ -30,7 +30,8 @@ Judged = enum.StrEnum("Judged", ["final", "validation", "best"])
 def judge(
     study: StudyName = None,
     table: Annotated[
-        str | None, typer.Option("--table", help="Judge the rows of a table, 1 to 9, gzsl or leaderboard.")
+        str | None,
+        typer.Option("--table", help="Judge the rows of a table, 1 to 9, gzsl, leaderboard or end_to_end."),
     ] = None,
     rows: Annotated[
         str | None,

@@ -28,7 +28,7 @@ def report(
         str | None,
         typer.Option(
             "--table",
-            help="A table: 1 to 9 of the paper, gzsl or leaderboard; without it the study's grid, or its only table.",
+            help="A table: 1 to 9 of the paper, gzsl, leaderboard or end_to_end; without it the study's grid, or its only table.",
         ),
     ] = None,
     rows: Annotated[str | None, typer.Option("--rows", help="A configuration name for the rows.")] = None,

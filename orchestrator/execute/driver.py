@@ -12,11 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
-from dvta.features import FeatureSet
-from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.errors import LeaseLostError, StoreError
 from orchestrator.execute.inputs import Inputs
-from orchestrator.execute.protocol import Executor, Job, Report
+from orchestrator.execute.protocol import Executor, Job, Loaded, Report
 from orchestrator.execute.sources import TrialSource
 from orchestrator.records import Failure, Outcome, Wait
 from orchestrator.settings import log_path
@@ -159,8 +157,8 @@ class Driver:
                 return job
         return None
 
-    def features(self, digest: str) -> FeatureSet | SkeletonSplit:
-        """Return the features (an encoder's skeletons) under a digest handed out with a job."""
+    def features(self, digest: str) -> Loaded:
+        """Return what is read under a digest handed out with a job."""
         return self._inputs.load(self._by_features[digest])
 
     def on_report(self, report: Report) -> bool:

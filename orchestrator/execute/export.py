@@ -102,6 +102,9 @@ def _test_samples(trained: TrainedTrial, settings: Settings) -> tuple[Callable[[
         DataError: the skeletons are gone, or not those that the encoder was trained on.
     """
     trial, encoder = trained.trial, trained.encoder_trial
+    if trained.skeletons is not None:
+        own = trained.skeletons.ztest
+        return lambda rows: torch.from_numpy(own.batch(rows)), len(own)
     assert encoder is not None
     data = splits.load(settings.data, trial.dataset, trial.split, protocol=str(encoder.options["protocol"]))
     samples: Samples = data.ztest

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dvta.features import FeatureSet
-from dvta.skeleton.splits import SkeletonSplit
-from orchestrator.execute.protocol import EncoderPayload, GeneralisedPayload, Payload
+from dvta.end_to_end import JointData
+from orchestrator.execute.protocol import EncoderPayload, EndToEndPayload, GeneralisedPayload, Loaded, Payload
 from orchestrator.study import feature_folders
 from orchestrator.study.resolve import Resolver
 from orchestrator.trial import Kind, Trial
@@ -14,14 +13,15 @@ class Inputs:
     """The inputs of a study's trials, found by the resolver that made them.
 
     Args:
+        models: folder of the weights that are kept, a path or an fsspec URL.
         retrain: train encoders anew; else one that is trained already only writes what is missing.
     """
 
-    def __init__(self, resolver: Resolver, *, retrain: bool = False) -> None:
-        self._resolver, self._retrain = resolver, retrain
+    def __init__(self, resolver: Resolver, models: str, *, retrain: bool = False) -> None:
+        self._resolver, self._models, self._retrain = resolver, models, retrain
 
-    def load(self, trial: Trial) -> FeatureSet | SkeletonSplit:
-        """Return what a trial reads: skeletons for an encoder, else features.
+    def load(self, trial: Trial) -> Loaded:
+        """Return what a trial reads.
 
         Raises:
             DataError: they are gone or damaged.
@@ -30,6 +30,8 @@ class Inputs:
         if trial.kind is Kind.ENCODER:
             return resolver.encoders[trial.key][1]
         ref = resolver.refs[trial.data_digest]
+        if trial.is_end_to_end:
+            return JointData.of(resolver.skeletons[trial.data_digest], ref, unpooled="unpooled" in ref.needs)
         if trial.depends_on is not None:
             ref = feature_folders.bind(ref, resolver.feature_folder(trial.depends_on))
         return ref.load()
@@ -48,6 +50,8 @@ class Inputs:
                 extra_features=tuple(sorted(self._resolver.extra_features.get(trial.key, ()))),
                 reuse=not self._retrain,
             )
+        if trial.is_end_to_end:
+            return EndToEndPayload(f"{self._models}/{trial.depends_on}.pt" if trial.depends_on else "")
         if trial.evaluate_on == "gzsl":
             return GeneralisedPayload(self._resolver.split_of(trial).validation)
         return None

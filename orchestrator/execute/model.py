@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from dvta.encoders import build_encoder
 from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.training import EncoderConfig, EncoderFit
+from dvta.end_to_end import ENCODER, METHOD, EndToEndFit, JointData, initial_encoder
 from dvta.errors import DataError
 from dvta.features import FeatureSet
 from dvta.methods import Method, build
 from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import Fit, TrainingConfig, fit
 from orchestrator.execute.checkpoints import read_bytes
+from orchestrator.study.joint import read_joint
 from orchestrator.study.resolve import encoder_options
 from orchestrator.trial import Trial
 
@@ -43,16 +45,53 @@ def train_method(
     return fit(method, features, config, seed=trial.seed, device=device, precision=precision, state=state)
 
 
-def load_method(trial: Trial, features: FeatureSet, path: str) -> Method | None:
-    """Return the trained method whose weights lie at ``path``, None where there are none.
+def train_jointly(
+    trial: Trial,
+    data: JointData,
+    start: str,
+    *,
+    device: str,
+    precision: str = "fp32",
+    state: dict[str, Any] | None = None,
+) -> EndToEndFit:
+    """Return the training of an end-to-end trial, from its beginning or from a checkpoint's state.
+
+    Args:
+        start: where the weights lie that its encoder starts from; empty: from scratch.
 
     Raises:
-        DataError: the file is damaged, or holds weights of something else.
+        DataError: they are not there, or of something else.
     """
-    weights = read_weights(path)
-    if weights is None:
-        return None
-    return fill_method(trial, features, weights, path)
+    joint = read_joint(trial.visual, trial.training)
+    weights = read_weights(start) if start and state is None else None
+    if start and state is None and weights is None:
+        raise DataError(
+            f"{start}: the trained encoder's weights are not there; run the sweep again to make them"
+        )
+    encoder = initial_encoder(trial.visual, joint.switches, trial.seed)
+    if weights is not None:
+        _fill(encoder, weights, start)
+    return EndToEndFit(
+        build_method(trial, data.features), encoder, data, joint.training, joint.settings,
+        seed=trial.seed, device=device, precision=precision, state=state,
+    )  # fmt: skip
+
+
+def fill_jointly(
+    trial: Trial, data: JointData, weights: Mapping[str, Tensor], path: str
+) -> tuple[SkeletonEncoder, Method]:
+    """Return encoder and method of an end-to-end trial with the weights that were read from ``path``.
+
+    Raises:
+        DataError: they are of something else.
+    """
+    encoder = initial_encoder(trial.visual, read_joint(trial.visual, trial.training).switches, trial.seed)
+    method = build_method(trial, data.features)
+    method.prepare(data.features)
+    for prefix, module in ((ENCODER, encoder), (METHOD, method)):
+        own = {n.removeprefix(prefix): value for n, value in weights.items() if n.startswith(prefix)}
+        _fill(module, own, path)
+    return encoder, method
 
 
 def fill_method(trial: Trial, features: FeatureSet, weights: Mapping[str, Tensor], path: str) -> Method:

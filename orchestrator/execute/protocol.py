@@ -6,9 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from dvta.end_to_end import JointData
 from dvta.features import FeatureSet
 from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.records import EpochRow, Failure, Outcome, Wait
+
+#: what a trial reads: features; skeletons, where it trains an encoder; with texts, where it trains both
+Loaded = FeatureSet | SkeletonSplit | JointData
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,7 +37,14 @@ class GeneralisedPayload:
     validation: tuple[int, ...]
 
 
-Payload = EncoderPayload | GeneralisedPayload | None
+@dataclasses.dataclass(frozen=True, slots=True)
+class EndToEndPayload:
+    """Where the weights lie that the encoder of an end-to-end trial starts from; empty: from scratch."""
+
+    encoder: str = ""
+
+
+Payload = EncoderPayload | GeneralisedPayload | EndToEndPayload | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,8 +103,8 @@ class Jobs(Protocol):
     def next_job(self) -> Job | Wait | None:
         """Return the next job, ``Wait`` when none is ready yet, or None when there are no more."""
 
-    def features(self, digest: str) -> FeatureSet | SkeletonSplit:
-        """Return the features, or an encoder's skeletons, of that digest."""
+    def features(self, digest: str) -> Loaded:
+        """Return what trials of that digest read."""
 
     def on_report(self, report: Report) -> bool:
         """Take a report; return whether the attempt should stop now."""

@@ -18,6 +18,7 @@ from dvta.calibration import fitted_temperature
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.extract import segments
+from dvta.end_to_end import JointData
 from dvta.errors import DataError, OptionError
 from dvta.features import ClassText, DataRef, FeatureSet
 from dvta.methods import METHODS, Method
@@ -25,15 +26,23 @@ from dvta.predict import Ranked, rank
 from dvta.skeleton.motion import Reading
 from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import is_sequence_file
-from dvta.skeleton.splits import recipe_name
-from dvta.training import derived_seed
+from dvta.skeleton.splits import SkeletonSplit, recipe_name
+from dvta.skeleton.splits import load as load_skeletons
+from dvta.training import Fit, derived_seed
 from orchestrator.execute.checkpoints import write
-from orchestrator.execute.model import fill_method, load_encoder, load_method, read_weights, train_method
+from orchestrator.execute.model import (
+    fill_jointly,
+    fill_method,
+    load_encoder,
+    read_weights,
+    train_jointly,
+    train_method,
+)
 from orchestrator.execute.phrases import Phrases
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.feature_folders import bind, folder_of
-from orchestrator.study.resolve import PROTOCOL
+from orchestrator.study.joint import PROTOCOL, made_from, read_joint
 from orchestrator.trial import Kind, State, Trial
 
 
@@ -74,10 +83,11 @@ class TrainedTrial:
             raise DataError(f"trial {trial.key[:10]} is of kind {trial.kind}; allowed: alignment")
         self.trial, self._settings, self.encoder_trial = trial, settings, encoder
         self._say, self._worker, self._stored = say, worker, accuracy
+        self._own_encoder: SkeletonEncoder | None = None
         self.weights = "weights kept by the sweep"
         self._dataset = datasets.get(trial.dataset, settings.data)
-        self.features = self._load_features(own_splits)
-        self.method = self._trained(say)
+        self._loaded = self._load(own_splits)
+        self.features, self.method = self._trained(say)
 
     def rank(
         self,
@@ -123,9 +133,21 @@ class TrainedTrial:
         return fitted_temperature(self.method, self.features, seed=seed)
 
     @property
+    def protocol(self) -> str | None:
+        """Of the skeletons its encoder was trained on, None without an encoder."""
+        if self.trial.is_end_to_end:
+            return read_joint(self.trial.visual, self.trial.training).protocol
+        return str(self.encoder_trial.options[PROTOCOL]) if self.encoder_trial else None
+
+    @property
     def recipe(self) -> str | None:
         """By which recipe the encoder's skeletons were prepared, None without an encoder."""
-        return recipe_name(str(self.encoder_trial.options[PROTOCOL])) if self.encoder_trial else None
+        return None if self.protocol is None else recipe_name(self.protocol)
+
+    @property
+    def skeletons(self) -> SkeletonSplit | None:
+        """What an end-to-end trial was trained and measured on; None for one on features made beforehand."""
+        return self._loaded.skeletons if isinstance(self._loaded, JointData) else None
 
     def encode(self, skeletons: Tensor) -> Tensor:
         """Return the features of network input (N, 3, T, 25, M), (N, Dv), or un-pooled ones where the method reads those."""
@@ -138,6 +160,8 @@ class TrainedTrial:
     @functools.cached_property
     def encoder(self) -> SkeletonEncoder | None:
         """The network that made the trial's features, None where no sweep trained it."""
+        if self._own_encoder is not None:
+            return self._own_encoder
         trained = self.encoder_trial
         if trained is None:
             return None
@@ -192,41 +216,54 @@ class TrainedTrial:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _load_features(self, own_splits: Sequence[tuple[str | int, ...]]) -> FeatureSet:
+    def _load(self, own_splits: Sequence[tuple[str | int, ...]]) -> FeatureSet | JointData:
         trial = self.trial
-        unseen, ref = self._found(own_splits)
+        unseen, (ref, skeletons) = self._found(own_splits)
         if ref.digest != trial.data_digest:
             raise DataError(
                 f"trial {trial.key[:10]}: its data have changed since it ran (digest {ref.digest[:10]} now, "
                 f"{trial.data_digest[:10]} then); sweep again"
             )
+        held = (
+            self._dataset.split(trial.split, unseen).validation if trial.evaluate_on == "validation" else ()
+        )
+        if skeletons is not None:
+            data = JointData.of(skeletons, ref, unpooled="unpooled" in ref.needs)
+            return data.hold_out(held) if held else data
         if trial.depends_on:
             ref = bind(ref, folder_of(self._settings.runs, trial.depends_on))
         loaded = ref.load()
-        if trial.evaluate_on == "validation":
-            loaded = features.hold_out(loaded, self._dataset.split(trial.split, unseen).validation)
-        return loaded
+        return features.hold_out(loaded, held) if held else loaded
 
     def _found(
         self, own_splits: Sequence[tuple[str | int, ...]]
-    ) -> tuple[tuple[str | int, ...] | None, DataRef]:
+    ) -> tuple[tuple[str | int, ...] | None, tuple[DataRef, SkeletonSplit | None]]:
         """Return the classes of the trial's split, None where the dataset knows them, and its data."""
         if self.trial.split in self._dataset.splits or not own_splits:
             return None, self._locate(None)
         for unseen in own_splits:
             # one name may stand for classes of other data sets too
             with contextlib.suppress(DataError):
-                ref = self._locate(unseen)
-                if ref.digest == self.trial.data_digest:
-                    return unseen, ref
+                found = self._locate(unseen)
+                if found[0].digest == self.trial.data_digest:
+                    return unseen, found
         return own_splits[0], self._locate(own_splits[0])
 
-    def _locate(self, unseen: tuple[str | int, ...] | None) -> DataRef:
+    def _locate(self, unseen: tuple[str | int, ...] | None) -> tuple[DataRef, SkeletonSplit | None]:
         trial, settings = self.trial, self._settings
+        skeletons = None
+        if trial.is_end_to_end:
+            skeletons = load_skeletons(
+                settings.data, trial.dataset, trial.split, protocol=self.protocol, unseen=unseen
+            )
         method = METHODS.get(trial.method)
         needs = method.needs(method.options_class.resolve(dict(trial.options)))
-        folder = folder_of(settings.runs, trial.depends_on) if trial.depends_on else None
-        return features.locate(
+        trained = None
+        if skeletons is not None:
+            trained = made_from(skeletons)
+        elif trial.depends_on:
+            trained = folder_of(settings.runs, trial.depends_on), trial.depends_on
+        ref = features.locate(
             settings.data,
             trial.dataset,
             trial.split,
@@ -235,15 +272,16 @@ class TrainedTrial:
             source=trial.source,
             stand_in=StandIn(**trial.stand_in) if trial.stand_in else None,  # type: ignore[arg-type]
             needs=needs | ({"generalised"} if trial.evaluate_on == "gzsl" else set()),
-            trained=(folder, trial.depends_on) if folder and trial.depends_on else None,
+            trained=trained,
             unseen=unseen,
         )
+        return ref, skeletons
 
-    def _trained(self, say: Callable[[str], None]) -> Method:
-        trial, data = self.trial, self.features
-        method = load_method(trial, data, f"{self._settings.runs}/models/{trial.key}.pt")
-        if method is not None:
-            return method
+    def _trained(self, say: Callable[[str], None]) -> tuple[FeatureSet, Method]:
+        trial = self.trial
+        kept = f"{self._settings.runs}/models/{trial.key}.pt"
+        if (weights := read_weights(kept)) is not None:
+            return self._filled(weights, kept)
         # weights that are not the attempt's own never take their place
         path = f"{self._settings.runs}/models/{trial.key}.again.pt"
         again = read_weights(path)
@@ -258,14 +296,22 @@ class TrainedTrial:
         if "accuracy" not in again:
             raise DataError(f"{path}: no accuracy beside the weights; move the file away")
         accuracy = float(again.pop("accuracy"))
-        method = fill_method(trial, data, again, path)
+        filled = self._filled(again, path)
         stored = self._stored
         if stored is not None and abs(accuracy - stored) < 1e-9:
             self.weights = f"weights trained again, with the stored accuracy of {100 * stored:.2f} %"
         else:
             was = "an unknown one" if stored is None else f"{100 * stored:.2f} %"
             self.weights = f"NOT the stored weights: trained again, with an accuracy of {100 * accuracy:.2f} % instead of {was}"
-        return method
+        return filled
+
+    def _filled(self, weights: Mapping[str, Tensor], path: str) -> tuple[FeatureSet, Method]:
+        """Return features and method with these weights; an end-to-end trial's encoder makes the features."""
+        if not isinstance(self._loaded, JointData):
+            return self._loaded, fill_method(self.trial, self._loaded, weights, path)
+        encoder, method = fill_jointly(self.trial, self._loaded, weights, path)
+        self._own_encoder = encoder.eval()
+        return self._loaded.encoded(encoder), method
 
     def _train_again(self) -> dict[str, Tensor]:
         """Train as the attempt did, in its precision and threads, on a GPU if it did and there is one."""
@@ -273,10 +319,16 @@ class TrainedTrial:
         torch.set_num_threads(int(worker.get("threads") or torch.get_num_threads()))
         on_gpu = "gpu_memory_mib" in worker and torch.cuda.is_available()
         precision = str(worker.get("precision") or "fp32")
-        run = train_method(self.trial, self.features, device="cuda" if on_gpu else "cpu", precision=precision)
+        how: dict[str, Any] = {"device": "cuda" if on_gpu else "cpu", "precision": precision}
+        if isinstance(self._loaded, JointData):
+            needed = self.trial.depends_on
+            start = f"{self._settings.runs}/models/{needed}.pt" if needed else ""
+            run: Fit = train_jointly(self.trial, self._loaded, start, **how)
+        else:
+            run = train_method(self.trial, self._loaded, **how)
         for _ in run:
             pass
-        weights = {name: value.cpu() for name, value in run.method.state_dict().items()}
+        weights = {name: value.cpu() for name, value in run.weights().items()}
         return {**weights, "accuracy": torch.tensor(run.outcome().final.accuracy, dtype=torch.float64)}
 
 
@@ -289,7 +341,7 @@ def load_trained(
         trial,
         settings,
         say,
-        encoder=store.trial(trial.depends_on) if trial.depends_on else None,
+        encoder=store.trial(trial.depends_on) if trial.depends_on and not trial.is_end_to_end else None,
         own_splits=store.own_splits(trial.split),
         worker=done[-1].worker if done else {},
         accuracy=store.results([trial.key]).get(trial.key, {}).get("final_accuracy"),

@@ -29,14 +29,20 @@ from dvta.training import EpochResult, Fit, derived_seed
 from orchestrator.execute.capture import Log, capturing
 from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
 from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
-from orchestrator.execute.model import build_method, load_encoder, train_encoder, train_method
-from orchestrator.execute.protocol import EncoderPayload, GeneralisedPayload, Job, Report
+from orchestrator.execute.model import (
+    build_method,
+    load_encoder,
+    train_encoder,
+    train_jointly,
+    train_method,
+)
+from orchestrator.execute.protocol import EncoderPayload, EndToEndPayload, GeneralisedPayload, Job, Report
 from orchestrator.records import EpochRow, Failure, Outcome
 from orchestrator.study.feature_folders import FILES, MEASURED
 from orchestrator.trial import Kind, Trial
 
 log = logging.getLogger(__name__)
-LoadFeatures = Callable[[str], Any]  # a FeatureSet, or a SkeletonSplit for an encoder
+LoadFeatures = Callable[[str], Any]  # a :data:`orchestrator.execute.protocol.Loaded`
 
 
 class Run(Protocol):
@@ -176,17 +182,20 @@ class Attempt:
 
 
 class AlignmentAttempt(Attempt):
-    """Trains a method on features."""
+    """Trains a method on features, or with an encoder on skeletons."""
 
     _features: FeatureSet
     _fit: Fit | None
 
     def _open(self, device: str, state: dict[str, Any] | None) -> Fit:
-        features = self._load_features(self.job.features)
-        self._features = feature_sets.hold_out(features, self.job.hold_out) if self.job.hold_out else features
-        return train_method(
-            self.trial, self._features, device=device, precision=self.job.precision, state=state
-        )
+        loaded, held, payload = self._load_features(self.job.features), self.job.hold_out, self.job.payload
+        how: dict[str, Any] = {"device": device, "precision": self.job.precision, "state": state}
+        if isinstance(payload, EndToEndPayload):
+            loaded.skeletons.verify()
+            data = loaded.hold_out(held) if held else loaded
+            return train_jointly(self.trial, data, payload.encoder, **how)
+        self._features = feature_sets.hold_out(loaded, held) if held else loaded
+        return train_method(self.trial, self._features, **how)
 
     def _generalised(self, run: Fit, device: str) -> dict[str, float]:
         """Return what the method makes of candidates of all classes, by result name."""
@@ -216,7 +225,7 @@ class AlignmentAttempt(Attempt):
         run = self._fit
         # as the last epoch's evaluation was seeded
         seed = derived_seed(self.trial.seed, run.config.epochs, "adapt")
-        if (shares := calibrate(run.method, run.features, seed=seed)) is not None:
+        if (shares := calibrate(run.method, run.measured(), seed=seed)) is not None:
             results |= shares.results()
         if self.trial.evaluate_on == "gzsl":
             results |= self._generalised(run, str(next(run.method.parameters()).device))
@@ -225,7 +234,7 @@ class AlignmentAttempt(Attempt):
             for protocol, evaluation in (("final", measured.final), ("best", measured.best))
         }
         if self.job.model:
-            write(self.job.model, self._fit.method.state_dict())
+            write(self.job.model, self._fit.weights())
         return Outcome(results, per_class, self._seconds)
 
 

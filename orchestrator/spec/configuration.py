@@ -73,11 +73,13 @@ def check_option_names(owner: type[Method] | type[SkeletonEncoder], training: ty
 @functools.cache
 def taken_names(training: type) -> dict[str, str]:
     """Return the names that no option may have, and what each of them is."""
+    from dvta.end_to_end import EndToEndConfig
     from dvta.methods import build
 
     arguments = [n for n in inspect.signature(build).parameters if n != "options"]
     taken = dict.fromkeys([*arguments, "preset"], "an argument of build")
-    for holder in (StandIn, training, Trial):
+    taken["train"] = "what a trial trains"
+    for holder in (StandIn, EndToEndConfig, training, Trial):
         taken |= {f.name: f"a field of {holder.__name__}" for f in dataclasses.fields(holder)}
     return taken
 

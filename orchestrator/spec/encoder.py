@@ -13,6 +13,7 @@ from orchestrator.trial import Scalar
 
 if TYPE_CHECKING:
     from dvta.encoders.training import EncoderConfig
+    from dvta.end_to_end import EndToEndConfig
 
 KINEMATIC = "kinematic"  # statistics and PCA: fitted, never trained
 
@@ -27,6 +28,7 @@ class EncoderSpec:
         seed: of the encoder; None takes the seed of the trial that reads its features.
         options: the encoder's own switches.
         protocol: of the prepared skeletons (``xsub_300``); None as in :func:`dvta.skeleton.splits.load`.
+        end_to_end: settings of trials that train the encoder with the alignment (``train: end_to_end``).
     """
 
     encoder: str
@@ -34,6 +36,7 @@ class EncoderSpec:
     seed: int | None = 0
     options: tuple[tuple[str, Scalar], ...] = ()
     protocol: str | None = None
+    end_to_end: tuple[tuple[str, Scalar], ...] = ()
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> EncoderSpec:
@@ -45,19 +48,14 @@ class EncoderSpec:
         from dvta.encoders import ENCODERS
         from dvta.encoders.training import EncoderConfig
 
-        allowed = ("encoder", "train", "options", "seed", "protocol")
+        allowed = ("encoder", "train", "options", "seed", "protocol", "end_to_end")
         for key in value:
             if key not in allowed:
                 raise OptionError(
                     f"visual: unknown key {key!r}{did_you_mean(key, allowed)}; allowed: {', '.join(allowed)}"
                 )
-        name, train, seed = value.get("encoder"), value.get("train") or {}, value.get("seed", 0)
-        options, protocol = value.get("options") or {}, value.get("protocol")
-        if not isinstance(name, str) or not isinstance(train, Mapping) or not isinstance(options, Mapping):
-            raise OptionError(
-                "visual: allowed: {encoder: NAME, train: {…}, options: {…}, seed: a whole number or each, "
-                "protocol: NAME}"
-            )
+        name, train, options, joint = _parts(value)
+        seed, protocol = value.get("seed", 0), value.get("protocol")
         if not isinstance(protocol, str | None):
             raise OptionError(
                 f"visual: protocol {protocol!r} is impossible; allowed: a name such as xsub_300"
@@ -67,7 +65,7 @@ class EncoderSpec:
         ):
             raise OptionError(f"visual: seed {seed!r} is impossible; allowed: 0 to {LARGEST_SEED}, or each")
         if name == KINEMATIC:
-            if train or options:
+            if train or options or joint:
                 raise OptionError(
                     "visual: kinematic is not trained; allowed: {encoder: kinematic, protocol: …}"
                 )
@@ -88,6 +86,7 @@ class EncoderSpec:
             None if seed == "each" else seed,
             tuple(sorted(options.items())),
             protocol,
+            tuple(sorted(_joint_numbers(joint).items())),
         )
 
     @classmethod
@@ -121,6 +120,12 @@ class EncoderSpec:
             return None
         return EncoderConfig(**{**ENCODERS.get(self.encoder).training_defaults, **dict(self.train)})
 
+    def joint_config(self) -> EndToEndConfig:
+        """Return all settings of training it with the alignment."""
+        from dvta.end_to_end import EndToEndConfig
+
+        return EndToEndConfig(**dict(self.end_to_end))  # type: ignore[arg-type]
+
     def switches(self) -> dict[str, Scalar]:
         """Return all of the encoder's own switches."""
         from dvta.encoders import ENCODERS
@@ -128,6 +133,18 @@ class EncoderSpec:
         if not self.is_trainable:
             return {}
         return ENCODERS.get(self.encoder).options_class.resolve(dict(self.options)).canonical()
+
+
+def _parts(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
+    """Return the name, and the settings under ``train``, ``options`` and ``end_to_end``."""
+    name, parts = value.get("encoder"), [value.get(k) or {} for k in ("train", "options", "end_to_end")]
+    if not isinstance(name, str) or not all(isinstance(part, Mapping) for part in parts):
+        raise OptionError(
+            "visual: allowed: {encoder: NAME, train: {…}, options: {…}, seed: a whole number or each, "
+            "protocol: NAME, end_to_end: {…}}"
+        )
+    train, options, joint = parts
+    return name, train, options, joint
 
 
 def _training_numbers(train: Mapping[str, Any], published: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,9 +162,27 @@ def _training_numbers(train: Mapping[str, Any], published: Mapping[str, Any]) ->
     return numbers
 
 
+def _joint_numbers(joint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``end_to_end`` as their fields have them, checked."""
+    from dvta.end_to_end import EndToEndConfig
+
+    names = [f.name for f in dataclasses.fields(EndToEndConfig)]
+    for key in joint:
+        if key not in names:
+            raise OptionError(
+                f"visual.end_to_end: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
+            )
+    numbers = {k: _number(k, v) for k, v in joint.items()}
+    try:
+        EndToEndConfig(**numbers)
+    except OptionError as error:
+        raise OptionError(f"visual.end_to_end: {error}") from None
+    return numbers
+
+
 def _number(name: str, value: Any) -> Any:
     """Return a training setting as its field has it; YAML 1.1 reads 1e-3 as text, and 60 is no text."""
-    if name in ("lr", "weight_decay") and isinstance(value, str):
+    if name in ("lr", "weight_decay", "encoder_lr") and isinstance(value, str):
         try:
             return float(value)
         except ValueError:

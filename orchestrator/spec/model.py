@@ -9,8 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Point = dict[str, Any]
 YamlPath = tuple[Any, ...]  # of a value in the file
-DATA_TYPES: dict[str, Any] = {"dataset": str, "split": str, "visual": str, "text": str, "method": str}
-DEFAULTS: Point = {"method": "dvta", "visual": "shift_gcn", "text": "sbert", "evaluate_on": "unseen"}
+DATA_TYPES: dict[str, Any] = {
+    "dataset": str,
+    "split": str,
+    "visual": str,
+    "text": str,
+    "method": str,
+    "train": Literal["pre_extracted", "end_to_end"],
+}
+DEFAULTS: Point = {
+    "method": "dvta",
+    "visual": "shift_gcn",
+    "text": "sbert",
+    "train": "pre_extracted",
+    "evaluate_on": "unseen",
+}
 
 LARGEST_SEED = 2**31 - 1  # what every database and random generator takes
 MAX_TRIALS = 1_000_000

@@ -172,6 +172,7 @@ def labels(visuals: Iterable[EncoderSpec | str]) -> dict[EncoderSpec, str]:
         config = visual.config()
         own: dict[str, Any] = {"seed": visual.seed, "protocol": visual.protocol, **visual.switches()}
         own |= dataclasses.asdict(config) if config else {}
+        own |= dict(visual.end_to_end)
         groups.setdefault(visual.encoder, {})[visual] = own
     return {
         visual: name

@@ -13,16 +13,16 @@ from dvta.datasets.stand_in import StandIn
 from dvta.encoders import ENCODERS, kinematic
 from dvta.errors import DataError, OptionError
 from dvta.features import DataRef
-from dvta.methods import METHODS
+from dvta.methods import METHODS, Method
 from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import TrainingConfig
 from orchestrator.spec.configuration import STAND_IN, check_option_names, method_options, training_settings
 from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.spec.model import DEFAULTS
-from orchestrator.trial import Kind, Scalar, Trial
+from orchestrator.study.joint import PROTOCOL, check_joint, flat_training, made_from
+from orchestrator.trial import END_TO_END, Kind, Scalar, Trial
 
 DATA_NAMES = ("dataset", "split", "visual", "text")
-PROTOCOL = "protocol"  # of the prepared skeletons, among the options of an encoder trial
 
 Locate = Callable[..., DataRef]
 
@@ -43,6 +43,7 @@ class Resolver:
     Attributes:
         refs: data digest -> the features a trial reads.
         encoders: key -> the encoder trial others depend on, with its skeletons.
+        skeletons: data digest -> the skeletons a trial reads that trains its encoder with the alignment.
         extra_features: key of an encoder trial -> what its readers need beyond pooled and un-pooled features.
     """
 
@@ -58,12 +59,13 @@ class Resolver:
         self._catalogue = catalogue
         self._own_splits = {name: tuple(unseen) for name, unseen in (splits or {}).items()}
         self._locate, self._source = locate, source
-        self._skeletons, self.feature_folder = skeletons, feature_folder
+        self._open, self.feature_folder = skeletons, feature_folder
         self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
         self._data: dict[Any, DataRef | DataError] = {}
         self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
         self._options: dict[Any, tuple[dict[str, Any], frozenset[str]]] = {}
         self.refs: dict[str, DataRef] = {}
+        self.skeletons: dict[str, SkeletonSplit] = {}
         self.extra_features: dict[str, frozenset[str]] = {}
 
     def split_of(self, trial: Trial) -> Split:
@@ -99,6 +101,8 @@ class Resolver:
         canonical, needs = self._options[memo]
         if full["evaluate_on"] == "gzsl":
             needs |= {"generalised"}
+        if full["train"] == END_TO_END:
+            return self._joint_trial(full, seed, method, canonical, needs)
         encoder = self._encoder(full, seed) if isinstance(full["visual"], EncoderSpec) else None
         if encoder is not None:
             _check_encoder_makes(full["visual"], full["method"], needs)
@@ -142,17 +146,61 @@ class Resolver:
             kind=Kind.PROFILE,
         )
 
+    def _joint_trial(
+        self,
+        full: Mapping[str, Any],
+        seed: int,
+        method: type[Method],
+        options: dict[str, Any],
+        needs: frozenset[str],
+    ) -> Trial:
+        """Return the trial that trains encoder and alignment together."""
+        visual = check_joint(full, method, method.options_class.resolve(options))
+        data = self._open_skeletons(full)
+        training = flat_training(training_settings(method, full), visual, data)
+        encoder = self._encoder(full, seed) if training["init"] == "trained" else None
+        names = tuple(str(full[name]) for name in DATA_NAMES)
+        ref = self._locate(
+            *names, source=self._source, needs=needs, trained=made_from(data),
+            **self._unseen(full["split"]),
+        )  # fmt: skip
+        self.refs[ref.digest], self.skeletons[ref.digest] = ref, data
+        return Trial(
+            method=full["method"],
+            revision=method.revision,
+            dataset=full["dataset"],
+            split=full["split"],
+            visual=visual.encoder,
+            text=full["text"],
+            seed=seed,
+            source="real",
+            data_digest=ref.digest,
+            options=options,
+            training=training,
+            evaluate_on=full["evaluate_on"],
+            depends_on=encoder.key if encoder else None,
+        )
+
     def _encoder(self, full: Mapping[str, Any], seed: int) -> Trial:
         """Return the encoder trial whose features a configuration reads."""
         visual: EncoderSpec = full["visual"]
+        data = self._open_skeletons(full)
+        # tuning must not see the validation classes through the encoder either
+        trial = encoder_trial(visual, data, seed, held_out=full["evaluate_on"] == "validation")
+        self.encoders.setdefault(trial.key, (trial, data))
+        return self.encoders[trial.key][0]
+
+    def _open_skeletons(self, full: Mapping[str, Any]) -> SkeletonSplit:
+        """Return the skeletons that an encoder of a configuration is trained on."""
+        visual: EncoderSpec = full["visual"]
         split = (full["dataset"], full["split"], visual.protocol)
-        if self._skeletons is None or self._source == "simulated":
+        if self._open is None or self._source == "simulated":
             raise DataError(
                 f"visual {visual.encoder}: encoders are trained on real skeletons, never on simulated ones"
             )
         if split not in self._splits:
             try:
-                self._splits[split] = self._skeletons(
+                self._splits[split] = self._open(
                     *split[:2], protocol=visual.protocol, **self._unseen(full["split"])
                 )
             except DataError as error:
@@ -160,10 +208,7 @@ class Resolver:
         data = self._splits[split]
         if isinstance(data, DataError):
             raise data
-        # tuning must not see the validation classes through the encoder either
-        trial = encoder_trial(visual, data, seed, held_out=full["evaluate_on"] == "validation")
-        self.encoders.setdefault(trial.key, (trial, data))
-        return self.encoders[trial.key][0]
+        return data
 
     def _unseen(self, split: str) -> dict[str, Any]:
         """Return what the readers of data have to be told of a split of the spec."""

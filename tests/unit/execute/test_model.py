@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from dvta.errors import DataError
-from orchestrator.execute.model import build_method, load_method
+from dvta.features import FeatureSet
+from dvta.methods import Method
+from orchestrator.execute.model import build_method, fill_method, read_weights
 from orchestrator.trial import Kind, Trial
 from tests.factories import make_features
 
@@ -24,14 +28,19 @@ def _trial() -> Trial:
                  source="real", data_digest="0" * 64, training={"epochs": 1})  # fmt: skip
 
 
+def _load(features: FeatureSet, path: Path) -> Method:
+    weights = read_weights(str(path))
+    assert weights is not None
+    return fill_method(_trial(), features, weights, str(path))
+
+
 def test_weights_of_the_trial_itself_are_read(tmp_path):
     features = make_features()
     method = build_method(_trial(), features)
     torch.save(method.state_dict(), tmp_path / "m.pt")
-    loaded = load_method(_trial(), features, str(tmp_path / "m.pt"))
-    assert loaded is not None
+    loaded = _load(features, tmp_path / "m.pt")
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), method.parameters(), strict=True))
-    assert load_method(_trial(), features, str(tmp_path / "none.pt")) is None
+    assert read_weights(str(tmp_path / "none.pt")) is None
 
 
 @pytest.mark.parametrize("content", SOMETHING_ELSE)
@@ -44,6 +53,6 @@ def test_weights_of_something_else_are_one_message_with_the_file(tmp_path, conte
     else:
         torch.save(SOMETHING_ELSE[content], path)
     with pytest.raises(DataError) as caught:
-        load_method(_trial(), features, str(path))
+        _load(features, path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

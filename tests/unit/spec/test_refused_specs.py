@@ -13,6 +13,7 @@ import pytest
 
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.training import EncoderConfig
+from dvta.end_to_end import EndToEndConfig
 from dvta.errors import OptionError
 from dvta.methods import METHODS, Method
 from dvta.options import Options
@@ -136,25 +137,31 @@ def method_with(option: str) -> type[Method]:
 
 
 def every_taken_name() -> list[str]:
-    fields = [f.name for holder in (Trial, TrainingConfig, StandIn) for f in dataclasses.fields(holder)]
-    return sorted({*fields, "name", "visual_dim", "text_dim", "preset"})
+    fields = [
+        f.name
+        for holder in (Trial, TrainingConfig, StandIn, EndToEndConfig)
+        for f in dataclasses.fields(holder)
+    ]
+    return sorted({*fields, "train", "name", "visual_dim", "text_dim", "preset"})
 
 
 @pytest.mark.parametrize("option", every_taken_name())
 def test_an_option_that_has_the_name_of_something_else_is_refused(option, tmp_path, monkeypatch):
     method = method_with(option)
-    with pytest.raises(OptionError, match=rf"mine\.Colliding: '{option}' is (a field of|an argument of)"):
+    with pytest.raises(
+        OptionError, match=rf"mine\.Colliding: '{option}' is (a field of|an argument of|what a trial trains)"
+    ):
         check_option_names(method, TrainingConfig)
     monkeypatch.setitem(METHODS._objects, "colliding", method)
     (tmp_path / "s.yaml").write_text(
         "study: s\ndefaults: {dataset: ntu60, split: 55/5, method: colliding}\ngrid: {tau: [0.1]}\n"
     )
-    with pytest.raises(SpecError, match=f"'{option}' is a"):
+    with pytest.raises(SpecError, match=f"'{option}' is (a|what a)"):
         read_study(tmp_path / "s.yaml", Settings(tmp_path, str(tmp_path), "", ""))
 
 
 def test_there_are_as_many_names_as_there_are_and_no_method_here_has_one():
-    assert len(every_taken_name()) == 32
+    assert len(every_taken_name()) == 41
     assert set(every_taken_name()) == set(taken_names(TrainingConfig))
     assert len(METHODS.names()) >= 9
     for name in METHODS.names():
