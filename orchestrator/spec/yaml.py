@@ -21,6 +21,20 @@ MAX_BYTES, MAX_DEPTH, MAX_VALUES, MAX_PARENTS = 200_000, 20, 50_000, 10
 MAX_NAME, MAX_TEXT = 500, 20_000
 
 
+class _Loader(yaml.SafeLoader):
+    """Gives up where nesting becomes too deep: to read on takes time with the square of the depth."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 2:  # the exact place is found later, where it is not much deeper
+            raise RecursionError
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
 @dataclasses.dataclass
 class Document:
     """A YAML mapping with its text, the line of every value and what YAML itself made doubtful."""
@@ -56,7 +70,7 @@ def read_yaml(path: Path, _seen: tuple[Path, ...] = ()) -> Document:
         raise SpecError(f"{path}: more than {MAX_PARENTS} files extend one another; allowed: fewer")
     document = Document(path, {}, {}, [], _text(path))
     try:
-        loader = yaml.SafeLoader(document.text)
+        loader = _Loader(document.text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode) or node.tag != f"{_YAML}map":
             raise SpecError(f"{path}: a spec is a mapping with at least the key study")
@@ -89,7 +103,7 @@ def flag_value(name: str, written: str) -> Any:
         raise SpecError(f"{name}: {len(written):,} characters; allowed: at most {MAX_BYTES:,}")
     document = Document(Path(name), {}, {}, [], written)
     try:
-        loader = yaml.SafeLoader(written)
+        loader = _Loader(written)
         node = loader.get_single_node()
         if node is None:
             return None
