@@ -75,7 +75,7 @@ def run_study(
     driver = Driver(
         store,
         trials,
-        Inputs(study.resolver, f"{settings.runs}/models", retrain=State.DONE in plan.again),
+        Inputs(study.resolver, retrain=State.DONE in plan.again),
         _options(study.spec, settings, fail_fast),
         display,
         provenance.collect(),

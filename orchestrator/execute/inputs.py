@@ -13,12 +13,11 @@ class Inputs:
     """The inputs of a study's trials, found by the resolver that made them.
 
     Args:
-        models: folder of the weights that are kept, a path or an fsspec URL.
         retrain: train encoders anew; else one that is trained already only writes what is missing.
     """
 
-    def __init__(self, resolver: Resolver, models: str, *, retrain: bool = False) -> None:
-        self._resolver, self._models, self._retrain = resolver, models, retrain
+    def __init__(self, resolver: Resolver, *, retrain: bool = False) -> None:
+        self._resolver, self._retrain = resolver, retrain
 
     def load(self, trial: Trial) -> Loaded:
         """Return what a trial reads.
@@ -51,7 +50,7 @@ class Inputs:
                 reuse=not self._retrain,
             )
         if trial.is_end_to_end:
-            return EndToEndPayload(f"{self._models}/{trial.depends_on}.pt" if trial.depends_on else "")
+            return EndToEndPayload(self._resolver.weights_file(trial.depends_on) if trial.depends_on else "")
         if trial.evaluate_on == "gzsl":
             return GeneralisedPayload(self._resolver.split_of(trial).validation)
         return None

@@ -41,7 +41,7 @@ from orchestrator.execute.model import (
 from orchestrator.execute.phrases import Phrases
 from orchestrator.settings import Settings
 from orchestrator.store import Store
-from orchestrator.study.feature_folders import bind, folder_of
+from orchestrator.study.feature_folders import bind, folder_of, weights_of
 from orchestrator.study.joint import PROTOCOL, made_from, read_joint
 from orchestrator.trial import Kind, State, Trial
 
@@ -165,7 +165,7 @@ class TrainedTrial:
         trained = self.encoder_trial
         if trained is None:
             return None
-        encoder = load_encoder(trained, f"{self._settings.runs}/models/{trained.key}.pt")
+        encoder = load_encoder(trained, weights_of(self._settings.runs, trained.key))
         return None if encoder is None else encoder.eval()
 
     def need_encoder(self, what: str) -> SkeletonEncoder:
@@ -279,7 +279,7 @@ class TrainedTrial:
 
     def _trained(self, say: Callable[[str], None]) -> tuple[FeatureSet, Method]:
         trial = self.trial
-        kept = f"{self._settings.runs}/models/{trial.key}.pt"
+        kept = weights_of(self._settings.runs, trial.key)
         if (weights := read_weights(kept)) is not None:
             return self._filled(weights, kept)
         # weights that are not the attempt's own never take their place
@@ -322,7 +322,7 @@ class TrainedTrial:
         how: dict[str, Any] = {"device": "cuda" if on_gpu else "cpu", "precision": precision}
         if isinstance(self._loaded, JointData):
             needed = self.trial.depends_on
-            start = f"{self._settings.runs}/models/{needed}.pt" if needed else ""
+            start = weights_of(self._settings.runs, needed) if needed else ""
             run: Fit = train_jointly(self.trial, self._loaded, start, **how)
         else:
             run = train_method(self.trial, self._loaded, **how)

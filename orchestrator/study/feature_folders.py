@@ -21,11 +21,18 @@ def folder_of(runs: str, key: str) -> str:
     return f"{runs}/features/{key[:2]}/{key}"
 
 
-def is_complete(folder: str, extra: frozenset[str] = frozenset()) -> bool:
-    """Whether the features are complete, masked ones among them where ``extra`` names them."""
+def weights_of(runs: str, key: str) -> str:
+    """Return where the weights of a trial lie, a path or an fsspec URL."""
+    return f"{runs}/models/{key}.pt"
+
+
+def is_complete(folder: str, weights: str, extra: frozenset[str] = frozenset()) -> bool:
+    """Whether the features are complete: masked ones and the encoder's weights too, where ``extra`` names them."""
     fs, path = fsspec.core.url_to_fs(folder)
-    files = [MEASURED, *(["train_masked.npy"] if "masked" in extra else [])]
-    return all(fs.exists(f"{path}/{file}") for file in files)
+    files = [f"{path}/{MEASURED}", *([f"{path}/train_masked.npy"] if "masked" in extra else [])]
+    if "weights" in extra:
+        files.append(fsspec.core.url_to_fs(weights)[1])
+    return all(fs.exists(file) for file in files)
 
 
 def bind(ref: DataRef, folder: str) -> DataRef:

@@ -74,7 +74,8 @@ def plan_study(study: Study, store: Store | None, *, retry: bool = False, redo: 
 def _has_features(study: Study, trial: Trial) -> bool:
     resolver = study.resolver
     extra = resolver.extra_features.get(trial.key, frozenset())
-    return feature_folders.is_complete(resolver.feature_folder(trial.key), extra)
+    folder, weights = resolver.feature_folder(trial.key), resolver.weights_file(trial.key)
+    return feature_folders.is_complete(folder, weights, extra)
 
 
 def make_plan(

@@ -34,7 +34,7 @@ class Resolver:
         locate: :func:`dvta.features.locate` without its data root.
         source: ``auto``, ``real`` or ``simulated``.
         skeletons: :func:`dvta.skeleton.splits.load` without its data root.
-        feature_folder: the folder of an encoder trial's features by its key.
+        feature_folder, weights_file: where an encoder trial's features and weights lie, by its key.
         catalogue: finds a dataset by name.
         splits: the spec's own splits: the unseen classes, by name or id, by the split's name.
 
@@ -44,7 +44,8 @@ class Resolver:
         refs: data digest -> the features a trial reads.
         encoders: key -> the encoder trial others depend on, with its skeletons.
         skeletons: data digest -> the skeletons a trial reads that trains its encoder with the alignment.
-        extra_features: key of an encoder trial -> what its readers need beyond pooled and un-pooled features.
+        extra_features: key of an encoder trial -> what its readers need beyond pooled and un-pooled features:
+            ``masked`` ones, and its ``weights``.
     """
 
     def __init__(
@@ -53,13 +54,14 @@ class Resolver:
         source: str,
         skeletons: Callable[..., SkeletonSplit] | None = None,
         feature_folder: Callable[[str], str] = lambda key: f"features/{key}",
+        weights_file: Callable[[str], str] = lambda key: f"models/{key}.pt",
         catalogue: Callable[[str], Dataset] = datasets.get,
         splits: Mapping[str, Sequence[str | int]] | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._own_splits = {name: tuple(unseen) for name, unseen in (splits or {}).items()}
         self._locate, self._source = locate, source
-        self._open, self.feature_folder = skeletons, feature_folder
+        self._open, self.feature_folder, self.weights_file = skeletons, feature_folder, weights_file
         self.encoders: dict[str, tuple[Trial, SkeletonSplit]] = {}
         self._data: dict[Any, DataRef | DataError] = {}
         self._splits: dict[tuple[str, str, str | None], SkeletonSplit | DataError] = {}
@@ -106,8 +108,7 @@ class Resolver:
         encoder = self._encoder(full, seed) if isinstance(full["visual"], EncoderSpec) else None
         if encoder is not None:
             _check_encoder_makes(full["visual"], full["method"], needs)
-            known = self.extra_features.get(encoder.key, frozenset())
-            self.extra_features[encoder.key] = known | (needs & {"masked"})
+            self._note_extra(encoder, needs & {"masked"})
         ref = self._find(full, stand_in, needs, encoder)
         return Trial(
             method=full["method"],
@@ -159,6 +160,8 @@ class Resolver:
         data = self._open_skeletons(full)
         training = flat_training(training_settings(method, full), visual, data)
         encoder = self._encoder(full, seed) if training["init"] == "trained" else None
+        if encoder is not None:
+            self._note_extra(encoder, frozenset({"weights"}))
         names = tuple(str(full[name]) for name in DATA_NAMES)
         ref = self._locate(
             *names, source=self._source, needs=needs, trained=made_from(data),
@@ -180,6 +183,9 @@ class Resolver:
             evaluate_on=full["evaluate_on"],
             depends_on=encoder.key if encoder else None,
         )
+
+    def _note_extra(self, encoder: Trial, extra: frozenset[str]) -> None:
+        self.extra_features[encoder.key] = self.extra_features.get(encoder.key, frozenset()) | extra
 
     def _encoder(self, full: Mapping[str, Any], seed: int) -> Trial:
         """Return the encoder trial whose features a configuration reads."""

@@ -71,6 +71,7 @@ def make_resolver(
         source,
         functools.partial(load_skeletons, settings.data),
         functools.partial(feature_folders.folder_of, settings.runs),
+        functools.partial(feature_folders.weights_of, settings.runs),
         functools.partial(datasets.get, root=settings.data),
         splits,
     )

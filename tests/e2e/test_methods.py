@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dvta.methods import METHODS
+from tests.factories import make_skeletons
 from tests.processes import run, start, wait_for
 
 SPEC = """
@@ -71,3 +73,64 @@ def test_every_method_survives_a_kill_bit_for_bit(place):
         m: (state, found) for m, (state, _, found) in whole.items()
     }
     assert [m for m, (_, restarts, _) in killed.items() if restarts == 0] == []
+
+
+JOINT = """
+study: joint
+source: real
+defaults:
+  dataset: cmu
+  split: split_1
+  method: devise
+  train: end_to_end
+  visual: {encoder: st_gcn, train: {epochs: 1, batch_size: 64}, end_to_end: {init: INIT, shear: 0.2, crop: 0.3}}
+  batch_size: 16
+  epochs: 8
+grid: {lr: [0.001]}
+seeds: 2
+checkpoint: {every_seconds: 0}
+resources: {cpus_per_trial: 0.5, max_concurrent: 2}
+"""
+
+
+@pytest.mark.slow
+def test_end_to_end_trials_survive_a_kill_and_are_packed_bit_for_bit(place):
+    """Encoder and alignment trained together: alone, killed in the middle, and two on one processor by Ray."""
+    (place / "data").mkdir()
+    make_skeletons(place / "data", per_class=1)
+    spec = JOINT.replace("INIT", "trained")
+    Path("joint.yaml").write_text(spec)
+    run("sweep", "joint.yaml", "--executor", "inline", DVTA_RUNS="whole")
+    whole = all_results("whole")
+    assert [(kind, state) for kind, _, state, _ in whole] == [("alignment", "done")] * 2 + [
+        ("encoder", "done")
+    ]
+    for _ in range(2):
+        process = start("sweep", "joint.yaml", "--executor", "inline", DVTA_RUNS="killed")
+        wait_for(functools.partial(new_checkpoint, "killed", checkpoints("killed")))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    run("sweep", "joint.yaml", "--executor", "inline", DVTA_RUNS="killed")
+    assert all_results("killed") == whole
+    run("sweep", "joint.yaml", DVTA_RUNS="packed")
+    assert all_results("packed") == whole
+
+
+def checkpoints(runs: str) -> set[Path]:
+    return set(Path(runs, "checkpoints").glob("*/*/*/epoch-*.pt"))
+
+
+def new_checkpoint(runs: str, before: set[Path]) -> bool:
+    """Return whether a trial has gone on by a few epochs."""
+    return any(p.stem > "epoch-000002" for p in checkpoints(runs) - before)
+
+
+def all_results(runs: str) -> list[tuple[str, int, str, str]]:
+    """Return kind, seed, state and results of every attempt, which there is one of a trial."""
+    with sqlite3.connect(f"file:{Path(runs).resolve()}/dvta.db?mode=ro", uri=True) as connection:
+        rows = connection.execute(
+            "SELECT t.kind, t.seed, a.state, a.results FROM attempt a JOIN trial t ON t.id = a.trial_id ORDER BY 1, 2"
+        ).fetchall()
+        (distinct,) = connection.execute("SELECT count(DISTINCT trial_id) FROM attempt").fetchone()
+    assert distinct == len(rows)
+    return rows
