@@ -85,6 +85,7 @@ class Driver:
         self._options, self._listener, self._provenance = options, listener, provenance
         self.owner = new_owner()
         self._active: dict[int, _Active] = {}
+        self._handed_out: set[str] = set()  # keys of trials that no worker has begun
         self._elsewhere: dict[str, Trial] = {}
         self._alone: collections.deque[Trial] = collections.deque()
         self._second_pass = False
@@ -143,19 +144,27 @@ class Driver:
 
     # --- what the executor calls -------------------------------------------------------------
 
-    def next_job(self) -> Job | Wait | None:
-        """Claim the next trial that nobody else has, and return it as a job."""
-        while not self.stopping:
-            waiting = self._again or (self._alone if self._second_pass else None)
-            trial = waiting.popleft() if waiting else self._source.next()
+    def next_trials(self) -> tuple[Trial, ...] | Wait | None:
+        """Return the next trial, which is claimed by :meth:`claim` when a worker begins it."""
+        if self.stopping:
+            return None
+        waiting = self._again or (self._alone if self._second_pass else None)
+        trial = waiting.popleft() if waiting else self._source.next()
+        if trial is None or isinstance(trial, Wait):
+            if self._alone and not (self._active or self._handed_out):
+                return None  # what is left waits for a trial that must run alone
+            trial = self._from_elsewhere(idle=trial)
             if trial is None or isinstance(trial, Wait):
-                if self._alone and not self._active:
-                    return None  # what is left waits for a trial that must run alone
-                return self._from_elsewhere(idle=trial)
-            job = self._claim(trial)
-            if job is not None:
-                return job
-        return None
+                # what was handed out may turn out to be another driver's
+                return Wait() if self._handed_out else trial
+        self._handed_out.add(trial.key)
+        return (trial,)
+
+    def claim(self, trial: Trial) -> Job | None:
+        """Return the job of a trial that a worker begins, None where another driver has it."""
+        job = self._claim(trial)
+        self._handed_out.discard(trial.key)
+        return job
 
     def features(self, digest: str) -> Loaded:
         """Return what is read under a digest handed out with a job."""
@@ -255,7 +264,7 @@ class Driver:
             payload=self._inputs.payload(trial),
         )
 
-    def _from_elsewhere(self, idle: Wait | None) -> Job | Wait | None:
+    def _from_elsewhere(self, idle: Wait | None) -> Trial | Wait | None:
         """Look after the trials that other drivers hold: they end, or their lease runs out."""
         if not self._elsewhere:
             return Wait() if idle is not None else None
@@ -272,10 +281,7 @@ class Driver:
             elif status.state is not State.RUNNING or is_dead(status.owner or ""):
                 if status.state is State.RUNNING and status.owner:
                     self._store.release_all(status.owner)
-                del self._elsewhere[key]
-                job = self._claim(trial)
-                if job is not None:
-                    return job
+                return self._elsewhere.pop(key)
         return Wait()
 
     def _end(

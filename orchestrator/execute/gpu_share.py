@@ -7,21 +7,34 @@ from typing import Any
 
 from orchestrator.execute.protocol import Job, Jobs, Report
 from orchestrator.records import Wait
+from orchestrator.trial import Trial
 
 
 class First:
-    """The first job of some jobs and nothing after it; keeps what its worker said of itself."""
+    """What the first worker does and nothing after it; keeps what that worker said of itself."""
 
     def __init__(self, jobs: Jobs) -> None:
-        self._jobs, self._given = jobs, False
+        self._jobs = jobs
+        self._handed_out: set[str] = set()
+        self._claimed = False
         self.worker: dict[str, float] = {}
 
-    def next_job(self) -> Job | Wait | None:
-        """Return the first job once."""
-        if self._given:
+    def next_trials(self) -> tuple[Trial, ...] | Wait | None:
+        """Return the first trials, and the next ones where others had claimed all of those."""
+        if self._claimed:
             return None
-        job = self._jobs.next_job()
-        self._given = isinstance(job, Job)
+        if self._handed_out:
+            return Wait()
+        trials = self._jobs.next_trials()
+        if isinstance(trials, tuple):
+            self._handed_out = {trial.key for trial in trials}
+        return trials
+
+    def claim(self, trial: Trial) -> Job | None:
+        """Pass through."""
+        job = self._jobs.claim(trial)
+        self._handed_out.discard(trial.key)
+        self._claimed = self._claimed or job is not None
         return job
 
     def features(self, digest: str) -> Any:

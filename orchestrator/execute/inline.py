@@ -20,11 +20,14 @@ class InlineExecutor:
         """Carry out every job; between epochs, a stop request leaves a checkpoint behind."""
         load = functools.lru_cache(maxsize=2)(jobs.features)
         while not jobs.stopping:
-            job = jobs.next_job()
-            if job is None:
+            trials = jobs.next_trials()
+            if trials is None:
                 return
-            if isinstance(job, Wait):
+            if isinstance(trials, Wait):
                 time.sleep(self._poll_seconds)
+                continue
+            job = jobs.claim(trials[0])
+            if job is None:
                 continue
             attempt = start(job, load)
             while True:

@@ -10,6 +10,7 @@ from dvta.end_to_end import JointData
 from dvta.features import FeatureSet
 from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.records import EpochRow, Failure, Outcome, Wait
+from orchestrator.trial import Trial
 
 #: what a trial reads: features; skeletons, where it trains an encoder; with texts, where it trains both
 Loaded = FeatureSet | SkeletonSplit | JointData
@@ -100,8 +101,14 @@ class Report:
 class Jobs(Protocol):
     """The driver as an executor sees it."""
 
-    def next_job(self) -> Job | Wait | None:
-        """Return the next job, ``Wait`` when none is ready yet, or None when there are no more."""
+    def next_trials(self) -> tuple[Trial, ...] | Wait | None:
+        """Return what one worker does next, ``Wait`` when nothing is ready yet, or None at the end.
+
+        The trials are not claimed: each has to be, by :meth:`claim`, once there is a worker for it.
+        """
+
+    def claim(self, trial: Trial) -> Job | None:
+        """Return the job of a trial that was handed out, None where another driver has it by now."""
 
     def features(self, digest: str) -> Loaded:
         """Return what trials of that digest read."""

@@ -1,13 +1,13 @@
 """The executor on Ray Tune. No type of Ray leaves this module and ``ray_cluster``.
 
 Tune schedules and restarts; it decides nothing. One Tuner serves a whole sweep, its searcher hands
-out the driver's jobs, its stopper passes reports to the driver, its actors are reused.
+out the driver's trials, its stopper passes reports to the driver, its actors are reused. A trial is claimed
+when an actor has started on it, which then gets the job by a call of its own.
 """
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import logging
 import os
 import shutil
@@ -42,6 +42,7 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.execute.gpu_share import First, gpu_share
+from orchestrator.execute.pieces import Pieces
 from orchestrator.execute.protocol import Job, Jobs, Report
 from orchestrator.execute.ray_cluster import NAMESPACE, check_resources, connect, disconnect
 from orchestrator.execute.worker import Attempt, failure, start
@@ -49,19 +50,6 @@ from orchestrator.records import Wait
 from orchestrator.spec.model import Resources
 
 log = logging.getLogger(__name__)
-
-
-class _OpaqueJob:
-    """Carries a job through Tune's copies and printed tags without being looked into."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-
-    def __repr__(self) -> str:
-        return f"attempt-{self.job.attempt_id}"
-
-    def __deepcopy__(self, memo: object) -> _OpaqueJob:
-        return self
 
 
 class _NotPickled:
@@ -98,22 +86,34 @@ class _Worker(tune.Trainable):
         logging.getLogger("dvta").setLevel(logging.WARNING)
         self._features = collections.OrderedDict()
         self._board = ray.get_actor(config["board"], namespace=NAMESPACE)
-        self._attempt: Attempt | None = start(config["box"].job, self._load)
+        self._jobs: list[Job] = []
+        self._attempt: Attempt | None = None
+
+    def take(self, jobs: list[Job]) -> None:
+        """Take what was claimed for this worker; it is begun by the next step."""
+        self._jobs = jobs
+
+    def drop(self, attempt_id: int) -> None:
+        """Let go of an attempt that is to stop."""
+        self.cleanup()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
-        self._attempt = start(new_config["box"].job, self._load)
         return True
 
     def step(self) -> dict[str, Any]:
-        assert self._attempt is not None
+        if self._jobs:
+            self._attempt = start(self._jobs.pop(), self._load)
+        if self._attempt is None:
+            return {"reports": [], "done": True}
         report = self._attempt.step()
         report.worker["node"] = ray.get_runtime_context().get_node_id()
         if report.last:
             self._attempt = None
-        return {"report": report, "done": report.last}
+        return {"reports": [report], "done": report.last}
 
     def cleanup(self) -> None:
+        self._jobs = []
         if self._attempt is not None:
             self._attempt.save()
             self._attempt = None
@@ -135,13 +135,11 @@ class _Worker(tune.Trainable):
 
 
 class _Feed(_NotPickled, Searcher):
-    """Hands the driver's jobs to Tune and their results back."""
+    """Hands the driver's trials to Tune."""
 
-    def __init__(self, jobs: Jobs, board: Any, board_name: str) -> None:
+    def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str) -> None:
         super().__init__(metric="training_iteration", mode="max")
-        self._jobs, self._board, self._board_name = jobs, board, board_name
-        self._published: set[str] = set()
-        self.attempts: dict[str, int] = {}
+        self._jobs, self._pieces, self._board_name = jobs, pieces, board_name
         self.error: BaseException | None = None
 
     def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:
@@ -151,32 +149,16 @@ class _Feed(_NotPickled, Searcher):
         if self.error is not None or self._jobs.stopping:
             return Searcher.FINISHED
         try:
-            job = self._next()
+            trials = self._jobs.next_trials()
         except BaseException as error:
             self.error = error
             return Searcher.FINISHED
-        if job is None:
+        if trials is None:
             return Searcher.FINISHED
-        if isinstance(job, Wait):
+        if isinstance(trials, Wait):
             return None
-        self.attempts[trial_id] = job.attempt_id
-        return {"box": _OpaqueJob(job), "board": self._board_name}
-
-    def _next(self) -> Job | Wait | None:
-        """Return the next job, its features published; one whose features cannot be read fails."""
-        while isinstance(job := self._jobs.next_job(), Job):
-            digest = job.features
-            if not digest or digest in self._published:
-                return job
-            try:
-                features = self._jobs.features(digest)
-            except Exception as error:
-                self._jobs.on_report(Report(job.attempt_id, failure=failure(error)))
-                continue
-            ray.get(self._board.put.remote(digest, [ray.put(features)]))
-            self._published.add(digest)
-            return job
-        return job
+        self._pieces.hand_out(trial_id, trials)
+        return {"board": self._board_name}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the stopper sees every result first."""
@@ -191,32 +173,30 @@ class _Feed(_NotPickled, Searcher):
         raise NotImplementedError("a sweep is resumed by running it again")
 
 
-class _Reports(_NotPickled, tune.Stopper):
-    """Passes every report to the driver before Tune does anything with it."""
+class _Workers(_NotPickled, tune.Callback):
+    """Gives an actor that has started its jobs, and tells the driver of those that died."""
 
-    def __init__(self, jobs: Jobs, feed: _Feed) -> None:
-        self._jobs, self._feed = jobs, feed
+    def __init__(self, jobs: Jobs, pieces: Pieces, feed: _Feed, board: Any) -> None:
+        self._jobs, self._pieces, self._feed, self._board = jobs, pieces, feed, board
+        self._published: set[str] = set()
+        self._trials: dict[str, Any] = {}  # Tune's own: one that held its actor would keep it alive
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        report: Report | None = result.pop("report", None)
-        if report is None:
-            return False
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if self._feed.error is not None or self._jobs.stopping:
+            return
+        self._trials[trial.trial_id] = trial
         try:
-            stop = self._jobs.on_report(report)
+            jobs = [job for job in self._pieces.begin(trial.trial_id) if self._publish(trial.trial_id, job)]
         except BaseException as error:
             self._feed.error = error
-            return True
-        return stop or report.last or self._jobs.stopping
+            return
+        trial.temporary_state.ray_actor.take.remote(jobs)
 
-    def stop_all(self) -> bool:
-        return self._jobs.stopping or self._feed.error is not None
-
-
-class _WorkerFailures(_NotPickled, tune.Callback):
-    """Tells the driver of workers that died."""
-
-    def __init__(self, jobs: Jobs, feed: _Feed) -> None:
-        self._jobs, self._feed = jobs, feed
+    def drop(self, name: str, attempt_id: int) -> None:
+        """Have a worker let go of an attempt before Tune's next call."""
+        actor = self._trials[name].temporary_state.ray_actor
+        if actor is not None:
+            actor.drop.remote(attempt_id)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._lost(trial, final=False)
@@ -224,10 +204,52 @@ class _WorkerFailures(_NotPickled, tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._lost(trial, final=True)
 
+    def _publish(self, name: str, job: Job) -> bool:
+        """Publish the features of a job; it fails where they cannot be read."""
+        digest = job.features
+        if not digest or digest in self._published:
+            return True
+        try:
+            features = self._jobs.features(digest)
+        except Exception as error:
+            self._pieces.on_reports(name, [Report(job.attempt_id, failure=failure(error))])
+            return False
+        ray.get(self._board.put.remote(digest, [ray.put(features)]))
+        self._published.add(digest)
+        return True
+
     def _lost(self, trial: Any, *, final: bool) -> None:
-        with contextlib.suppress(Exception):
+        if self._feed.error is not None or self._jobs.stopping:
+            return  # what has begun is let go at the end, the rest was never claimed
+        try:
             error = str(trial.get_error() or "the worker process died").strip().splitlines()[-1]
-            self._jobs.on_worker_lost(self._feed.attempts[trial.trial_id], error, final)
+            self._pieces.on_worker_lost(trial.trial_id, error, final=final)
+        except BaseException as broken:
+            self._feed.error = broken
+
+
+class _Reports(_NotPickled, tune.Stopper):
+    """Passes every report to the driver before Tune does anything with it."""
+
+    def __init__(self, jobs: Jobs, pieces: Pieces, feed: _Feed, workers: _Workers) -> None:
+        self._jobs, self._pieces, self._feed, self._workers = jobs, pieces, feed, workers
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        reports: list[Report] | None = result.pop("reports", None)
+        if reports is None:
+            return False
+        try:
+            for attempt_id in self._pieces.on_reports(trial_id, reports):
+                self._workers.drop(trial_id, attempt_id)
+            if not reports and not self._jobs.stopping and self._pieces.has_work(trial_id):
+                self._pieces.on_worker_lost(trial_id, "a worker did not get its job", final=True)
+        except BaseException as error:
+            self._feed.error = error
+            return True
+        return self._jobs.stopping or not self._pieces.has_work(trial_id)
+
+    def stop_all(self) -> bool:
+        return self._jobs.stopping or self._feed.error is not None
 
 
 class RayTuneExecutor:
@@ -301,7 +323,9 @@ class RayTuneExecutor:
         name = f"board-{uuid.uuid4().hex}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         board = _FeatureBoard.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
-        feed = _Feed(jobs, board, name)
+        pieces = Pieces(jobs)
+        feed = _Feed(jobs, pieces, name)
+        workers = _Workers(jobs, pieces, feed, board)
         # as many trials wait as can run, so that every actor that ends one finds the next
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self._slots(resources))
         search: Any = feed
@@ -315,14 +339,14 @@ class RayTuneExecutor:
                 search_alg=search,
                 reuse_actors=True,
                 max_concurrent_trials=resources.max_concurrent or None,
-                trial_dirname_creator=lambda trial: f"attempt-{feed.attempts[trial.trial_id]}",
+                trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(
                 name="sweep",
                 storage_path=str(folder),
                 verbose=0,
-                stop=_Reports(jobs, feed),
-                callbacks=[_WorkerFailures(jobs, feed)],
+                stop=_Reports(jobs, pieces, feed, workers),
+                callbacks=[workers],
                 failure_config=tune.FailureConfig(max_failures=resources.restarts),
                 log_to_file=False,
             ),

@@ -16,6 +16,16 @@ from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
 from orchestrator.trial import State, Trial
 
+
+def begin(jobs):
+    """Return the next job as a worker that is free begins it, ``Wait`` or None where there is none."""
+    while isinstance(trials := jobs.next_trials(), tuple):
+        (trial,) = trials
+        if (job := jobs.claim(trial)) is not None:
+            return job
+    return trials
+
+
 OUTCOME = Outcome({"final_accuracy": 0.5}, {}, 1.0)
 
 
@@ -85,19 +95,19 @@ def test_a_lease_lost_between_reports_leaves_the_trial_to_its_new_holder(tmp_pat
     reader = make(1, depends_on=encoder.key)
 
     def run(jobs, alone):
-        job = jobs.next_job()
+        job = begin(jobs)
         with store.engine.begin() as connection:
             connection.execute(sa.text("UPDATE attempt SET owner = 'other/x/y/1/1/z', lease_until = 1e12"))
         while not jobs._active[job.attempt_id].lost:  # noticed by the thread that renews
             pass
         assert jobs.on_report(Report(job.attempt_id, (EpochRow(1, 0.0, {"loss": 1.0}),)))
-        assert isinstance(jobs.next_job(), Wait)
+        assert isinstance(begin(jobs), Wait)
         store.record(job.attempt_id, "other/x/y/1/1/z", [], outcome=OUTCOME)
-        while isinstance(job := jobs.next_job(), Wait):
+        while isinstance(job := begin(jobs), Wait):
             pass
         assert job.trial["depends_on"] == encoder.key
         jobs.on_report(Report(job.attempt_id, outcome=OUTCOME))
-        assert jobs.next_job() is None
+        assert begin(jobs) is None
 
     driver, told = drive(store, [encoder, reader], Scripted(run), lease_seconds=0.2)
     assert told.lines == ["started 0", "restarted 0", "done 0", "started 1", "done 1"]
@@ -109,22 +119,22 @@ def test_a_worker_that_dies_in_the_second_pass_is_started_again_alone(tmp_path):
 
     def short_of_memory(jobs, alone):
         assert not alone
-        job = jobs.next_job()
+        job = begin(jobs)
         jobs.on_report(Report(job.attempt_id, failure=Failure("out_of_memory", "none left")))
-        assert jobs.next_job() is None
+        assert begin(jobs) is None
 
     def dies(jobs, alone):
         assert alone
-        job = jobs.next_job()
-        assert jobs.next_job() is None
+        job = begin(jobs)
+        assert begin(jobs) is None
         jobs.on_worker_lost(job.attempt_id, "SIGSEGV", True)
 
     def succeeds(jobs, alone):
         assert alone
-        job = jobs.next_job()
+        job = begin(jobs)
         assert isinstance(job, Job)
         jobs.on_report(Report(job.attempt_id, outcome=OUTCOME))
-        assert jobs.next_job() is None
+        assert begin(jobs) is None
 
     driver, _ = drive(store, [make()], Scripted(short_of_memory, dies, dies, succeeds))
     assert (driver.done, driver.failed, driver.interrupted) == (1, 0, False)

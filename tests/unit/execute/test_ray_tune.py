@@ -1,47 +1,132 @@
 """What of the executor on Ray can be said without a cluster."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
 from dvta.errors import DataError
 from orchestrator.execute import ray_cluster, ray_tune
 from orchestrator.execute.cluster import resolve_address, unreachable_reason
-from orchestrator.execute.protocol import Job, Wait
+from orchestrator.execute.pieces import Pieces
+from orchestrator.execute.protocol import Job, Report
+from orchestrator.records import Wait
 from tests.commands import run
 
 
-def job(attempt_id, features=""):
-    return Job(attempt_id, {}, features, "c")
+class Handed:
+    """Hands out pieces of work, given as the digests of their trials' features, which are all damaged.
 
-
-class Listed:
-    """Jobs of a list whose features are all damaged; keeps what is reported."""
+    Attempts are numbered as they are claimed; what others hold cannot be.
+    """
 
     stopping = False
 
-    def __init__(self, *jobs):
-        self.jobs, self.failures = list(jobs), {}
+    def __init__(self, *pieces, others=()):
+        self.pieces, self.others = list(pieces), others
+        self.claimed, self.ended = [], []
 
-    def next_job(self):
-        return self.jobs.pop(0) if self.jobs else None
+    def next_trials(self):
+        return self.pieces.pop(0) if self.pieces else None
+
+    def claim(self, trial):
+        if trial in self.others:
+            return None
+        self.claimed.append(trial)
+        return Job(len(self.claimed), {}, trial, "c")
 
     def features(self, digest):
         raise DataError(f"{digest}: not finite")
 
     def on_report(self, report):
-        self.failures[report.attempt_id] = (report.failure.kind, report.failure.message)
+        self.ended.append((report.attempt_id, report.failure and report.failure.message))
         return True
 
+    def on_worker_lost(self, attempt_id, error, final):
+        self.ended.append((attempt_id, error, final))
 
-def test_damaged_features_fail_their_trial_and_the_next_one_runs():
-    jobs = Listed(job(1, "damaged"), job(2), Wait(), job(3, "damaged"))
-    feed = ray_tune._Feed(jobs, None, "board")
-    assert feed.suggest("a")["box"].job.attempt_id == 2
+
+class Actor:
+    """Keeps what it is called with, as a Ray actor would, and is its own Tune trial."""
+
+    def __init__(self, trial_id):
+        self.trial_id, self.taken, self.dropped = trial_id, [], []
+        self.take = SimpleNamespace(remote=self.taken.append)
+        self.drop = SimpleNamespace(remote=self.dropped.append)
+        self.temporary_state = SimpleNamespace(ray_actor=self)
+
+    def get_error(self):
+        return "SIGSEGV"
+
+
+def executor_on(jobs):
+    pieces = Pieces(jobs)
+    feed = ray_tune._Feed(jobs, pieces, "board")
+    workers = ray_tune._Workers(jobs, pieces, feed, None)
+    return feed, workers, ray_tune._Reports(jobs, pieces, feed, workers)
+
+
+def started(workers, trial_id):
+    actor = Actor(trial_id)
+    workers.on_trial_start(0, [], actor)
+    return actor
+
+
+def taken(actor):
+    return [job.attempt_id for jobs in actor.taken for job in jobs]
+
+
+def test_a_trial_is_claimed_when_a_worker_begins_it():
+    jobs = Handed(("",), Wait(), ("",), ("theirs",), others={"theirs"})
+    feed, workers, reports = executor_on(jobs)
+    assert feed.suggest("a") == {"board": "board"}
     assert feed.suggest("b") is None
-    assert feed.suggest("b") == ray_tune.Searcher.FINISHED
+    assert feed.suggest("b") == feed.suggest("c") == {"board": "board"}
+    assert feed.suggest("d") == ray_tune.Searcher.FINISHED
+    assert jobs.claimed == []
+    assert taken(started(workers, "a")) == [1]
+    assert taken(started(workers, "c")) == []
+    assert reports("c", {"reports": []})
+    assert jobs.claimed == [""]
+    jobs.stopping = True
+    assert started(workers, "b").taken == []
+    assert jobs.claimed == [""]
     assert feed.error is None
-    assert jobs.failures == dict.fromkeys((1, 3), ("error", "DataError: damaged: not finite"))
+
+
+def test_damaged_features_fail_their_trial_and_nothing_else():
+    jobs = Handed(("damaged", ""))
+    feed, workers, _ = executor_on(jobs)
+    feed.suggest("a")
+    assert taken(started(workers, "a")) == [2]
+    assert jobs.ended == [(1, "DataError: damaged: not finite")]
+    assert feed.error is None
+
+
+def test_the_jobs_of_a_dead_worker_go_on_and_only_the_first_on_the_next_one():
+    jobs = Handed(("",) * 3)
+    feed, workers, reports = executor_on(jobs)
+    feed.suggest("a")
+    actor = started(workers, "a")
+    assert taken(actor) == [1, 2, 3]
+    workers.on_trial_recover(0, [], actor)
+    assert jobs.ended == [(2, "SIGSEGV", True), (3, "SIGSEGV", True), (1, "SIGSEGV", False)]
+    actor = started(workers, "a")
+    assert taken(actor) == [1]
+    assert reports("a", {"reports": [Report(1)]})
+    assert actor.dropped == [1]
+
+
+def test_a_worker_that_dies_before_it_begins_loses_no_trial():
+    jobs = Handed(("",), ("",))
+    feed, workers, reports = executor_on(jobs)
+    for name in ("a", "b"):
+        feed.suggest(name)
+    workers.on_trial_error(0, [], Actor("a"))
+    assert jobs.ended == [(1, "SIGSEGV", True)]
+    assert taken(started(workers, "b")) == [2]
+    assert reports("b", {"reports": []})
+    assert jobs.ended[1:] == [(2, "a worker did not get its job", True)]
 
 
 @pytest.mark.parametrize(
