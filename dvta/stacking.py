@@ -116,8 +116,8 @@ class Stack:
     def __iter__(self) -> Stack:
         return self
 
-    def __next__(self) -> list[tuple[Fit, EpochResult | NonFiniteLossError]]:
-        """Train and evaluate an epoch of every member; one whose loss is not finite leaves.
+    def __next__(self) -> list[tuple[Fit, EpochResult | Exception | SystemExit]]:
+        """Train and evaluate an epoch of every member; one whose loss is not finite, or whose evaluation fails, leaves.
 
         An epoch's seconds are the member's share of the training, and its own evaluation.
         """
@@ -129,13 +129,19 @@ class Stack:
         began = time.perf_counter()
         losses = self._model.train()
         share = (time.perf_counter() - began) / len(self.fits)
-        results: list[tuple[Fit, EpochResult | NonFiniteLossError]] = []
+        results: list[tuple[Fit, EpochResult | Exception | SystemExit]] = []
         for member, loss in zip(list(self.fits), losses, strict=True):
+            result: EpochResult | Exception | SystemExit
             if isinstance(loss, NonFiniteLossError):
-                self.remove(member)
-                results.append((member, loss))
+                result = loss
             else:
-                results.append((member, member.end_epoch(loss, time.perf_counter() - share)))
+                try:
+                    result = member.end_epoch(loss, time.perf_counter() - share)
+                except (Exception, SystemExit) as error:  # of a user's method; the others have their epoch
+                    result = error
+            if not isinstance(result, EpochResult):
+                self.remove(member)
+            results.append((member, result))
         return results
 
     def remove(self, member: Fit) -> None:
