@@ -42,6 +42,13 @@ SINGLE = [
     ("study: s\nforced: {lr: 1}\n", "forced (line 2): unknown key"),
     ("study: s\nseeds: 0\n", "seeds (line 2): [] is not allowed here: list should have at least 1 item"),
     ("study: s\ngrid: {gamma: []}\n", "grid.gamma (line 2): is empty"),
+    *(
+        (
+            f"study: s\nresources: {{stack: {value}}}\n",
+            f"resources.stack (line 2): {shown} is not allowed here: input should be auto, off or a whole number",
+        )
+        for value, shown in (("0", "0"), ("on", "True"), ("some", "'some'"), ("[2]", "[2]"), ("1.5", "1.5"))
+    ),
 ]
 #: what stands below the study's name, of studies without a mistake that cannot run
 CANNOT_RUN = [

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 Point = dict[str, Any]
 YamlPath = tuple[Any, ...]  # of a value in the file
@@ -45,13 +46,23 @@ class Resources(_Strict):
     """What one trial takes, and how many may run at once (0: as many as fit).
 
     ``gpus_per_trial: auto`` lets the first trial run alone on a GPU and takes the share of the memory
-    that it used; without a GPU in the cluster it is 0.
+    that it used; without a GPU in the cluster it is 0. ``stack`` is how many trials that differ only in values
+    train as one model: ``auto`` where that was measured to pay, a number up to so many always, ``off`` never.
     """
 
     cpus_per_trial: float = Field(1.0, gt=0)
     gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
     max_concurrent: int = Field(0, ge=0)
     restarts: int = Field(3, ge=0)
+    stack: int | str = "auto"
+
+    @field_validator("stack", mode="before")
+    @classmethod
+    def _stack(cls, value: Any) -> Any:
+        value = "off" if value is False else value  # as YAML reads it
+        if value in ("auto", "off") or (type(value) is int and value >= 1):
+            return value
+        raise PydanticCustomError("stack", "input should be auto, off or a whole number from 1")
 
 
 class Checkpoint(_Strict):
