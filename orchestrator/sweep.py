@@ -155,6 +155,7 @@ def _options(spec: Spec, settings: Settings, fail_fast: bool) -> SweepOptions:
         precision=spec.precision,
         fail_fast=fail_fast,
         restarts=spec.resources.restarts,
+        stack=spec.resources.stack,
     )
 
 

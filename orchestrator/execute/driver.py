@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from orchestrator.errors import LeaseLostError, StoreError
+from orchestrator.execute.grouping import Grouping
 from orchestrator.execute.inputs import Inputs
 from orchestrator.execute.protocol import Executor, Job, Loaded, Report
 from orchestrator.execute.sources import TrialSource
@@ -58,6 +59,7 @@ class SweepOptions:
     precision: str = "fp32"
     fail_fast: bool = False
     restarts: int = 3
+    stack: int | str = "off"
 
 
 @dataclasses.dataclass
@@ -83,6 +85,7 @@ class Driver:
     ) -> None:
         self._store, self._source, self._inputs = store, source, inputs
         self._options, self._listener, self._provenance = options, listener, provenance
+        self._groups = Grouping(source, options.stack)
         self.owner = new_owner()
         self._active: dict[int, _Active] = {}
         self._handed_out: set[str] = set()  # keys of trials that no worker has begun
@@ -144,21 +147,22 @@ class Driver:
 
     # --- what the executor calls -------------------------------------------------------------
 
-    def next_trials(self) -> tuple[Trial, ...] | Wait | None:
-        """Return the next trial, which is claimed by :meth:`claim` when a worker begins it."""
+    def next_trials(self, workers: int = 1, device: str = "cpu") -> tuple[Trial, ...] | Wait | None:
+        """Return the next trial, or several to stack; :meth:`claim` claims each when a worker begins it."""
         if self.stopping:
             return None
         waiting = self._again or (self._alone if self._second_pass else None)
-        trial = waiting.popleft() if waiting else self._source.next()
-        if trial is None or isinstance(trial, Wait):
+        # what was let go before is trained apart: it may be what killed its worker
+        found = (waiting.popleft(),) if waiting else self._groups.next(workers, device)
+        if not isinstance(found, tuple):
             if self._alone and not (self._active or self._handed_out):
                 return None  # what is left waits for a trial that must run alone
-            trial = self._from_elsewhere(idle=trial)
-            if trial is None or isinstance(trial, Wait):
+            found = self._from_elsewhere(idle=found)
+            if not isinstance(found, tuple):
                 # what was handed out may turn out to be another driver's
-                return Wait() if self._handed_out else trial
-        self._handed_out.add(trial.key)
-        return (trial,)
+                return Wait() if self._handed_out else found
+        self._handed_out.update(trial.key for trial in found)
+        return found
 
     def claim(self, trial: Trial) -> Job | None:
         """Return the job of a trial that a worker begins, None where another driver has it."""
@@ -264,7 +268,7 @@ class Driver:
             payload=self._inputs.payload(trial),
         )
 
-    def _from_elsewhere(self, idle: Wait | None) -> Trial | Wait | None:
+    def _from_elsewhere(self, idle: Wait | None) -> tuple[Trial] | Wait | None:
         """Look after the trials that other drivers hold: they end, or their lease runs out."""
         if not self._elsewhere:
             return Wait() if idle is not None else None
@@ -281,7 +285,7 @@ class Driver:
             elif status.state is not State.RUNNING or is_dead(status.owner or ""):
                 if status.state is State.RUNNING and status.owner:
                     self._store.release_all(status.owner)
-                return self._elsewhere.pop(key)
+                return (self._elsewhere.pop(key),)
         return Wait()
 
     def _end(

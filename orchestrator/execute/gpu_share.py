@@ -19,13 +19,13 @@ class First:
         self._claimed = False
         self.worker: dict[str, float] = {}
 
-    def next_trials(self) -> tuple[Trial, ...] | Wait | None:
+    def next_trials(self, workers: int = 1, device: str = "cpu") -> tuple[Trial, ...] | Wait | None:
         """Return the first trials, and the next ones where others had claimed all of those."""
         if self._claimed:
             return None
         if self._handed_out:
             return Wait()
-        trials = self._jobs.next_trials()
+        trials = self._jobs.next_trials(workers, device)
         if isinstance(trials, tuple):
             self._handed_out = {trial.key for trial in trials}
         return trials

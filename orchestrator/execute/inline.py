@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import time
 
+from orchestrator.execute.grouping import device_type
 from orchestrator.execute.protocol import Jobs
-from orchestrator.execute.worker import start
+from orchestrator.execute.stacked import Work, begin
 from orchestrator.records import Wait
 
 
@@ -20,21 +21,23 @@ class InlineExecutor:
         """Carry out every job; between epochs, a stop request leaves a checkpoint behind."""
         load = functools.lru_cache(maxsize=2)(jobs.features)
         while not jobs.stopping:
-            trials = jobs.next_trials()
+            trials = jobs.next_trials(device=device_type(0))
             if trials is None:
                 return
             if isinstance(trials, Wait):
                 time.sleep(self._poll_seconds)
                 continue
-            job = jobs.claim(trials[0])
-            if job is None:
-                continue
-            attempt = start(job, load)
-            while True:
-                report = attempt.step()
-                stop = jobs.on_report(report)
-                if report.last:
-                    break
-                if stop or jobs.stopping:
-                    attempt.save()
-                    break
+            claimed = [job for trial in trials if (job := jobs.claim(trial)) is not None]
+            if claimed:
+                carry_out(begin(claimed, load), jobs)
+
+
+def carry_out(work: Work, jobs: Jobs) -> None:
+    """Work until every attempt has ended or is to stop."""
+    while work.goes_on:
+        for report in work.step():
+            if jobs.on_report(report) and not report.last:
+                work.drop(report.attempt_id)
+        if jobs.stopping:
+            work.save()
+            return

@@ -101,10 +101,15 @@ class Report:
 class Jobs(Protocol):
     """The driver as an executor sees it."""
 
-    def next_trials(self) -> tuple[Trial, ...] | Wait | None:
+    def next_trials(self, workers: int = 1, device: str = "cpu") -> tuple[Trial, ...] | Wait | None:
         """Return what one worker does next, ``Wait`` when nothing is ready yet, or None at the end.
 
-        The trials are not claimed: each has to be, by :meth:`claim`, once there is a worker for it.
+        Several trials are to be trained as one model. None is claimed: each has to be, by :meth:`claim`,
+        once there is a worker for it.
+
+        Args:
+            workers: how many share the trials there are.
+            device: type of the workers' devices, ``cpu`` or ``cuda``.
         """
 
     def claim(self, trial: Trial) -> Job | None:

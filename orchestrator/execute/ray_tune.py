@@ -45,7 +45,8 @@ from orchestrator.execute.gpu_share import First, gpu_share
 from orchestrator.execute.pieces import Pieces
 from orchestrator.execute.protocol import Job, Jobs, Report
 from orchestrator.execute.ray_cluster import NAMESPACE, check_resources, connect, disconnect
-from orchestrator.execute.worker import Attempt, failure, start
+from orchestrator.execute.stacked import Work, begin
+from orchestrator.execute.worker import failure
 from orchestrator.records import Wait
 from orchestrator.spec.model import Resources
 
@@ -77,7 +78,7 @@ class _FeatureBoard:
 
 
 class _Worker(tune.Trainable):
-    """A Tune actor that carries one attempt after the other."""
+    """A Tune actor that does one piece of work after the other."""
 
     _features: collections.OrderedDict[str, Any]
     KEPT = 2
@@ -87,7 +88,7 @@ class _Worker(tune.Trainable):
         self._features = collections.OrderedDict()
         self._board = ray.get_actor(config["board"], namespace=NAMESPACE)
         self._jobs: list[Job] = []
-        self._attempt: Attempt | None = None
+        self._work: Work | None = None
 
     def take(self, jobs: list[Job]) -> None:
         """Take what was claimed for this worker; it is begun by the next step."""
@@ -95,7 +96,8 @@ class _Worker(tune.Trainable):
 
     def drop(self, attempt_id: int) -> None:
         """Let go of an attempt that is to stop."""
-        self.cleanup()
+        if self._work is not None:
+            self._work.drop(attempt_id)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
@@ -103,20 +105,21 @@ class _Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         if self._jobs:
-            self._attempt = start(self._jobs.pop(), self._load)
-        if self._attempt is None:
+            self._work, self._jobs = begin(self._jobs, self._load), []
+        if self._work is None:
             return {"reports": [], "done": True}
-        report = self._attempt.step()
-        report.worker["node"] = ray.get_runtime_context().get_node_id()
-        if report.last:
-            self._attempt = None
-        return {"reports": [report], "done": report.last}
+        reports = self._work.step()
+        for report in reports:
+            report.worker["node"] = ray.get_runtime_context().get_node_id()
+        if not self._work.goes_on:
+            self._work = None
+        return {"reports": reports, "done": self._work is None}
 
     def cleanup(self) -> None:
         self._jobs = []
-        if self._attempt is not None:
-            self._attempt.save()
-            self._attempt = None
+        if self._work is not None:
+            self._work.save()
+            self._work = None
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Leave Tune's own checkpoints empty: ours are elsewhere."""
@@ -137,9 +140,10 @@ class _Worker(tune.Trainable):
 class _Feed(_NotPickled, Searcher):
     """Hands the driver's trials to Tune."""
 
-    def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str) -> None:
+    def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str, workers: int, device: str) -> None:
         super().__init__(metric="training_iteration", mode="max")
         self._jobs, self._pieces, self._board_name = jobs, pieces, board_name
+        self._workers, self._device = workers, device
         self.error: BaseException | None = None
 
     def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:
@@ -149,7 +153,7 @@ class _Feed(_NotPickled, Searcher):
         if self.error is not None or self._jobs.stopping:
             return Searcher.FINISHED
         try:
-            trials = self._jobs.next_trials()
+            trials = self._jobs.next_trials(self._workers, self._device)
         except BaseException as error:
             self.error = error
             return Searcher.FINISHED
@@ -324,10 +328,11 @@ class RayTuneExecutor:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         board = _FeatureBoard.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
         pieces = Pieces(jobs)
-        feed = _Feed(jobs, pieces, name)
+        slots = self._slots(resources)
+        feed = _Feed(jobs, pieces, name, slots, "cuda" if ray.cluster_resources().get("GPU") else "cpu")
         workers = _Workers(jobs, pieces, feed, board)
         # as many trials wait as can run, so that every actor that ends one finds the next
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self._slots(resources))
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
         search: Any = feed
         tuner = tune.Tuner(
             tune.with_resources(

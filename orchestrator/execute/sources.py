@@ -20,6 +20,9 @@ class TrialSource(Protocol):
     def next(self) -> Trial | Wait | None:
         """Return the next trial, ``Wait`` when a running one must end first, or None at the end."""
 
+    def ready(self) -> Trial | None:
+        """Return one more trial to train beside the one just returned, None where there is none at the moment."""
+
     def left_out_reasons(self) -> list[str]:
         """Return a sentence for each kind of trials that were not handed out because of failures."""
 
@@ -77,6 +80,11 @@ class PlannedTrials:
                 self._waiting.append(trial)
         return Wait() if self._waiting or (self._wait and self._out) else None
 
+    def ready(self) -> Trial | None:
+        """Return the next trial whose encoder is trained by now."""
+        trial = self.next()
+        return trial if isinstance(trial, Trial) else None
+
     def left_out_reasons(self) -> list[str]:
         """Say how many trials wait for an encoder that failed."""
         count = len(self.left_out)
@@ -120,6 +128,10 @@ class Chained:
         """Return the second source's next trial once the first has none, nor one that runs."""
         trial = self._first.next()
         return self._second.next() if trial is None and not self.blocked else trial
+
+    def ready(self) -> Trial | None:
+        """Ask the second source: encoders, which come first, are trained one by one."""
+        return self._second.ready()
 
     def left_out_reasons(self) -> list[str]:
         """Say that the search was not begun, and what both left out."""

@@ -114,7 +114,7 @@ class Attempt:
         assert self._fit is not None
         started = time.monotonic()
         while True:
-            result = next(self._fit, None)
+            result = self._next()
             if result is None:
                 self._worker["peak_memory_mib"] = _peak_memory()
                 outcome = self._outcome()
@@ -132,6 +132,11 @@ class Attempt:
                 time.monotonic() - started >= self.job.report_seconds
             ):
                 return Report(self.job.attempt_id, tuple(new), worker=self._worker)
+
+    def _next(self) -> EpochResult | None:
+        """Return the next epoch of the run, None after its last."""
+        assert self._fit is not None
+        return next(self._fit, None)
 
     def _begin(self) -> str:
         """Take the device, note it, and return its name."""

@@ -39,6 +39,8 @@ TOLD = {
 KEY, REPLACES = "dvta:trial", "dvta:replaces"
 RESUME_SECONDS = 2.0  # between two looks for candidates of dead drivers
 NAMING_SECONDS = 20.0  # longer than a driver takes to name the values of a candidate
+BLIND = ("random", "grid")  # samplers whose suggestions owe nothing to what was told
+AHEAD = 100  # suggestions asked for beside one that is begun
 SEED_GAP = 100_000  # between the samplers of two repeats: more than a search has candidates
 VALUE = "final_accuracy"  # of the validation classes, or of the test classes where asked for
 
@@ -125,7 +127,7 @@ class SearchTrials:
         self._replaced: dict[str, int] = {}  # key -> the finished attempt that a new one replaces
         self._begun: set[str] = set()
         self._unnamed: dict[tuple[str, int], float] = {}  # cell, number -> when it was first seen so
-        self.failed = 0
+        self.failed = self._ahead = 0
         storage = open_storage(url)
         self._searches = [self._open(cell, storage) for cell in cells]
         self._order = collections.deque(self._searches)
@@ -140,6 +142,7 @@ class SearchTrials:
 
     def next(self) -> Trial | Wait | None:
         """Return a resumed candidate, a tuned trial, or a new suggestion; cells take turns."""
+        self._ahead = 0
         self._close()
         for _ in range(len(self._order)):
             search = self._order[0]
@@ -155,6 +158,18 @@ class SearchTrials:
         if time.monotonic() - self._resumed > RESUME_SECONDS:
             self._resume()
         return Wait()
+
+    def ready(self) -> Trial | None:
+        """Return a candidate or tuned trial that is known by now; a sampler that learns is not asked ahead."""
+        for search in self._searches:
+            if search.resumed:
+                return search.resumed.popleft()
+        if self._search.sampler in BLIND and self._ahead < AHEAD:
+            self._ahead += 1
+            for search in self._searches:
+                if (trial := self._suggest(search)) is not None:
+                    return trial
+        return self._final.popleft() if self._final else None
 
     def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Tell the study an epoch's accuracy; return its pruner's decision."""

@@ -26,7 +26,8 @@ class Handed:
         self.pieces, self.others = list(pieces), others
         self.claimed, self.ended = [], []
 
-    def next_trials(self):
+    def next_trials(self, workers, device):
+        assert (workers, device) == (2, "cpu")
         return self.pieces.pop(0) if self.pieces else None
 
     def claim(self, trial):
@@ -61,7 +62,7 @@ class Actor:
 
 def executor_on(jobs):
     pieces = Pieces(jobs)
-    feed = ray_tune._Feed(jobs, pieces, "board")
+    feed = ray_tune._Feed(jobs, pieces, "board", 2, "cpu")
     workers = ray_tune._Workers(jobs, pieces, feed, None)
     return feed, workers, ray_tune._Reports(jobs, pieces, feed, workers)
 
