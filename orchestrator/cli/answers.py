@@ -33,7 +33,10 @@ class Search:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a sweep would do; ``seconds`` is training time on one worker, null where no like trial ran."""
+    """What a sweep would do; ``seconds`` is training time on one worker, null where no like trial ran.
+
+    ``stacked`` is how many of those to run one worker would train in stacks, null where a search proposes them.
+    """
 
     study: str
     cells: int
@@ -48,6 +51,7 @@ class Plan:
     simulated: bool
     missing: tuple[Missing, ...]
     search: Search | None
+    stacked: int | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,6 +36,7 @@ def answer(study: Study, plan: planning.Plan) -> Plan:
         simulated=plan.simulated,
         missing=tuple(Missing(reason, count) for reason, count in plan.missing.items()),
         search=found if search is not None else None,
+        stacked=_stacked(study, plan) if search is None else None,
     )
 
 
@@ -91,10 +92,20 @@ def _lines(plan: Plan) -> list[str]:
             f"{counted(plan.cells, 'cell')}, {counted(plan.trials, 'distinct trial')} ({counted(plan.seeds, 'seed')}): "
             f"{plan.to_run} to run, {plan.done} done, {plan.failed} failed, {plan.leased} leased{estimate}",
             *([_encoders(plan.encoders)] if plan.encoders else []),
+            *([f"{plan.stacked} of them can train stacked, several as one model"] if plan.stacked else []),
         ]
     if plan.simulated:
         lines.append("visual features: simulated (no real ones in the data root; --source real forbids this)")
     return lines + [f"{missing.cells} cannot be filled: {missing.reason}" for missing in plan.missing]
+
+
+def _stacked(study: Study, plan: planning.Plan) -> int:
+    stack, gpus = study.spec.resources.stack, study.spec.resources.gpus_per_trial
+    if stack == "off":
+        return 0
+    from orchestrator.execute.grouping import count_stacked, device_type
+
+    return count_stacked(plan.to_run, stack, device_type(gpus))
 
 
 def _encoders(count: int) -> str:
