@@ -8,6 +8,7 @@ the other way round.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import logging
 import time
@@ -202,7 +203,8 @@ class Stacked:
             except (Exception, SystemExit) as error:
                 self._stack = None
                 if failure(error).kind == "out_of_memory":
-                    self.save()
+                    with contextlib.suppress(Exception):  # then they go on from an earlier checkpoint
+                        self.save()
                     return [error] * len(members)
                 # of whom it is shows when each trains the epoch by itself
                 self._apart = True
