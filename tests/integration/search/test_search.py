@@ -13,7 +13,7 @@ from dvta import datasets
 from dvta.datasets.stand_in import StandIn
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.errors import SpecError
-from orchestrator.execute import inline, worker
+from orchestrator.execute import stacked, worker
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.execute.protocol import Report
 from orchestrator.records import Failure, Wait
@@ -344,7 +344,7 @@ def test_failed_tuned_trials_stay_failed_until_retry(place, monkeypatch):
             return worker.start(job, load)
         return SimpleNamespace(step=lambda: Report(job.attempt_id, failure=Failure("error", "a failure")))
 
-    monkeypatch.setattr(inline, "start", start)
+    monkeypatch.setattr(stacked, "start", start)
     code, store, _ = run(place, "a", trials=1)
     assert (code, len(attempts(store))) == (1, 6)
     code, store, _ = run(place, "a", trials=1)
