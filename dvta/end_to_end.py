@@ -6,28 +6,28 @@ through the encoder, and the alignment's loss reaches the encoder's weights. Wha
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvta.encoders import build_encoder
 from dvta.encoders.base import WIDTH, SkeletonEncoder
-from dvta.encoders.extract import SEGMENTS, segments
-from dvta.encoders.training import chunk_rows
-from dvta.errors import OptionError
+from dvta.encoders.extract import segments
+from dvta.errors import DvtaError, OptionError
 from dvta.evaluation import Evaluation
-from dvta.features import DataRef, FeatureSet
+from dvta.features import ClassText, FeatureSet
+from dvta.joint_data import JointData, encode
 from dvta.methods.base import Method
 from dvta.options import check_values
+from dvta.parallel import Others, Part, distributed, opened, private_folder, shareable
 from dvta.skeleton.augment import Augmentation
-from dvta.skeleton.splits import Samples, SkeletonSplit
-from dvta.training import Fit, TrainingConfig, derived_seed
+from dvta.training import EpochResult, Fit, TrainingConfig, derived_seed
 
 Init = Literal["scratch", "trained"]
 ENCODER, METHOD = "encoder.", "method."  # before the names of weights
@@ -80,65 +80,12 @@ class EndToEndConfig:
         return Augmentation(self.shear, self.rotation, self.crop, self.mirror)
 
 
-@dataclasses.dataclass(frozen=True)
-class JointData:
-    """The skeletons of a split, with its texts and labels as a feature set without features."""
+class WorkerLostError(DvtaError):
+    """Other processes of a run have ended before it did."""
 
-    skeletons: SkeletonSplit
-    features: FeatureSet
-
-    @classmethod
-    def of(cls, skeletons: SkeletonSplit, ref: DataRef, *, unpooled: bool = False) -> JointData:
-        """Return the data of a split; ``ref`` says which texts.
-
-        Raises:
-            DataError: the texts are not what they were when they were found.
-        """
-        shape = (SEGMENTS, 25, WIDTH) if unpooled else (WIDTH,)
-        parts = {"train": skeletons.train, "ztest": skeletons.ztest, "gtest": skeletons.gtest}
-        empty = {name: torch.zeros(1, *shape).expand(len(s), *shape) for name, s in parts.items()}
-        label = {name: torch.from_numpy(s.labels) for name, s in parts.items()}
-        features = ref.described(
-            train=empty["train"],
-            train_label=label["train"],
-            ztest=empty["ztest"],
-            z_label=label["ztest"],
-            gtest=empty["gtest"],
-            g_label=label["gtest"],
-        )
-        return cls(skeletons, features)
-
-    def hold_out(self, classes: Iterable[int]) -> JointData:
-        """Return the data with some seen classes made unseen, as :func:`dvta.features.hold_out` does."""
-        held = tuple(sorted(classes))
-        train = self.skeletons.train
-        mask = np.isin(train.labels, held)
-        kept, tested = _rows(train, ~mask), _rows(train, mask)
-        seen = tuple(c for c in self.features.seen if c not in held)
-        shape = self.features.train.shape[1:]
-        features = dataclasses.replace(
-            self.features,
-            train=self.features.train[:1].expand(len(kept), *shape),
-            train_label=torch.from_numpy(kept.labels),
-            ztest=self.features.train[:1].expand(len(tested), *shape),
-            z_label=torch.from_numpy(tested.labels),
-            gtest=None,
-            g_label=None,
-            seen=seen,
-            unseen=held,
-        )
-        skeletons = dataclasses.replace(
-            self.skeletons, train=kept, ztest=tested, gtest=tested, seen=seen, unseen=held
-        )
-        return JointData(skeletons, features)
-
-    def encoded(self, encoder: SkeletonEncoder) -> FeatureSet:
-        """Return the feature set with the encoder's features of the test samples; the training ones stay empty."""
-        features = self.features
-        unpooled = features.train.ndim == 4
-        ztest = encode(encoder, self.skeletons.ztest, unpooled=unpooled)
-        gtest = None if features.gtest is None else encode(encoder, self.skeletons.gtest, unpooled=unpooled)
-        return dataclasses.replace(features, ztest=ztest, gtest=gtest)
+    def __init__(self, lost: list[int], workers: int) -> None:
+        numbers = ", ".join(map(str, lost))
+        super().__init__(f"of the {workers} processes that train this trial, number {numbers} died")
 
 
 class EndToEndFit(Fit):
@@ -149,10 +96,14 @@ class EndToEndFit(Fit):
         encoder: the network, with the weights it starts from.
         data: the skeletons and texts. config, joint: the settings.
         seed, device, precision, state: as of :func:`dvta.training.fit`.
+        workers: processes that share in every batch (:mod:`dvta.parallel`); the others end with this object.
+        part: which of them this is, in one of the others.
 
     Raises:
         OptionError: the method does not train on batches, or reads masked features.
     """
+
+    _others: Others | None = None
 
     def __init__(
         self,
@@ -166,11 +117,18 @@ class EndToEndFit(Fit):
         device: str = "cpu",
         precision: str = "fp32",
         state: dict[str, Any] | None = None,
+        workers: int = 1,
+        part: Part | None = None,
     ) -> None:
         check_trains_jointly(method, method.options)
-        self._data, self._joint = data, joint
-        self._augment = joint.augmentation()
+        self._data, self._joint, self._part = data, joint, part
         self._unpooled = data.features.train.ndim == 4
+        if workers > 1 and part is None:
+            # they start as this one does, before anything is moved or changed
+            self._others = _start_others(
+                _Work(method, encoder, data, config, joint, seed, precision, state), workers, device
+            )
+            self._part = self._others.part
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(seed, "head"))
             head = nn.Linear(WIDTH, data.skeletons.classes)
@@ -178,6 +136,11 @@ class EndToEndFit(Fit):
         super().__init__(
             method, data.features, config, seed=seed, device=device, precision=precision, state=state
         )
+        model = _Model(
+            self.method, self.encoder, self._head, joint.classification_weight, joint.augmentation(),
+            self._unpooled, self._part,
+        )  # fmt: skip
+        self._model = model if self._part is None else distributed(model, self.device)
 
     def begin_epoch(self) -> None:
         """Set learning rates and tell the method; the encoder learns once it is no longer frozen."""
@@ -221,16 +184,21 @@ class EndToEndFit(Fit):
         head = {"params": list(self._head.parameters()), "weight_decay": config.weight_decay}
         return [*super()._parameter_groups(), *({**group, "lr": lr} for group in (*own, head))]
 
+    def _train(self) -> float:
+        try:
+            return super()._train()
+        except RuntimeError as error:
+            if self._others is not None and (lost := self._others.lost()):
+                raise WorkerLostError(lost, self._others.part.workers) from error
+            raise
+
     def _loss(self, batch: Tensor) -> Tensor:
-        x = torch.from_numpy(self._data.skeletons.train.batch(batch.cpu().numpy())).to(self.device)
+        part = self._part
+        own = batch if part is None else part.of(batch)
+        x = torch.from_numpy(self._data.skeletons.train.batch(own.cpu().numpy())).to(self.device)
         labels = self.features.train_label[batch]
-        with torch.set_grad_enabled(not self._is_frozen):
-            maps = self.encoder.feature_map(self._augment(x))
-        visual = segments(maps) if self._unpooled else maps.mean((1, 2))
-        loss = self.method.training_loss(visual, labels, self.features.class_text)
-        if self._joint.classification_weight and not self._is_frozen:
-            logits = self._head(maps.mean((1, 2)))
-            loss = loss + self._joint.classification_weight * F.cross_entropy(logits, labels)
+        seed = (self.seed, self.epoch, batch.tolist()) if part is not None else ()
+        loss: Tensor = self._model(x, labels, self.features.class_text, self._is_frozen, seed)
         return loss
 
     def _evaluate(self, epoch: int) -> Evaluation:
@@ -239,20 +207,88 @@ class EndToEndFit(Fit):
         return super()._evaluate(epoch)
 
 
-def encode(
-    encoder: SkeletonEncoder, samples: Samples, *, unpooled: bool = False, batch_size: int = 128
-) -> Tensor:
-    """Return the features (n, 256) of samples on the CPU, (n, 3, 25, 256) un-pooled; the encoder stays as it was."""
-    device, training = next(encoder.parameters()).device, encoder.training
-    encoder.eval()
-    parts = []
-    with torch.inference_mode():
-        for rows in chunk_rows(len(samples), batch_size):
-            maps = encoder.feature_map(torch.from_numpy(samples.batch(rows)).to(device))
-            parts.append((segments(maps) if unpooled else maps.mean((1, 2))).cpu())
-    encoder.train(training)
-    # outside of inference mode, so that a method may fit something to them
-    return torch.cat(parts).clone()
+class _Model(nn.Module):
+    """Encoder, method and head as one module with the loss of a batch, or of this process's part of it."""
+
+    def __init__(
+        self,
+        method: Method,
+        encoder: SkeletonEncoder,
+        head: nn.Linear,
+        classification_weight: float,
+        augment: Augmentation,
+        unpooled: bool,
+        part: Part | None,
+    ) -> None:
+        super().__init__()
+        self._augment = augment
+        self.method, self.encoder, self.head = method, encoder, head
+        self._weight, self._unpooled, self._part = classification_weight, unpooled, part
+
+    def forward(
+        self, x: Tensor, labels: Tensor, text: ClassText, frozen: bool, seed: tuple[object, ...]
+    ) -> Tensor:
+        """Return the loss; x (n, 3, T, 25, M) may be a part of the batch that labels (B,) are of, with noise by ``seed``."""
+        noise = contextlib.nullcontext() if self._part is None else self._part.own_noise(*seed)
+        with noise, torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            maps = self.encoder.feature_map(self._augment(x))
+            pooled = maps.mean((1, 2))
+        visual = segments(maps) if self._unpooled else pooled
+        if self._part is not None:
+            visual = self._part.gather(visual, len(labels))
+            pooled = self._part.gather(pooled, len(labels))
+        loss = self.method.training_loss(visual, labels, text)
+        if self._weight and not frozen:
+            loss = loss + self._weight * F.cross_entropy(self.head(pooled), labels)
+        return loss
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What the other processes of a run train along with."""
+
+    method: Method
+    encoder: SkeletonEncoder
+    data: JointData
+    config: TrainingConfig
+    joint: EndToEndConfig
+    seed: int
+    precision: str
+    state: dict[str, Any] | None
+
+    def __call__(self, part: Part, device: str) -> None:
+        data = dataclasses.replace(
+            self.data,
+            skeletons=dataclasses.replace(self.data.skeletons, train=opened(self.data.skeletons.train)),
+        )
+        run = _Along(
+            self.method, self.encoder, data, self.config, self.joint,
+            seed=self.seed, device=device, precision=self.precision, state=self.state, part=part,
+        )  # fmt: skip
+        for _ in run:
+            pass
+
+
+class _Along(EndToEndFit):
+    """Trains along in another process; process 0 alone evaluates."""
+
+    def end_epoch(self, loss: float, began: float) -> EpochResult:
+        self.epoch += 1
+        return EpochResult(self.epoch, {}, 0.0)
+
+
+def _start_others(work: _Work, workers: int, device: str) -> Others:
+    folder = private_folder()
+    skeletons = work.data.skeletons
+    train = shareable(skeletons.train, folder)
+    nothing = dataclasses.replace(train, rows=train.rows[:0], labels=train.labels[:0])
+    light = dataclasses.replace(skeletons, train=train, ztest=nothing, gtest=nothing)
+    return Others(
+        dataclasses.replace(work, data=dataclasses.replace(work.data, skeletons=light)),
+        workers,
+        device,
+        folder,
+    )
 
 
 def initial_encoder(name: str, options: Mapping[str, Any], seed: int) -> SkeletonEncoder:
@@ -278,7 +314,3 @@ def check_trains_jointly(method: Method | type[Method], options: Any) -> None:
             f"train: end_to_end: {name} reads features of masked sequences (temporal: true), which are made beforehand; "
             "allowed: temporal: false, or train: pre_extracted"
         )
-
-
-def _rows(samples: Samples, keep: np.ndarray) -> Samples:
-    return dataclasses.replace(samples, rows=samples.rows[keep], labels=samples.labels[keep])

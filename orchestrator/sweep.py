@@ -75,7 +75,7 @@ def run_study(
     driver = Driver(
         store,
         trials,
-        Inputs(study.resolver, retrain=State.DONE in plan.again),
+        Inputs(study.resolver, retrain=State.DONE in plan.again, workers=study.spec.resources.workers),
         _options(study.spec, settings, fail_fast),
         display,
         provenance.collect(),

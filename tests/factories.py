@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dvta import datasets
+from dvta import datasets, features
 from dvta.features import ClassText, FeatureSet
 from dvta.importers.cmu import import_cmu_skeletons
+from dvta.joint_data import JointData
+from dvta.methods import METHODS
 from dvta.skeleton import splits
 from dvta.skeleton.splits import SkeletonSplit
 
@@ -64,3 +66,11 @@ def make_skeletons(root: Path, per_class: int = 3, frames: int = 12) -> Skeleton
     np.savez(archive, x=x.astype(np.float32), y=labels, clip=clips, start=np.arange(len(labels)))
     import_cmu_skeletons(archive, root)
     return splits.load(root, "cmu", "split_1")
+
+
+def make_joint_data(root: Path, method: str = "dvta", **options: object) -> JointData:
+    """Open what :func:`make_skeletons` wrote, with the texts, for an end-to-end run of a method."""
+    cls = METHODS.get(method)
+    needs = cls.needs(cls.options_class.resolve(options))
+    ref = features.locate(root, "cmu", "split_1", "st_gcn", "sbert", needs=needs, trained=("", "skeletons"))
+    return JointData.of(splits.load(root, "cmu", "split_1"), ref, unpooled="unpooled" in needs)

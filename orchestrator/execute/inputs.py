@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dvta.end_to_end import JointData
+from dvta.joint_data import JointData
 from orchestrator.execute.protocol import EncoderPayload, EndToEndPayload, GeneralisedPayload, Loaded, Payload
 from orchestrator.study import feature_folders
 from orchestrator.study.resolve import Resolver
@@ -14,10 +14,11 @@ class Inputs:
 
     Args:
         retrain: train encoders anew; else one that is trained already only writes what is missing.
+        workers: processes that train one end-to-end trial.
     """
 
-    def __init__(self, resolver: Resolver, *, retrain: bool = False) -> None:
-        self._resolver, self._retrain = resolver, retrain
+    def __init__(self, resolver: Resolver, *, retrain: bool = False, workers: int = 1) -> None:
+        self._resolver, self._retrain, self._workers = resolver, retrain, workers
 
     def load(self, trial: Trial) -> Loaded:
         """Return what a trial reads.
@@ -50,7 +51,8 @@ class Inputs:
                 reuse=not self._retrain,
             )
         if trial.is_end_to_end:
-            return EndToEndPayload(self._resolver.weights_file(trial.depends_on) if trial.depends_on else "")
+            start = self._resolver.weights_file(trial.depends_on) if trial.depends_on else ""
+            return EndToEndPayload(start, self._workers)
         if trial.evaluate_on == "gzsl":
             return GeneralisedPayload(self._resolver.split_of(trial).validation)
         return None

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from dvta.encoders import build_encoder
 from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.training import EncoderConfig, EncoderFit
-from dvta.end_to_end import ENCODER, METHOD, EndToEndFit, JointData, initial_encoder
+from dvta.end_to_end import ENCODER, METHOD, EndToEndFit, initial_encoder
 from dvta.errors import DataError
 from dvta.features import FeatureSet
+from dvta.joint_data import JointData
 from dvta.methods import Method, build
 from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import Fit, TrainingConfig, fit
@@ -53,11 +54,13 @@ def train_jointly(
     device: str,
     precision: str = "fp32",
     state: dict[str, Any] | None = None,
+    workers: int = 1,
 ) -> EndToEndFit:
     """Return the training of an end-to-end trial, from its beginning or from a checkpoint's state.
 
     Args:
         start: where the weights lie that its encoder starts from; empty: from scratch.
+        workers: processes that train it together.
 
     Raises:
         DataError: they are not there, or of something else.
@@ -73,7 +76,7 @@ def train_jointly(
         _fill(encoder, weights, start)
     return EndToEndFit(
         build_method(trial, data.features), encoder, data, joint.training, joint.settings,
-        seed=trial.seed, device=device, precision=precision, state=state,
+        seed=trial.seed, device=device, precision=precision, state=state, workers=workers,
     )  # fmt: skip
 
 

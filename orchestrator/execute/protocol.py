@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dvta.end_to_end import JointData
 from dvta.features import FeatureSet
+from dvta.joint_data import JointData
 from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.records import EpochRow, Failure, Outcome, Wait
 from orchestrator.trial import Trial
@@ -40,9 +40,15 @@ class GeneralisedPayload:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EndToEndPayload:
-    """Where the weights lie that the encoder of an end-to-end trial starts from; empty: from scratch."""
+    """How an end-to-end trial is trained.
+
+    Attributes:
+        encoder: where the weights lie that its encoder starts from; empty: from scratch.
+        workers: processes that share in every batch.
+    """
 
     encoder: str = ""
+    workers: int = 1
 
 
 Payload = EncoderPayload | GeneralisedPayload | EndToEndPayload | None

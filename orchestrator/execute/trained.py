@@ -18,9 +18,9 @@ from dvta.calibration import fitted_temperature
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.extract import segments
-from dvta.end_to_end import JointData
 from dvta.errors import DataError, OptionError
 from dvta.features import ClassText, DataRef, FeatureSet
+from dvta.joint_data import JointData
 from dvta.methods import METHODS, Method
 from dvta.predict import Ranked, rank
 from dvta.skeleton.motion import Reading

@@ -198,7 +198,10 @@ class AlignmentAttempt(Attempt):
         if isinstance(payload, EndToEndPayload):
             loaded.skeletons.verify()
             data = loaded.hold_out(held) if held else loaded
-            return train_jointly(self.trial, data, payload.encoder, **how)
+            if payload.workers > 1:
+                torch.set_num_threads(max(1, self.job.threads // payload.workers))
+                self._worker.update(workers=payload.workers, threads=torch.get_num_threads())
+            return train_jointly(self.trial, data, payload.encoder, workers=payload.workers, **how)
         self._features = feature_sets.hold_out(loaded, held) if held else loaded
         return train_method(self.trial, self._features, **how)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 Point = dict[str, Any]
@@ -48,6 +48,7 @@ class Resources(_Strict):
     ``gpus_per_trial: auto`` lets the first trial run alone on a GPU and takes the share of the memory
     that it used; without a GPU in the cluster it is 0. ``stack`` is how many trials that differ only in values
     train as one model: ``auto`` where that was measured to pay, a number up to so many always, ``off`` never.
+    ``workers`` processes share an end-to-end trial's ``cpus_per_trial``; with GPUs, each has one.
     """
 
     cpus_per_trial: float = Field(1.0, gt=0)
@@ -55,6 +56,15 @@ class Resources(_Strict):
     max_concurrent: int = Field(0, ge=0)
     restarts: int = Field(3, ge=0)
     stack: int | str = "auto"
+    workers: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _one_gpu_each(self) -> Resources:
+        if self.workers > 1 and self.gpus_per_trial not in (0, self.workers):
+            raise PydanticCustomError(
+                "workers", f"with workers: {self.workers}, gpus_per_trial should be 0 or {self.workers}"
+            )
+        return self
 
     @field_validator("stack", mode="before")
     @classmethod

@@ -85,7 +85,7 @@ defaults:
   train: end_to_end
   visual: {encoder: st_gcn, train: {epochs: 1, batch_size: 64}, end_to_end: {init: INIT, shear: 0.2, crop: 0.3}}
   batch_size: 16
-  epochs: 8
+  epochs: 6
 grid: {lr: [0.001]}
 seeds: 2
 checkpoint: {every_seconds: 0}
@@ -114,6 +114,32 @@ def test_end_to_end_trials_survive_a_kill_and_are_packed_bit_for_bit(place):
     assert all_results("killed") == whole
     run("sweep", "joint.yaml", DVTA_RUNS="packed")
     assert all_results("packed") == whole
+
+
+@pytest.mark.slow
+def test_an_end_to_end_trial_on_two_processes_survives_a_kill_bit_for_bit(place):
+    (place / "data").mkdir()
+    make_skeletons(place / "data", per_class=1)
+    spec = JOINT.replace("INIT", "scratch").replace("seeds: 2", "seeds: 1")
+    Path("joint.yaml").write_text(spec.replace("{cpus_per_trial: 0.5, max_concurrent: 2}", "{workers: 2}"))
+    run("sweep", "joint.yaml", "--executor", "inline", DVTA_RUNS="whole")
+    process = start("sweep", "joint.yaml", "--executor", "inline", DVTA_RUNS="killed")
+    wait_for(functools.partial(new_checkpoint, "killed", set()))
+    (other,) = (p for p in children(process.pid) if "dvta.parallel" in command_of(p))
+    os.kill(process.pid, signal.SIGKILL)  # the other process is not told
+    process.communicate()
+    wait_for(lambda: not Path(f"/proc/{other}").exists() or not command_of(other))
+    run("sweep", "joint.yaml", DVTA_RUNS="killed")  # on Ray
+    assert all_results("killed") == all_results("whole")
+
+
+def children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_of(pid: int) -> str:
+    """Return the command line of a process, nothing of one that has ended."""
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def checkpoints(runs: str) -> set[Path]:

@@ -203,3 +203,21 @@ def test_features_by_name_have_no_encoder_to_train(place):
     text = "study: s\ndefaults: {dataset: cmu, split: split_1, epochs: 2}\ngrid: {train: [end_to_end]}\n"
     with pytest.raises(SpecError, match="train: end_to_end trains the encoder, and visual shift_gcn is not trained"):  # fmt: skip
         read(place, text)
+
+
+def test_two_processes_train_one_trial_by_a_spec(place):
+    text = (
+        SPEC.replace("JOINT", "")
+        + "grid: {train: [end_to_end]}\nresources: {workers: 2, cpus_per_trial: 2}\n"
+    )
+    plan, code, store = sweep(place, text)
+    assert (code, plan.distinct) == (0, 1)
+    (attempt,) = store.attempts([plan.to_run[0].key])
+    assert attempt.worker["workers"] == 2
+    assert attempt.worker["threads"] == 1
+    # how it is trained is no part of what it is
+    assert not sweep(place, text.replace("resources: {workers: 2, cpus_per_trial: 2}", ""))[0].to_run
+    with pytest.raises(SpecError, match="with workers: 2, gpus_per_trial should be 0 or 2"):
+        read(place, text.replace("cpus_per_trial: 2", "gpus_per_trial: 0.5"))
+    with pytest.raises(SpecError, match="greater than or equal to 1"):
+        read(place, text.replace("workers: 2", "workers: 0"))

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from dvta import datasets, features
-from dvta.end_to_end import EndToEndConfig, EndToEndFit, JointData, encode, initial_encoder
+from dvta.end_to_end import EndToEndConfig, EndToEndFit, initial_encoder
 from dvta.errors import OptionError
+from dvta.joint_data import encode
 from dvta.methods import METHODS, build
 from dvta.methods.ridge_regression import RidgeRegression
 from dvta.training import TrainingConfig, derived_seed
-from tests.factories import make_skeletons
+from tests.factories import make_joint_data, make_skeletons
 
 CONFIG = TrainingConfig(epochs=4, batch_size=16, lr=1e-3)
 ONE_STEP = TrainingConfig(epochs=1, batch_size=64, lr=1e-3)
@@ -35,15 +36,6 @@ def root(tmp_path_factory):
     return folder
 
 
-def data_of(root, method="dvta", **options):
-    from dvta.skeleton import splits
-
-    cls = METHODS.get(method)
-    needs = cls.needs(cls.options_class.resolve(options))
-    ref = features.locate(root, "cmu", "split_1", "st_gcn", "sbert", needs=needs, trained=("", "skeletons"))
-    return JointData.of(splits.load(root, "cmu", "split_1"), ref, unpooled="unpooled" in needs)
-
-
 def start(data, method="dvta", joint=None, config=CONFIG, state=None, seed=0, **options):
     torch.manual_seed(seed)
     model = build(method, visual_dim=data.features.visual_dim, text_dim=data.features.text_dim, **options)
@@ -52,7 +44,7 @@ def start(data, method="dvta", joint=None, config=CONFIG, state=None, seed=0, **
 
 
 def test_the_loss_reaches_the_encoder_and_falls(root):
-    data = data_of(root)
+    data = make_joint_data(root)
     fit = start(data, joint=EndToEndConfig(classification_weight=0.0))
     before = {n: p.clone() for n, p in fit.encoder.named_parameters()}
     losses = [epoch.metrics["loss"] for epoch in fit]
@@ -71,7 +63,7 @@ def test_every_method_that_trains_on_batches_trains_an_encoder(root):
     assert len(tried) == 14
     for name in tried:
         options = SMALL.get(name, {})
-        fit = start(data_of(root, name, **options), name, config=ONE_STEP, **options)
+        fit = start(make_joint_data(root, name, **options), name, config=ONE_STEP, **options)
         before = {n: p.clone() for n, p in fit.encoder.named_parameters()}
         fit._joint = dataclasses.replace(fit._joint, classification_weight=0.0)
         (epoch,) = list(fit)
@@ -82,7 +74,7 @@ def test_every_method_that_trains_on_batches_trains_an_encoder(root):
 
 def test_it_goes_on_bit_for_bit(root):
     joint = EndToEndConfig(shear=0.3, rotation=10.0, crop=0.3, mirror=0.5, encoder_lr=3e-3)
-    data = data_of(root)
+    data = make_joint_data(root)
     whole = start(data, joint=joint)
     epochs = [e.metrics for e in whole]
     first = start(data, joint=joint)
@@ -96,7 +88,7 @@ def test_it_goes_on_bit_for_bit(root):
 
 
 def test_a_frozen_encoder_stays_as_it_is_until_it_thaws(root):
-    fit = start(data_of(root), joint=EndToEndConfig(init="trained", frozen_epochs=2))
+    fit = start(make_joint_data(root), joint=EndToEndConfig(init="trained", frozen_epochs=2))
     begin = {n: v.clone() for n, v in fit.encoder.state_dict().items()}
     next(fit)
     next(fit)
@@ -106,14 +98,14 @@ def test_a_frozen_encoder_stays_as_it_is_until_it_thaws(root):
 
 
 def test_the_encoder_has_a_learning_rate_of_its_own(root):
-    fit = start(data_of(root), joint=EndToEndConfig(encoder_lr=1e-2))
+    fit = start(make_joint_data(root), joint=EndToEndConfig(encoder_lr=1e-2))
     next(fit)
     rates = {round(group["lr"], 12) for group in fit.optimizer.param_groups}
     assert rates == {1e-3, 1e-2}
 
 
 def test_held_out_classes_are_not_trained_on_and_are_what_is_measured(root):
-    data = data_of(root)
+    data = make_joint_data(root)
     held = datasets.get("cmu").split("split_1").validation
     tuned = data.hold_out(held)
     assert tuned.features.unseen == tuple(sorted(held))
@@ -127,7 +119,7 @@ def test_held_out_classes_are_not_trained_on_and_are_what_is_measured(root):
 
 
 def test_what_cannot_train_an_encoder_is_refused(root):
-    data = data_of(root)
+    data = make_joint_data(root)
     with pytest.raises(OptionError, match="RidgeRegression is solved and not trained on batches"):
         EndToEndFit(
             RidgeRegression(visual_dim=256, text_dim=384), initial_encoder("st_gcn", {}, 0), data, CONFIG, EndToEndConfig()
