@@ -38,12 +38,17 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # a test run under nohup ignores it, and so would what it starts
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        preexec_fn=hear_signals,
         env={**os.environ, **environment},
     )
     STARTED.append(process)
     return process
+
+
+def hear_signals() -> None:
+    """Undo what a test run under nohup or in a script's background ignores: what it starts would ignore it too."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def kill_what_is_left() -> None:

@@ -19,6 +19,7 @@ from orchestrator.cli.follow import follow
 from tests.commands import run
 from tests.conftest import forget_settings
 from tests.people import write_person
+from tests.processes import hear_signals
 
 SPEC = """
 study: graph
@@ -132,6 +133,7 @@ def test_ctrl_c_ends_it_with_what_was_answered_and_counted(here, words):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_signals,
     )
     first = watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
