@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,65 +19,17 @@ from torch.nn import functional as F
 from dvta.encoders import build_encoder
 from dvta.encoders.base import WIDTH, SkeletonEncoder
 from dvta.encoders.extract import segments
-from dvta.errors import DvtaError, OptionError
+from dvta.end_to_end_config import EndToEndConfig, check_trains_jointly
+from dvta.errors import DvtaError
 from dvta.evaluation import Evaluation
 from dvta.features import ClassText, FeatureSet
 from dvta.joint_data import JointData, encode
 from dvta.methods.base import Method
-from dvta.options import check_values
 from dvta.parallel import Others, Part, distributed, opened, private_folder, shareable
 from dvta.skeleton.augment import Augmentation
 from dvta.training import EpochResult, Fit, TrainingConfig, derived_seed
 
-Init = Literal["scratch", "trained"]
 ENCODER, METHOD = "encoder.", "method."  # before the names of weights
-
-
-@dataclasses.dataclass(frozen=True)
-class EndToEndConfig:
-    """Settings of joint training beyond those of the alignment.
-
-    Attributes:
-        init: the encoder starts from ``scratch``, or as the trial that ``trained`` it on its own left it.
-        encoder_lr: the encoder's largest learning rate; None is the alignment's. Both follow one schedule.
-        frozen_epochs: first epochs in which the encoder stays as it is.
-        classification_weight: of a classifier's cross-entropy over the seen classes beside the alignment's loss.
-        shear, rotation, crop, mirror: see :class:`dvta.skeleton.augment.Augmentation`.
-    """
-
-    init: Init = "scratch"
-    encoder_lr: float | None = None
-    frozen_epochs: int = 0
-    classification_weight: float = 1.0
-    shear: float = 0.0
-    rotation: float = 0.0
-    crop: float = 0.0
-    mirror: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_values(type(self), vars(self))
-        if self.encoder_lr is not None and not (math.isfinite(self.encoder_lr) and self.encoder_lr > 0):
-            raise OptionError(f"encoder_lr: {self.encoder_lr!r} is impossible; allowed: a number above 0")
-        if self.frozen_epochs < 0:
-            raise OptionError(f"frozen_epochs: {self.frozen_epochs!r} is impossible; allowed: 0 or more")
-        if self.frozen_epochs and self.init == "scratch":
-            raise OptionError(
-                f"frozen_epochs: {self.frozen_epochs} epochs on an encoder that has learned nothing; "
-                "allowed: 0, or init: trained"
-            )
-        if not (math.isfinite(self.classification_weight) and self.classification_weight >= 0):
-            raise OptionError(
-                f"classification_weight: {self.classification_weight!r} is impossible; allowed: 0 or more"
-            )
-        self.augmentation()
-
-    def augmentation(self) -> Augmentation:
-        """Return the changes of the skeletons.
-
-        Raises:
-            OptionError: one is impossible.
-        """
-        return Augmentation(self.shear, self.rotation, self.crop, self.mirror)
 
 
 class WorkerLostError(DvtaError):
@@ -281,7 +233,7 @@ def _start_others(work: _Work, workers: int, device: str) -> Others:
     folder = private_folder()
     skeletons = work.data.skeletons
     train = shareable(skeletons.train, folder)
-    nothing = dataclasses.replace(train, rows=train.rows[:0], labels=train.labels[:0])
+    nothing = train.where(np.zeros(len(train), bool))
     light = dataclasses.replace(skeletons, train=train, ztest=nothing, gtest=nothing)
     return Others(
         dataclasses.replace(work, data=dataclasses.replace(work.data, skeletons=light)),
@@ -296,21 +248,3 @@ def initial_encoder(name: str, options: Mapping[str, Any], seed: int) -> Skeleto
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "encoder"))
         return build_encoder(name, options)
-
-
-def check_trains_jointly(method: Method | type[Method], options: Any) -> None:
-    """Check that a method's loss can train an encoder.
-
-    Raises:
-        OptionError: it does not learn from batches, or reads features of masked sequences.
-    """
-    name = (method if isinstance(method, type) else type(method)).__name__
-    if not method.trains_on_batches:
-        raise OptionError(
-            f"train: end_to_end: {name} is solved and not trained on batches; allowed: train: pre_extracted"
-        )
-    if "masked" in method.needs(options):
-        raise OptionError(
-            f"train: end_to_end: {name} reads features of masked sequences (temporal: true), which are made beforehand; "
-            "allowed: temporal: false, or train: pre_extracted"
-        )

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from dvta.encoders.base import WIDTH, SkeletonEncoder
-from dvta.encoders.extract import SEGMENTS, segments
-from dvta.encoders.training import chunk_rows
+from dvta.encoders.extract import SEGMENTS, encode_samples
 from dvta.features import DataRef, FeatureSet
 from dvta.skeleton.splits import Samples, SkeletonSplit
 
@@ -24,13 +23,13 @@ class JointData:
     features: FeatureSet
 
     @classmethod
-    def of(cls, skeletons: SkeletonSplit, ref: DataRef, *, unpooled: bool = False) -> JointData:
-        """Return the data of a split; ``ref`` says which texts.
+    def of(cls, skeletons: SkeletonSplit, ref: DataRef) -> JointData:
+        """Return the data of a split; ``ref`` says which texts, and whether features are un-pooled.
 
         Raises:
             DataError: the texts are not what they were when they were found.
         """
-        shape = (SEGMENTS, 25, WIDTH) if unpooled else (WIDTH,)
+        shape = (SEGMENTS, 25, WIDTH) if "unpooled" in ref.needs else (WIDTH,)
         parts = {"train": skeletons.train, "ztest": skeletons.ztest, "gtest": skeletons.gtest}
         empty = {name: torch.zeros(1, *shape).expand(len(s), *shape) for name, s in parts.items()}
         label = {name: torch.from_numpy(s.labels) for name, s in parts.items()}
@@ -49,7 +48,7 @@ class JointData:
         held = tuple(sorted(classes))
         train = self.skeletons.train
         mask = np.isin(train.labels, held)
-        kept, tested = _rows(train, ~mask), _rows(train, mask)
+        kept, tested = train.where(~mask), train.where(mask)
         seen = tuple(c for c in self.features.seen if c not in held)
         shape = self.features.train.shape[1:]
         features = dataclasses.replace(
@@ -77,21 +76,9 @@ class JointData:
         return dataclasses.replace(features, ztest=ztest, gtest=gtest)
 
 
-def encode(
-    encoder: SkeletonEncoder, samples: Samples, *, unpooled: bool = False, batch_size: int = 128
-) -> Tensor:
+def encode(encoder: SkeletonEncoder, samples: Samples, *, unpooled: bool = False) -> Tensor:
     """Return the features (n, 256) of samples on the CPU, (n, 3, 25, 256) un-pooled; the encoder stays as it was."""
-    device, training = next(encoder.parameters()).device, encoder.training
-    encoder.eval()
-    parts = []
-    with torch.inference_mode():
-        for rows in chunk_rows(len(samples), batch_size):
-            maps = encoder.feature_map(torch.from_numpy(samples.batch(rows)).to(device))
-            parts.append((segments(maps) if unpooled else maps.mean((1, 2))).cpu())
+    training = encoder.training
+    pooled, maps = encode_samples(encoder, samples, keep_map=unpooled)
     encoder.train(training)
-    # outside of inference mode, so that a method may fit something to them
-    return torch.cat(parts).clone()
-
-
-def _rows(samples: Samples, keep: np.ndarray) -> Samples:
-    return dataclasses.replace(samples, rows=samples.rows[keep], labels=samples.labels[keep])
+    return torch.from_numpy(pooled if maps is None else maps)

@@ -73,4 +73,4 @@ def make_joint_data(root: Path, method: str = "dvta", **options: object) -> Join
     cls = METHODS.get(method)
     needs = cls.needs(cls.options_class.resolve(options))
     ref = features.locate(root, "cmu", "split_1", "st_gcn", "sbert", needs=needs, trained=("", "skeletons"))
-    return JointData.of(splits.load(root, "cmu", "split_1"), ref, unpooled="unpooled" in needs)
+    return JointData.of(splits.load(root, "cmu", "split_1"), ref)

@@ -35,7 +35,9 @@ def feature_arrays(
     labels = {"train": "train_label", "ztest": "z_label", "gtest": "g_label"}
     for name, samples in (("train", data.train), ("ztest", data.ztest), ("gtest", data.gtest)):
         arrays[labels[name]] = samples.labels
-        pooled, unpooled = _encode(encoder, samples, batch_size, "unpooled" in needs)
+        pooled, unpooled = encode_samples(
+            encoder, samples, batch_size=batch_size, keep_map="unpooled" in needs
+        )
         arrays[name] = pooled
         if unpooled is not None:
             arrays[f"{name}_unpooled"] = unpooled
@@ -73,9 +75,10 @@ def masks(frames: int, count: int = MASKS, seed: int = 0) -> np.ndarray:
     return np.stack([np.sort(rng.choice(frames, size, replace=False)) for _ in range(count)])
 
 
-def _encode(
-    encoder: SkeletonEncoder, samples: Samples, batch_size: int, keep_map: bool
+def encode_samples(
+    encoder: SkeletonEncoder, samples: Samples, *, batch_size: int = 128, keep_map: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return pooled features (n, 256), and with ``keep_map`` un-pooled ones (n, 3, 25, 256); evaluation mode stays on."""
     device = next(encoder.parameters()).device
     encoder.eval()
     pooled = np.empty((len(samples), 256), np.float32)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from dvta.encoders.base import WIDTH, SkeletonEncoder, build_encoder
 from dvta.errors import NonFiniteLossError, OptionError
 from dvta.options import check_values
-from dvta.skeleton.splits import Samples, SkeletonSplit
+from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import EpochResult, derived_seed
 
 Optimizer = Literal["adam", "sgd"]
@@ -102,8 +102,9 @@ class EncoderFit:
     ) -> None:
         self.config, self._seed, self._device = config, seed, torch.device(device)
         self._bf16 = precision == "bf16"
-        self._train = _without(data.train, held_out)
-        self._test = _without(data.seen_test(), held_out)
+        self._train = data.train.where(~np.isin(data.train.labels, held_out))
+        test = data.seen_test()
+        self._test = test.where(~np.isin(test.labels, held_out))
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(seed, "encoder"))
             encoder = build_encoder(name, options)
@@ -221,11 +222,6 @@ class EncoderFit:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             logits = self._model["head"](self._model["encoder"](visual))
         return logits.float()  # type: ignore[no-any-return]
-
-
-def _without(samples: Samples, classes: tuple[int, ...]) -> Samples:
-    keep = ~np.isin(samples.labels, classes)
-    return dataclasses.replace(samples, rows=samples.rows[keep], labels=samples.labels[keep])
 
 
 def chunk_rows(count: int, size: int) -> list[np.ndarray]:

@@ -46,6 +46,10 @@ class Samples:
         """(n, 3, T, 25, M)."""
         return (len(self.rows), *self.positions.shape[1:])
 
+    def where(self, keep: np.ndarray) -> Samples:
+        """Return those that a mask (n,) keeps."""
+        return dataclasses.replace(self, rows=self.rows[keep], labels=self.labels[keep])
+
     def batch(self, indices: np.ndarray | slice) -> np.ndarray:
         """Return (B, 3, T, 25, M) float32 of the samples with these indices (0 to n - 1).
 
@@ -94,8 +98,7 @@ class SkeletonSplit:
 
     def seen_test(self) -> Samples:
         """Return the test samples of the seen classes."""
-        keep = np.isin(self.gtest.labels, self.seen)
-        return dataclasses.replace(self.gtest, rows=self.gtest.rows[keep], labels=self.gtest.labels[keep])
+        return self.gtest.where(np.isin(self.gtest.labels, self.seen))
 
     def verify(self) -> None:
         """Digest the positions as they are read now.

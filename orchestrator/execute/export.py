@@ -18,7 +18,6 @@ from dvta.export import SCORES, VISUAL, Form, Scorer
 from dvta.features import ClassText
 from dvta.files import write_file
 from dvta.skeleton import splits
-from dvta.skeleton.splits import Samples
 from orchestrator.execute.trained import TrainedTrial
 from orchestrator.settings import Settings
 
@@ -107,10 +106,9 @@ def _test_samples(trained: TrainedTrial, settings: Settings) -> tuple[Callable[[
         return lambda rows: torch.from_numpy(own.batch(rows)), len(own)
     assert encoder is not None
     data = splits.load(settings.data, trial.dataset, trial.split, protocol=str(encoder.options["protocol"]))
-    samples: Samples = data.ztest
+    samples = data.ztest
     if trial.evaluate_on == "validation":
-        held = np.isin(data.train.labels, trained.features.unseen)
-        samples = dataclasses.replace(data.train, rows=data.train.rows[held], labels=data.train.labels[held])
+        samples = data.train.where(np.isin(data.train.labels, trained.features.unseen))
     if data.digest != encoder.data_digest or samples.labels.tolist() != trained.features.z_label.tolist():
         raise DataError(
             f"trial {trial.key[:10]}: its skeletons have changed since its encoder was trained (digest {data.digest[:10]} "

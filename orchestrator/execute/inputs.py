@@ -31,7 +31,7 @@ class Inputs:
             return resolver.encoders[trial.key][1]
         ref = resolver.refs[trial.data_digest]
         if trial.is_end_to_end:
-            return JointData.of(resolver.skeletons[trial.data_digest], ref, unpooled="unpooled" in ref.needs)
+            return JointData.of(resolver.skeletons[trial.data_digest], ref)
         if trial.depends_on is not None:
             ref = feature_folders.bind(ref, resolver.feature_folder(trial.depends_on))
         return ref.load()

@@ -228,7 +228,7 @@ class TrainedTrial:
             self._dataset.split(trial.split, unseen).validation if trial.evaluate_on == "validation" else ()
         )
         if skeletons is not None:
-            data = JointData.of(skeletons, ref, unpooled="unpooled" in ref.needs)
+            data = JointData.of(skeletons, ref)
             return data.hold_out(held) if held else data
         if trial.depends_on:
             ref = bind(ref, folder_of(self._settings.runs, trial.depends_on))

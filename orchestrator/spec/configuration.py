@@ -73,7 +73,7 @@ def check_option_names(owner: type[Method] | type[SkeletonEncoder], training: ty
 @functools.cache
 def taken_names(training: type) -> dict[str, str]:
     """Return the names that no option may have, and what each of them is."""
-    from dvta.end_to_end import EndToEndConfig
+    from dvta.end_to_end_config import EndToEndConfig
     from dvta.methods import build
 
     arguments = [n for n in inspect.signature(build).parameters if n != "options"]

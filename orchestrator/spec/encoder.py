@@ -13,7 +13,7 @@ from orchestrator.trial import Scalar
 
 if TYPE_CHECKING:
     from dvta.encoders.training import EncoderConfig
-    from dvta.end_to_end import EndToEndConfig
+    from dvta.end_to_end_config import EndToEndConfig
 
 KINEMATIC = "kinematic"  # statistics and PCA: fitted, never trained
 
@@ -122,7 +122,7 @@ class EncoderSpec:
 
     def joint_config(self) -> EndToEndConfig:
         """Return all settings of training it with the alignment."""
-        from dvta.end_to_end import EndToEndConfig
+        from dvta.end_to_end_config import EndToEndConfig
 
         return EndToEndConfig(**dict(self.end_to_end))  # type: ignore[arg-type]
 
@@ -151,33 +151,32 @@ def _training_numbers(train: Mapping[str, Any], published: Mapping[str, Any]) ->
     """Return the settings of ``train`` as their fields have them, checked over the published ones."""
     from dvta.encoders.training import EncoderConfig
 
-    names = [f.name for f in dataclasses.fields(EncoderConfig)]
-    for key in train:
-        if key not in names:
-            raise OptionError(
-                f"visual.train: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
-            )
-    numbers = {k: _number(k, v) for k, v in train.items()}
+    numbers = _numbers("visual.train", train, EncoderConfig)
     EncoderConfig(**{**published, **numbers})
     return numbers
 
 
 def _joint_numbers(joint: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of ``end_to_end`` as their fields have them, checked."""
-    from dvta.end_to_end import EndToEndConfig
+    from dvta.end_to_end_config import EndToEndConfig
 
-    names = [f.name for f in dataclasses.fields(EndToEndConfig)]
-    for key in joint:
-        if key not in names:
-            raise OptionError(
-                f"visual.end_to_end: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
-            )
-    numbers = {k: _number(k, v) for k, v in joint.items()}
+    numbers = _numbers("visual.end_to_end", joint, EndToEndConfig)
     try:
         EndToEndConfig(**numbers)
     except OptionError as error:
         raise OptionError(f"visual.end_to_end: {error}") from None
     return numbers
+
+
+def _numbers(where: str, given: Mapping[str, Any], owner: type) -> dict[str, Any]:
+    """Return settings as the fields of their owner have them; each is one of those."""
+    names = [f.name for f in dataclasses.fields(owner)]
+    for key in given:
+        if key not in names:
+            raise OptionError(
+                f"{where}: {key!r} is unknown{did_you_mean(key, names)}; allowed: {', '.join(names)}"
+            )
+    return {k: _number(k, v) for k, v in given.items()}
 
 
 def _number(name: str, value: Any) -> Any:

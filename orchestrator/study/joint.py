@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dvta.encoders import ENCODERS
-from dvta.end_to_end import EndToEndConfig, check_trains_jointly
+from dvta.end_to_end_config import EndToEndConfig, check_trains_jointly
 from dvta.errors import OptionError
 from dvta.methods import Method
 from dvta.options import Options

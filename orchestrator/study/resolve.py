@@ -93,7 +93,6 @@ class Resolver:
             if name not in full:
                 raise OptionError(f"no {name}; name one under defaults, grid or include")
         method = METHODS.get(full["method"])
-        stand_in = {k: v for k, v in full.items() if k in STAND_IN}
         given = method_options(method, full)
         memo = (full["method"], tuple(sorted(given.items(), key=lambda item: item[0])))
         if memo not in self._options:
@@ -103,13 +102,8 @@ class Resolver:
         canonical, needs = self._options[memo]
         if full["evaluate_on"] == "gzsl":
             needs |= {"generalised"}
-        if full["train"] == END_TO_END:
-            return self._joint_trial(full, seed, method, canonical, needs)
-        encoder = self._encoder(full, seed) if isinstance(full["visual"], EncoderSpec) else None
-        if encoder is not None:
-            _check_encoder_makes(full["visual"], full["method"], needs)
-            self._note_extra(encoder, needs & {"masked"})
-        ref = self._find(full, stand_in, needs, encoder)
+        make = self._end_to_end if full["train"] == END_TO_END else self._pre_extracted
+        ref, training, encoder = make(full, seed, method, needs)
         return Trial(
             method=full["method"],
             revision=method.revision,
@@ -121,7 +115,7 @@ class Resolver:
             source=ref.source,
             data_digest=ref.digest,
             options=canonical,
-            training=training_settings(method, full),
+            training=training,
             stand_in=dataclasses.asdict(ref.stand_in) if ref.source == "simulated" else {},
             evaluate_on=full["evaluate_on"],
             depends_on=encoder.key if encoder else None,
@@ -147,42 +141,31 @@ class Resolver:
             kind=Kind.PROFILE,
         )
 
-    def _joint_trial(
-        self,
-        full: Mapping[str, Any],
-        seed: int,
-        method: type[Method],
-        options: dict[str, Any],
-        needs: frozenset[str],
-    ) -> Trial:
-        """Return the trial that trains encoder and alignment together."""
-        visual = check_joint(full, method, method.options_class.resolve(options))
+    def _pre_extracted(
+        self, full: Mapping[str, Any], seed: int, method: type[Method], needs: frozenset[str]
+    ) -> tuple[DataRef, dict[str, Scalar], Trial | None]:
+        """Return features, training settings and the encoder trial of an alignment on features made beforehand."""
+        encoder = trained = None
+        if isinstance(full["visual"], EncoderSpec):
+            encoder = self._encoder(full, seed)
+            _check_encoder_makes(full["visual"], full["method"], needs)
+            self._note_extra(encoder, needs & {"masked"})
+            trained = self.feature_folder(encoder.key), encoder.key
+        return self._find(full, needs, trained), training_settings(method, full), encoder
+
+    def _end_to_end(
+        self, full: Mapping[str, Any], seed: int, method: type[Method], needs: frozenset[str]
+    ) -> tuple[DataRef, dict[str, Scalar], Trial | None]:
+        """Return texts, training settings and the encoder trial, if it starts from one, of encoder and alignment together."""
+        visual = check_joint(full, method, method.options_class.resolve(method_options(method, full)))
         data = self._open_skeletons(full)
         training = flat_training(training_settings(method, full), visual, data)
         encoder = self._encoder(full, seed) if training["init"] == "trained" else None
         if encoder is not None:
             self._note_extra(encoder, frozenset({"weights"}))
-        names = tuple(str(full[name]) for name in DATA_NAMES)
-        ref = self._locate(
-            *names, source=self._source, needs=needs, trained=made_from(data),
-            **self._unseen(full["split"]),
-        )  # fmt: skip
-        self.refs[ref.digest], self.skeletons[ref.digest] = ref, data
-        return Trial(
-            method=full["method"],
-            revision=method.revision,
-            dataset=full["dataset"],
-            split=full["split"],
-            visual=visual.encoder,
-            text=full["text"],
-            seed=seed,
-            source="real",
-            data_digest=ref.digest,
-            options=options,
-            training=training,
-            evaluate_on=full["evaluate_on"],
-            depends_on=encoder.key if encoder else None,
-        )
+        ref = self._find(full, needs, made_from(data))
+        self.skeletons[ref.digest] = data
+        return ref, training, encoder
 
     def _note_extra(self, encoder: Trial, extra: frozenset[str]) -> None:
         self.extra_features[encoder.key] = self.extra_features.get(encoder.key, frozenset()) | extra
@@ -221,17 +204,13 @@ class Resolver:
         return {"unseen": self._own_splits[split]} if split in self._own_splits else {}
 
     def _find(
-        self,
-        full: Mapping[str, Any],
-        stand_in: dict[str, Any],
-        needs: frozenset[str],
-        encoder: Trial | None,
+        self, full: Mapping[str, Any], needs: frozenset[str], trained: tuple[str, str] | None
     ) -> DataRef:
         names = tuple(str(full[name]) for name in DATA_NAMES)
-        memo = (names, tuple(sorted(stand_in.items())), needs, encoder)
+        stand_in = {k: v for k, v in full.items() if k in STAND_IN}
+        memo = (names, tuple(sorted(stand_in.items())), needs, trained)
         if memo not in self._data:
             try:
-                trained = (self.feature_folder(encoder.key), encoder.key) if encoder else None
                 ref = self._locate(
                     *names, source=self._source, stand_in=StandIn(**stand_in), needs=needs, trained=trained,
                     **self._unseen(full["split"]),

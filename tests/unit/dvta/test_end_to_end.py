@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from dvta import datasets, features
-from dvta.end_to_end import EndToEndConfig, EndToEndFit, initial_encoder
+from dvta.end_to_end import EndToEndFit, initial_encoder
+from dvta.end_to_end_config import EndToEndConfig
 from dvta.errors import OptionError
 from dvta.joint_data import encode
 from dvta.methods import METHODS, build

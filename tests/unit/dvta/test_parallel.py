@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from dvta.encoders.base import SkeletonEncoder
-from dvta.end_to_end import EndToEndConfig, EndToEndFit, WorkerLostError, initial_encoder
+from dvta.end_to_end import EndToEndFit, WorkerLostError, initial_encoder
+from dvta.end_to_end_config import EndToEndConfig
 from dvta.methods import build
 from dvta.parallel import Part, opened, shareable
 from dvta.training import TrainingConfig, load_state

@@ -13,7 +13,7 @@ import pytest
 
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.training import EncoderConfig
-from dvta.end_to_end import EndToEndConfig
+from dvta.end_to_end_config import EndToEndConfig
 from dvta.errors import OptionError
 from dvta.methods import METHODS, Method
 from dvta.options import Options
