@@ -17,11 +17,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dvta.data_ref import locate
     from dvta.evaluation import evaluate
-    from dvta.features import FeatureSet, locate
-    from dvta.methods import METHODS, build
+    from dvta.facts import METHODS
+    from dvta.features import FeatureSet
+    from dvta.methods import build
     from dvta.predict import phrase_text, rank
-    from dvta.training import TrainingConfig, fit
+    from dvta.training import fit
+    from dvta.training_config import TrainingConfig
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,14 +40,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "METHODS": "methods",
+    "METHODS": "facts",
     "build": "methods",
     "evaluate": "evaluation",
     "FeatureSet": "features",
-    "locate": "features",
+    "locate": "data_ref",
     "phrase_text": "predict",
     "rank": "predict",
-    "TrainingConfig": "training",
+    "TrainingConfig": "training_config",
     "fit": "training",
 }
 

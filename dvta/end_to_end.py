@@ -27,7 +27,8 @@ from dvta.joint_data import JointData, encode
 from dvta.methods.base import Method
 from dvta.parallel import Others, Part, distributed, opened, private_folder, shareable
 from dvta.skeleton.augment import Augmentation
-from dvta.training import EpochResult, Fit, TrainingConfig, derived_seed
+from dvta.training import EpochResult, Fit, derived_seed
+from dvta.training_config import TrainingConfig
 
 ENCODER, METHOD = "encoder.", "method."  # before the names of weights
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dvta.errors import OptionError
-from dvta.methods.base import Method
+from dvta.facts import MethodFacts
 from dvta.options import check_values
-from dvta.skeleton.augment import Augmentation
+
+if TYPE_CHECKING:
+    from dvta.skeleton.augment import Augmentation
 
 Init = Literal["scratch", "trained"]
 
@@ -58,10 +60,12 @@ class EndToEndConfig:
         Raises:
             OptionError: one is impossible.
         """
+        from dvta.skeleton.augment import Augmentation
+
         return Augmentation(self.shear, self.rotation, self.crop, self.mirror)
 
 
-def check_trains_jointly(method: Method | type[Method], options: Any) -> None:
+def check_trains_jointly(method: MethodFacts | type[MethodFacts], options: Any) -> None:
     """Check that a method's loss can train an encoder.
 
     Raises:

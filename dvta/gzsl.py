@@ -21,7 +21,8 @@ from dvta.errors import DataError
 from dvta.features import FeatureSet, hold_out
 from dvta.generalised import Curve, harmonic_mean
 from dvta.methods.base import Method
-from dvta.training import TrainingConfig, derived_seed, fit
+from dvta.training import derived_seed, fit
+from dvta.training_config import TrainingConfig
 
 TEMPERATURES = tuple(range(1, 10))
 THRESHOLDS = tuple(round(0.25 + 0.01 * i, 2) for i in range(50))  # of P(unseen)

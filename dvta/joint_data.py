@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dvta.data_ref import DataRef
 from dvta.encoders.base import WIDTH, SkeletonEncoder
 from dvta.encoders.extract import SEGMENTS, encode_samples
-from dvta.features import DataRef, FeatureSet
+from dvta.features import FeatureSet, described
 from dvta.skeleton.splits import Samples, SkeletonSplit
 
 
@@ -33,7 +34,8 @@ class JointData:
         parts = {"train": skeletons.train, "ztest": skeletons.ztest, "gtest": skeletons.gtest}
         empty = {name: torch.zeros(1, *shape).expand(len(s), *shape) for name, s in parts.items()}
         label = {name: torch.from_numpy(s.labels) for name, s in parts.items()}
-        features = ref.described(
+        features = described(
+            ref,
             train=empty["train"],
             train_label=label["train"],
             ztest=empty["ztest"],

@@ -95,6 +95,7 @@ def profile_published(
     device: str,
     *,
     candidates: int = 12,
+    batch_sizes: tuple[int, ...] = (1, 1024),
     seconds: float = 1.0,
 ) -> Profile:
     """Measure an untrained method at the widths of its publication, on random input (Table 9).
@@ -117,7 +118,7 @@ def profile_published(
         device
     )
     model.adapt(text, generator)
-    return profile(model, draw(16, *shape).abs(), text, seconds=seconds)
+    return profile(model, draw(16, *shape).abs(), text, batch_sizes=batch_sizes, seconds=seconds)
 
 
 def _samples_per_second(method: Method, batch: torch.Tensor, text: ClassText, seconds: float) -> float:

@@ -9,11 +9,12 @@ import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dvta.errors import UnknownNameError, did_you_mean
 
 T = TypeVar("T")
+F = TypeVar("F")
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(:[A-Za-z_]\w*)?$")
 
 
@@ -22,17 +23,50 @@ class Registry(Generic[T]):
 
     A name is looked up among the decorated objects, then in the entry-point ``group``, then as a
     dotted path (``package.module:Object`` or ``package.module.Object``). With ``of``, what somebody
-    else wrote must be a subclass or an instance of it; with ``takes``, a function that can be called
-    like that one.
+    else wrote must be a subclass or an instance of it (a class, or the dotted path of one that is imported
+    when it is needed); with ``takes``, a function that can be called like that one. ``home`` is the package
+    whose import decorates the objects that were announced.
     """
 
     def __init__(
-        self, kind: str, group: str, of: type | None = None, takes: inspect.Signature | None = None
+        self,
+        kind: str,
+        group: str,
+        of: type | str | None = None,
+        takes: inspect.Signature | None = None,
+        home: str | None = None,
     ) -> None:
         self.kind = kind
         self.group = group
-        self._of, self._takes = of, takes
+        self._of, self._takes, self._home = of, takes, home
         self._objects: dict[str, T] = {}
+        self._facts: dict[str, Any] = {}
+
+    def announces(self, name: str) -> Callable[[F], F]:
+        """Decorate what can be said of an object before its network is imported from ``home``."""
+
+        def add(facts: F) -> F:
+            self._facts[name] = facts
+            return facts
+
+        return add
+
+    def facts(self, name: str) -> Any:
+        """Return what was announced of an object, or the object itself, which has the same class variables.
+
+        Raises:
+            UnknownNameError: nothing has the name.
+        """
+        return self._facts[name] if name in self._facts else self.get(name)
+
+    def check(self, name: str) -> None:
+        """Check that something has the name; what was announced is not imported for it.
+
+        Raises:
+            UnknownNameError: nothing has the name.
+        """
+        if name not in self._facts:
+            self.get(name)
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorate an object with its public name; a second object of that name is an error."""
@@ -47,7 +81,9 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return every registered and installed name, sorted."""
-        return sorted({*self._objects, *(e.name for e in _installed(self.group, tuple(sys.path)))})
+        return sorted(
+            {*self._objects, *self._facts, *(e.name for e in _installed(self.group, tuple(sys.path)))}
+        )
 
     def get(self, name: str) -> T:
         """Return the object of that name.
@@ -55,6 +91,8 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: nothing has the name; the message lists what exists.
         """
+        if name in self._facts and name not in self._objects and self._home:
+            importlib.import_module(self._home)
         if name in self._objects:
             return self._objects[name]
         for entry in _installed(self.group, tuple(sys.path)):
@@ -85,12 +123,14 @@ class Registry(Generic[T]):
     def _checked(self, name: str, found: T) -> T:
         if self._takes is not None and not _can_be_called(found, self._takes):
             raise UnknownNameError(f"{self.kind} {name!r} cannot be called as {self._takes}")
-        fits = self._of is None or isinstance(found, self._of)
-        if not fits and not (isinstance(found, type) and issubclass(found, self._of or object)):
-            assert self._of is not None
-            raise UnknownNameError(
-                f"{self.kind} {name!r} is no {self._of.__module__}.{self._of.__qualname__}"
-            )
+        of = self._of
+        if isinstance(of, str):
+            module_name, _, attribute = of.rpartition(".")
+            of = getattr(importlib.import_module(module_name), attribute)
+        if of is not None and not (
+            isinstance(found, of) or (isinstance(found, type) and issubclass(found, of))
+        ):
+            raise UnknownNameError(f"{self.kind} {name!r} is no {of.__module__}.{of.__qualname__}")
         return found
 
 

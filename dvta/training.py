@@ -8,57 +8,17 @@ import io
 import math
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dvta.errors import DataError, NonFiniteLossError, OptionError
+from dvta.errors import DataError, NonFiniteLossError
 from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
 from dvta.files import write_file
 from dvta.methods.base import Method
-from dvta.options import check_values
-
-Schedule = Literal["cosine", "constant"]
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """Settings that change what is learned.
-
-    Attributes:
-        epochs: passes over the training samples.
-        batch_size: samples in a step; the last, short batch is kept.
-        lr: Adam's largest learning rate; warmed up linearly from 0.
-        schedule: after the warm-up ``cosine`` to 0, or ``constant``.
-        warmup_epochs: epochs of warm-up (15 in the published code, none in the paper).
-        weight_decay: Adam's weight decay.
-        eval_batch_size: samples in a batch of the ``batch_accuracy`` (64 in the published code).
-    """
-
-    epochs: int = 100
-    batch_size: int = 128
-    lr: float = 1e-5
-    schedule: Schedule = "cosine"
-    warmup_epochs: int = 0
-    weight_decay: float = 0.0
-    eval_batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        check_values(type(self), vars(self))
-        for name in ("epochs", "batch_size", "eval_batch_size"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
-        if not (math.isfinite(self.lr) and self.lr >= 0):
-            raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number from 0 up")
-        if self.weight_decay < 0:
-            raise OptionError(f"weight_decay: {self.weight_decay!r} is impossible; allowed: 0 or more")
-        if not 0 <= self.warmup_epochs < max(self.epochs, 1):
-            raise OptionError(
-                f"warmup_epochs: {self.warmup_epochs!r} is impossible; allowed: 0 to epochs - 1, "
-                f"here {self.epochs - 1}"
-            )
+from dvta.training_config import TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dvta import datasets, features
+from dvta import datasets
+from dvta.data_ref import locate
 from dvta.features import ClassText, FeatureSet
 from dvta.importers.cmu import import_cmu_skeletons
 from dvta.joint_data import JointData
@@ -72,5 +73,5 @@ def make_joint_data(root: Path, method: str = "dvta", **options: object) -> Join
     """Open what :func:`make_skeletons` wrote, with the texts, for an end-to-end run of a method."""
     cls = METHODS.get(method)
     needs = cls.needs(cls.options_class.resolve(options))
-    ref = features.locate(root, "cmu", "split_1", "st_gcn", "sbert", needs=needs, trained=("", "skeletons"))
+    ref = locate(root, "cmu", "split_1", "st_gcn", "sbert", needs=needs, trained=("", "skeletons"))
     return JointData.of(splits.load(root, "cmu", "split_1"), ref)

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dvta.options import Options
-from dvta.registry import Registry
+from dvta.facts import ENCODERS, EncoderFacts
 
 WIDTH = 256  # of every published encoder's feature
 
 
-@dataclasses.dataclass(frozen=True)
-class EncoderOptions(Options):
-    """Base of an encoder's own switches; the defaults are as published, so there are no presets."""
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
-
-
-class SkeletonEncoder(nn.Module):
+class SkeletonEncoder(EncoderFacts, nn.Module):
     """A network from skeletons to 256-d features; subclasses give :meth:`feature_map`.
 
     A classifier of the seen classes trains it: one linear layer on the pooled feature. A subclass
     takes the fields of its :attr:`options_class` by keyword.
     """
-
-    #: part of every trial's identity: raise it whenever results change
-    revision: ClassVar[int] = 1
-    #: how it is published to be trained; see :class:`dvta.encoders.training.EncoderConfig`
-    training_defaults: ClassVar[dict[str, Any]] = {}
-    #: the switches of its own, part of the trial's identity
-    options_class: ClassVar[type[EncoderOptions]] = EncoderOptions
 
     def feature_map(self, x: Tensor) -> Tensor:
         """Return un-pooled features (N, T', 25, 256) of (N, 3, T, 25, M) skeletons, persons averaged."""
@@ -50,10 +34,6 @@ class SkeletonEncoder(nn.Module):
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Return the optimiser's parameter groups, each with its weight decay."""
         return [{"params": list(self.parameters()), "weight_decay": weight_decay}]
-
-
-#: name -> encoder class; ``kinematic`` is no network and stands apart
-ENCODERS: Registry[type[SkeletonEncoder]] = Registry("encoder", "dvta.encoders", of=SkeletonEncoder)
 
 
 def build_encoder(name: str, options: Mapping[str, Any] | None = None) -> SkeletonEncoder:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvta.encoders.base import ENCODERS, DataNorm, Residual, SkeletonEncoder, average_persons
+from dvta.facts.encoders import CTRGCNFacts
 from dvta.skeleton.graph import directed_partition
 
 CHANNELS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
@@ -102,13 +102,8 @@ class Unit(nn.Module):
 
 
 @ENCODERS.register("ctr_gcn")
-class CTRGCN(SkeletonEncoder):
+class CTRGCN(CTRGCNFacts, SkeletonEncoder):
     """Ten units; 1,431,252 parameters."""
-
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "epochs": 65, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "schedule": "steps",
-        "steps": "35,55", "warmup_epochs": 5, "weight_decay": 4e-4,
-    }  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,8 +12,6 @@ from dvta.skeleton.graph import BONES, JOINTS
 from dvta.skeleton.splits import Samples, SkeletonSplit
 
 COMPONENTS = 128
-NAME = "kinematic"
-REVISION = 1
 CHUNK = 256
 
 

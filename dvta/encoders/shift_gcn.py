@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.encoders.base import ENCODERS, DataNorm, EncoderOptions, Residual, SkeletonEncoder, average_persons
+from dvta.encoders.base import ENCODERS, DataNorm, Residual, SkeletonEncoder, average_persons
+from dvta.facts.encoders import ShiftGCNFacts
 
 CHANNELS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
 STRIDED = (4, 7)
@@ -63,17 +63,6 @@ class _SignStep(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (gradient,) = gradients
         return torch.where(gradient == 0, torch.full_like(gradient, STILL), STEP * gradient.sign())
-
-
-@dataclasses.dataclass(frozen=True)
-class ShiftGCNOptions(EncoderOptions):
-    """Switches of Shift-GCN.
-
-    Attributes:
-        shift_grad: ``sign`` replaces the temporal offsets' gradient as published, ``true`` leaves it.
-    """
-
-    shift_grad: Literal["sign", "true"] = "sign"
 
 
 class TemporalShift(nn.Module):
@@ -145,19 +134,12 @@ class Unit(nn.Module):
 
 
 @ENCODERS.register("shift_gcn")
-class ShiftGCN(SkeletonEncoder):
+class ShiftGCN(ShiftGCNFacts, SkeletonEncoder):
     """Ten units; 677,687 trained parameters.
 
     Where the published code rounds a strided branch down, this one rounds up like the skip
     connection, so that any number of frames fits; multiples of four give the published lengths.
     """
-
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "epochs": 140, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "schedule": "steps",
-        "steps": "60,80,100", "weight_decay": 1e-4,
-    }  # fmt: skip
-
-    options_class = ShiftGCNOptions
 
     def __init__(self, shift_grad: Literal["sign", "true"] = "sign") -> None:
         super().__init__()

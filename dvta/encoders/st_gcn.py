@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from dvta.encoders.base import ENCODERS, DataNorm, EncoderOptions, Residual, SkeletonEncoder, average_persons
+from dvta.encoders.base import ENCODERS, DataNorm, Residual, SkeletonEncoder, average_persons
+from dvta.facts.encoders import ClassicalSTGCNFacts, SmallSTGCNFacts, STGCNFacts
 from dvta.skeleton.graph import spatial_partition
 
 CHANNELS = {
@@ -17,17 +17,6 @@ CHANNELS = {
     "classical": (64, 64, 64, 64, 128, 128, 128, 256, 256, 256),
 }
 STRIDED = (4, 7)  # blocks 5 and 8
-
-
-@dataclasses.dataclass(frozen=True)
-class STGCNOptions(EncoderOptions):
-    """Switches of both sizes of ST-GCN.
-
-    Attributes:
-        partition: see :func:`dvta.skeleton.graph.spatial_partition`.
-    """
-
-    partition: Literal["official", "true_distance"] = "official"
 
 
 class Block(nn.Module):
@@ -52,15 +41,13 @@ class Block(nn.Module):
         return torch.relu(self.temporal(y) + self.residual(x))
 
 
-class STGCN(SkeletonEncoder):
+class STGCN(STGCNFacts, SkeletonEncoder):
     """Ten blocks with learned edge weights; persons are samples until the end.
 
     Args:
         size: ``small`` (821,380 parameters) or ``classical`` (3,083,412).
         partition: see :class:`STGCNOptions`.
     """
-
-    options_class = STGCNOptions
 
     def __init__(
         self,
@@ -87,25 +74,16 @@ class STGCN(SkeletonEncoder):
 
 
 @ENCODERS.register("st_gcn")
-class SmallSTGCN(STGCN):
+class SmallSTGCN(SmallSTGCNFacts, STGCN):
     """The narrow ST-GCN of SMIE and DVTA; its training is theirs."""
-
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "epochs": 150, "batch_size": 128, "optimizer": "adam", "lr": 5e-3, "schedule": "cosine",
-    }  # fmt: skip
 
     def __init__(self, partition: Literal["official", "true_distance"] = "official") -> None:
         super().__init__("small", partition)
 
 
 @ENCODERS.register("st_gcn_classical")
-class ClassicalSTGCN(STGCN):
+class ClassicalSTGCN(ClassicalSTGCNFacts, STGCN):
     """The published ST-GCN with its recipe for NTU RGB+D."""
-
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "epochs": 80, "batch_size": 64, "optimizer": "sgd", "lr": 0.1, "schedule": "steps",
-        "steps": "10,50", "weight_decay": 1e-4,
-    }  # fmt: skip
 
     def __init__(self, partition: Literal["official", "true_distance"] = "official") -> None:
         super().__init__("classical", partition)

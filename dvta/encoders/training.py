@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,62 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvta.encoders.base import WIDTH, SkeletonEncoder, build_encoder
-from dvta.errors import NonFiniteLossError, OptionError
-from dvta.options import check_values
+from dvta.errors import NonFiniteLossError
 from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import EpochResult, derived_seed
-
-Optimizer = Literal["adam", "sgd"]
-EncoderSchedule = Literal["cosine", "steps", "constant"]
-
-
-@dataclasses.dataclass(frozen=True)
-class EncoderConfig:
-    """Settings that change what an encoder learns.
-
-    Attributes:
-        epochs, batch_size, lr, weight_decay: as named.
-        optimizer: ``adam``, or ``sgd`` with Nesterov momentum 0.9.
-        schedule: ``cosine`` to 0, ``steps`` (a tenth after each of ``steps``), or ``constant``.
-        steps: epochs with commas, such as ``60,80,100``.
-        warmup_epochs: linear, the last of them at the full rate.
-        eval_batch_size: samples at once without gradients.
-    """
-
-    epochs: int = 150
-    batch_size: int = 128
-    optimizer: Optimizer = "adam"
-    lr: float = 5e-3
-    schedule: EncoderSchedule = "cosine"
-    steps: str = ""
-    warmup_epochs: int = 0
-    weight_decay: float = 0.0
-    eval_batch_size: int = 128
-
-    def __post_init__(self) -> None:
-        check_values(type(self), vars(self))
-        for name in ("epochs", "batch_size", "eval_batch_size"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number above 0")
-        if self.weight_decay < 0 or not 0 <= self.warmup_epochs < self.epochs:
-            raise OptionError(
-                f"weight_decay {self.weight_decay!r}, warmup_epochs {self.warmup_epochs!r}; "
-                "allowed: 0 or more, and fewer than epochs"
-            )
-        if not all(part.strip().isdigit() for part in self.steps.split(",") if part):
-            raise OptionError(f"steps: {self.steps!r} is impossible; allowed: epochs such as 60,80,100")
-
-    def rate(self, epoch: int) -> float:
-        """Return the learning rate of an epoch (from 1)."""
-        e, w = epoch - 1, self.warmup_epochs
-        if e < w:
-            return self.lr * (e + 1) / w
-        if self.schedule == "cosine":
-            return self.lr * (1 + math.cos(math.pi * (e - w) / (self.epochs - w))) / 2
-        passed = sum(e >= int(s) for s in self.steps.split(",") if s) if self.schedule == "steps" else 0
-        return self.lr * 0.1**passed
+from dvta.training_config import EncoderConfig
 
 
 class EncoderFit:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from dvta.facts import METHODS, MethodFacts
 from dvta.options import Options
-from dvta.registry import Registry
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dvta.features import ClassText, FeatureSet
 
 
-class Method(nn.Module):
+class Method(MethodFacts, nn.Module):
     """A zero-shot method: learns on seen classes, scores any candidate classes by their text.
 
     Subclasses set the class variables, take ``(*, visual_dim, text_dim, options)`` and implement
@@ -23,37 +23,7 @@ class Method(nn.Module):
     hooks; nothing outside the method knows about its stages.
     """
 
-    #: part of every trial's identity: raise it whenever results change
-    revision: ClassVar[int] = 1
-    options_class: ClassVar[type[Options]] = Options
-    #: training settings in which this method differs from ``dvta.training.TrainingConfig``
-    training_defaults: ClassVar[dict[str, Any]] = {}
-    #: width of the text features in the method's publication, at which its cost is measured
-    published_text_dim: ClassVar[int] = 768
-    #: whether scoring goes through the classes one by one, so that an exported graph has their number in it
-    loops_over_classes: ClassVar[bool] = False
-    #: whether it learns from batches; one that is solved in :meth:`prepare` cannot train an encoder with it
-    trains_on_batches: ClassVar[bool] = True
     options: Options
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Return which inputs the options need beyond pooled features and label texts.
-
-        Any of ``contexts``, ``verbs``, ``nouns``, ``parts`` (class texts), ``unpooled`` (features
-        (N, T, V, Dv)) and ``masked`` (training samples (N, 1 + K, Dv) with K masked variants).
-        """
-        return frozenset()
-
-    @classmethod
-    def stackable(cls, options: Options) -> frozenset[str] | None:
-        """Return which options may differ among models trained as one, None where none can be.
-
-        A method that can be stacked has a :meth:`training_loss` that ``torch.func.vmap`` maps over
-        models: no shape depends on the data, noise comes from ``torch.randn`` and ``torch.rand``
-        alone, and the named options may be scalar tensors. See :mod:`dvta.stacking`.
-        """
-        return None
 
     def training_loss(self, visual: Tensor, labels: Tensor, text: ClassText) -> Tensor:
         """Return the scalar loss of one batch.
@@ -100,9 +70,6 @@ class Method(nn.Module):
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Return the optimiser's parameter groups."""
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
-
-
-METHODS: Registry[type[Method]] = Registry("method", "dvta.methods", of=Method)
 
 
 def build(name: str, *, visual_dim: int, text_dim: int, **options: Any) -> Method:

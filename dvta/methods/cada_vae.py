@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dvta.errors import OptionError
+from dvta.facts.vaes import CADAVAEFacts, CADAVAEOptions
 from dvta.features import ClassText
 from dvta.methods.base import METHODS
-from dvta.methods.vae import VAE, LatentMethod, VAEOptions, kl
+from dvta.methods.vae import VAE, LatentMethod, kl
 from dvta.options import Options
-
-
-@dataclasses.dataclass(frozen=True)
-class CADAVAEOptions(VAEOptions):
-    """Choices of CADA-VAE.
-
-    Attributes:
-        wasserstein: weight of the distribution alignment once the modalities are crossed. The
-            publication has it (8.13 beside sums of absolute errors; 1 is ours beside mean squared
-            ones), SynSE's code multiplies it by 0.
-    """
-
-    wasserstein: float = 1.0
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {},
-        "official": {**VAEOptions.PRESETS["official"], "wasserstein": 0.0},
-    }
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (math.isfinite(self.wasserstein) and self.wasserstein >= 0):
-            raise OptionError(f"wasserstein: {self.wasserstein!r} is impossible; allowed: 0 or more")
 
 
 class Latent(NamedTuple):
@@ -49,19 +24,16 @@ class Latent(NamedTuple):
 
 
 @METHODS.register("cada_vae")
-class CADAVAE(LatentMethod):
+class CADAVAE(CADAVAEFacts, LatentMethod):
     """One VAE for features, one for label texts."""
 
-    options_class = CADAVAEOptions
     vae_class: ClassVar[type[VAE]] = VAE
     options: CADAVAEOptions
 
     @classmethod
     def stackable(cls, options: Options) -> frozenset[str] | None:
-        """Models that differ in the weight of the alignment, where they have it; no variant of the method."""
-        if cls is not CADAVAE:
-            return None
-        return frozenset({"wasserstein"} if getattr(options, "wasserstein", 0.0) else ())
+        """As its facts say; no variant of the method."""
+        return super().stackable(options) if cls is CADAVAE else None
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: CADAVAEOptions | None = None) -> None:
         super().__init__()

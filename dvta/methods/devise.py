@@ -5,42 +5,20 @@ No code for skeletons is published; margin and form are the original's, the sett
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import OptionError
+from dvta.facts.embeddings import DeViSEFacts, DeViSEOptions
 from dvta.features import ClassText, FeatureSet
 from dvta.methods.base import METHODS, Method
-from dvta.options import Options
-
-
-@dataclasses.dataclass(frozen=True)
-class DeViSEOptions(Options):
-    """``margin``: by how much the true class must lead (0.1 in the publication)."""
-
-    margin: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.margin <= 0:
-            raise OptionError(f"margin: {self.margin!r} is impossible; allowed: a number above 0")
 
 
 @METHODS.register("devise")
-class DeViSE(Method):
+class DeViSE(DeViSEFacts, Method):
     """A linear map Dv -> Dt; scores are dot products with unit texts."""
 
-    options_class = DeViSEOptions
-    training_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-4, "schedule": "constant"}
     options: DeViSEOptions
-
-    @classmethod
-    def stackable(cls, options: Options) -> frozenset[str]:
-        """Models that differ in the margin."""
-        return frozenset({"margin"})
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: DeViSEOptions | None = None) -> None:
         super().__init__()

@@ -7,26 +7,25 @@ condition, the time; everything that is read off begins at zero.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dvta.facts.diffusion import HEAD, SteppedFacts
 from dvta.methods.base import Method
 
 FREQUENCIES = 256  # width of a time before its network
-HEAD = 64  # width of an attention head
 MLP_RATIO = 4
 
 
-class SteppedMethod(Method):
+class SteppedMethod(SteppedFacts, Method):
     """A method whose training is a number of steps: ``epochs`` parts of it end in an evaluation.
 
     ``options.steps()`` is that number. AdamW with weight decay 0.01, as both were published.
     """
 
-    training_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-4, "weight_decay": 0.01, "schedule": "constant"}
     options: Any
 
     def __init__(self) -> None:

@@ -20,53 +20,22 @@ at 256/768 with L 768.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import DataError, OptionError
+from dvta.errors import DataError
+from dvta.facts.diffusion import FloraOptions, FloraSentenceFacts
 from dvta.features import ClassText, FeatureSet
 from dvta.methods import official
 from dvta.methods.base import METHODS
 from dvta.methods.dit import Feed, Head, Modulation, SteppedMethod, TimeEmbedding, initialise, modulated
-from dvta.options import Options
 
 ALIGN, CONTRAST = 0.1, 0.1
 NOISE = 1e-5  # s, what is left of a text at the end of the flow
 TEST_TIME = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class FloraOptions(Options):
-    """Choices of Flora's sentence form.
-
-    Attributes:
-        latent: L.
-        alignment_steps, flow_steps: batches of phases 1 and 2.
-        neighbours, mixing: k and tau; published for each split, 1 to 2 and 0.1 to 1.
-    """
-
-    latent: int = 768
-    alignment_steps: int = 1000
-    flow_steps: int = 200
-    neighbours: int = 1
-    mixing: float = 0.3
-
-    def __post_init__(self) -> None:
-        for name in ("latent", "alignment_steps", "flow_steps", "neighbours"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
-        if not (math.isfinite(self.mixing) and self.mixing >= 0):
-            raise OptionError(f"mixing: {self.mixing!r} is impossible; allowed: 0 or more")
-
-    def steps(self) -> int:
-        """Return the batches of both phases."""
-        return self.alignment_steps + self.flow_steps
 
 
 class Encoder(nn.Module):
@@ -106,22 +75,10 @@ class Velocity(nn.Module):
 
 
 @METHODS.register("flora_sentence")
-class FloraSentence(SteppedMethod):
+class FloraSentence(FloraSentenceFacts, SteppedMethod):
     """Two VAEs into one latent space, and the velocity of a flow in it."""
 
-    options_class = FloraOptions
-    training_defaults: ClassVar[dict[str, Any]] = {
-        **SteppedMethod.training_defaults,
-        "batch_size": 64,
-        "epochs": 12,
-    }
-    loops_over_classes = True
     options: FloraOptions
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Context texts."""
-        return frozenset({"contexts"})
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: FloraOptions | None = None) -> None:
         super().__init__()

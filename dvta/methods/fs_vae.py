@@ -22,46 +22,23 @@ parameters at three CLIP texts of width 512 and latent 100, 1,077,862 at 200.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dvta.errors import OptionError
+from dvta.facts.vaes import FSVAEFacts, FSVAEOptions, Texts
 from dvta.methods import official
 from dvta.methods.base import METHODS
 from dvta.methods.cada_vae import Latent
-from dvta.methods.msf import MSF, Texts, vae_names
-from dvta.methods.vae import VAE, VAEOptions
+from dvta.methods.msf import MSF, vae_names
+from dvta.methods.vae import VAE
 
 BANDS = 30
 SPLIT = 30  # a band that ends there or before is a low one
 STRENGTH = 0.3
-
-
-@dataclasses.dataclass(frozen=True)
-class FSVAEOptions(VAEOptions):
-    """Choices of FS-VAE.
-
-    Attributes:
-        texts: as in MSF.
-        alpha: weight of the calibrated loss (0.5 on NTU-60, 0.1 on NTU-120).
-        scale: lambda, over which squared distances are spread.
-    """
-
-    texts: Texts = "label+context+motion"
-    alpha: float = 0.5
-    scale: float = 100.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (math.isfinite(self.alpha) and self.alpha >= 0):
-            raise OptionError(f"alpha: {self.alpha!r} is impossible; allowed: 0 or more")
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise OptionError(f"scale: {self.scale!r} is impossible; allowed: a number above 0")
 
 
 class FrequencyGain(nn.Module):
@@ -116,10 +93,9 @@ class FrequencyVAE(VAE):
 
 
 @METHODS.register("fs_vae")
-class FSVAE(MSF):
+class FSVAE(FSVAEFacts, MSF):
     """One VAE for features, one for concatenated texts, each behind its frequency gains."""
 
-    options_class: ClassVar[Any] = FSVAEOptions
     options: FSVAEOptions
     vae_class = FrequencyVAE
 

@@ -6,43 +6,20 @@ on the unseen test classes; here neither does, and the default is 300 epochs at 
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import DataError, OptionError
+from dvta.errors import DataError
+from dvta.facts.embeddings import JPoSEFacts, JPoSEOptions
 from dvta.features import ClassText, FeatureSet
 from dvta.methods.base import METHODS, Method
 from dvta.methods.hinge import ranking_hinge
-from dvta.options import Options
 
 SPACE, HIDDEN = 50, 512
 TRIPLET_WEIGHT = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class JPoSEOptions(Options):
-    """Choices of JPoSE.
-
-    Attributes:
-        margin: of every loss.
-        text_hidden: the hidden text layer; ``auto`` has it for 1024-d texts only, as published.
-        triplet_pairs: ``own`` compares a sample's negative with its own positive, ``all`` with
-            everybody's (the published code).
-    """
-
-    margin: float = 0.3
-    text_hidden: Literal["auto", "always", "never"] = "auto"
-    triplet_pairs: Literal["own", "all"] = "own"
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "official": {"triplet_pairs": "all"}}
-
-    def __post_init__(self) -> None:
-        if self.margin <= 0:
-            raise OptionError(f"margin: {self.margin!r} is impossible; allowed: a number above 0")
 
 
 class _Space(nn.Module):
@@ -59,24 +36,10 @@ class _Space(nn.Module):
 
 
 @METHODS.register("jpose")
-class JPoSE(Method):
+class JPoSE(JPoSEFacts, Method):
     """Two part-of-speech spaces and the joint space of both."""
 
-    revision = 2
-    options_class = JPoSEOptions
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "lr": 1e-4,
-        "batch_size": 1024,
-        "epochs": 300,
-        "schedule": "constant",
-    }
-    published_text_dim = 1024
     options: JPoSEOptions
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Verb and noun texts."""
-        return frozenset({"verbs", "nouns"})
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: JPoSEOptions | None = None) -> None:
         super().__init__()

@@ -8,59 +8,34 @@ texts of width 512 it has 539,792 parameters (latent 100), 1,077,792 with 200.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dvta.errors import DataError
+from dvta.facts.vaes import MSFFacts, MSFOptions, Texts, text_parts
 from dvta.features import ClassText
 from dvta.methods import official
 from dvta.methods.base import METHODS
-from dvta.methods.cada_vae import CADAVAE, CADAVAEOptions
+from dvta.methods.cada_vae import CADAVAE
 from dvta.methods.vae import WARM_CYCLES
-from dvta.options import Options
-
-Texts = Literal["label", "label+context", "label+context+motion"]
-PARTS = {"label": "labels", "context": "contexts", "motion": "motions"}
-
-
-@dataclasses.dataclass(frozen=True)
-class MSFOptions(CADAVAEOptions):
-    """Choices of MSF.
-
-    Attributes:
-        texts: which texts of a class stand side by side; all three in the publication.
-        wasserstein: as in CADA-VAE; its code leaves it out.
-    """
-
-    wasserstein: float = 0.0
-    texts: Texts = "label+context+motion"
 
 
 @METHODS.register("msf")
-class MSF(CADAVAE):
+class MSF(MSFFacts, CADAVAE):
     """One VAE for features Dv -> L, one for concatenated texts M Dt -> L."""
 
-    revision = 1
-    options_class: ClassVar[Any] = MSFOptions
-    published_text_dim = 512
     options: Any
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Every text but the label."""
-        return frozenset(_parts(options)) - {"labels"}
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: MSFOptions | None = None) -> None:
         chosen = options or self.options_class()
-        super().__init__(visual_dim=visual_dim, text_dim=text_dim * len(_parts(chosen)), options=chosen)
+        super().__init__(visual_dim=visual_dim, text_dim=text_dim * len(text_parts(chosen)), options=chosen)
 
     def describe(self, text: ClassText) -> Tensor:
         """Return the texts of every class side by side, (C, M Dt)."""
-        found = {part: getattr(text, part) for part in _parts(self.options)}
+        found = {part: getattr(text, part) for part in text_parts(self.options)}
         for part, features in found.items():
             if features is None:
                 raise DataError(f"{type(self).__name__} needs {part} of the classes: <text>_{part}.npy")
@@ -102,7 +77,7 @@ class MSF(CADAVAE):
         latent = official.width(tensors, visual_key, 0, what)
         options = cls.options_class.resolve({"preset": "official", "latent": latent, "texts": texts})
         widths = [official.width(tensors, key, 1, what) for key in (visual_key, text_key)]
-        return cls(visual_dim=widths[0], text_dim=widths[1] // len(_parts(options)), options=options)  # type: ignore[arg-type]
+        return cls(visual_dim=widths[0], text_dim=widths[1] // len(text_parts(options)), options=options)  # type: ignore[arg-type]
 
 
 def vae_names(encoder: Mapping[str, str]) -> dict[str, str]:
@@ -115,8 +90,3 @@ def vae_names(encoder: Mapping[str, str]) -> dict[str, str]:
             }
             names[f"{file}d.model.0.{part}"] = f"{ours}.decoder.{part}"
     return names
-
-
-def _parts(options: Options) -> list[str]:
-    """Return the fields of a :class:`ClassText` that the options name."""
-    return [PARTS[name] for name in getattr(options, "texts").split("+")]  # noqa: B009

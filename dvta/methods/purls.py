@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
-from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvta.datasets import PARTS
-from dvta.errors import DataError, OptionError
+from dvta.errors import DataError
+from dvta.facts.embeddings import PURLSFacts, PURLSOptions
 from dvta.features import ClassText
 from dvta.methods.base import METHODS, Method
-from dvta.options import Options
 
 KEY, HEADS = 150, 2
 WIDTH = 1024
@@ -23,50 +21,11 @@ GLOBAL = PARTS.index("global")
 ROWS = 4096  # pairs of sample and class scored at once
 
 
-@dataclasses.dataclass(frozen=True)
-class PURLSOptions(Options):
-    """Choices of PURLS.
-
-    Attributes:
-        hidden_layers: hidden blocks of the projection; 1 in the paper, 0 in the published runs.
-        dropout: in every block.
-        test_query: the texts that pool a test sample's tokens: those of each ``candidate`` class.
-            The published code takes those of the true class, which gives the answer away; that is
-            refused here and can be looked at with :meth:`PURLS.leaking_scores`.
-    """
-
-    hidden_layers: int = 1
-    dropout: float = 0.5
-    test_query: Literal["candidate", "ground_truth"] = "candidate"
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "official": {"hidden_layers": 0}}
-
-    def __post_init__(self) -> None:
-        if self.hidden_layers < 0:
-            raise OptionError(f"hidden_layers: {self.hidden_layers!r} is impossible; allowed: 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise OptionError(f"dropout: {self.dropout!r} is impossible; allowed: 0 up to 1, without 1")
-        if self.test_query != "candidate":
-            raise OptionError(
-                "test_query: 'ground_truth' gives the true class away at test and enters no table; "
-                "allowed: candidate"
-            )
-
-
 @METHODS.register("purls")
-class PURLS(Method):
+class PURLS(PURLSFacts, Method):
     """Adaptive pooling of joint-time tokens by eight texts, and a projection of all eight parts."""
 
-    revision = 2
-    options_class = PURLSOptions
-    training_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-4, "batch_size": 256, "schedule": "constant"}
-    published_text_dim = 512
     options: PURLSOptions
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Un-pooled features and the eight texts of every class."""
-        return frozenset({"unpooled", "parts"})
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: PURLSOptions | None = None) -> None:
         super().__init__()

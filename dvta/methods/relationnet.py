@@ -9,38 +9,19 @@ settings for skeletons are ours.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import OptionError
+from dvta.facts.embeddings import RelationNetFacts, RelationNetOptions
 from dvta.features import ClassText
 from dvta.methods.base import METHODS, Method
-from dvta.options import Options
-
-
-@dataclasses.dataclass(frozen=True)
-class RelationNetOptions(Options):
-    """``attribute_hidden``, ``relation_hidden``: widths of the hidden layers."""
-
-    attribute_hidden: int = 1024
-    relation_hidden: int = 400
-
-    def __post_init__(self) -> None:
-        for name in ("attribute_hidden", "relation_hidden"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
 
 
 @METHODS.register("relationnet")
-class RelationNet(Method):
+class RelationNet(RelationNetFacts, Method):
     """Attribute network Dt -> Dv and relation network 2Dv -> 1."""
 
-    options_class = RelationNetOptions
-    training_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-4, "schedule": "constant"}
     options: RelationNetOptions
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: RelationNetOptions | None = None) -> None:

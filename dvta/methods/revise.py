@@ -6,44 +6,22 @@ test classes; here neither does.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import OptionError
+from dvta.facts.embeddings import ReViSEFacts, ReViSEOptions
 from dvta.features import ClassText, FeatureSet
 from dvta.methods.base import METHODS, Method
 from dvta.methods.hinge import ranking_hinge
-from dvta.options import Options
 
 CODE, HEAD = 100, 50
 CONTRACTIVE_WEIGHT = 1e-4
 RBF = 32.0
 WORD2VEC_WIDTH = 300
-
-
-@dataclasses.dataclass(frozen=True)
-class ReViSEOptions(Options):
-    """Choices of ReViSE.
-
-    Attributes:
-        margin: of the ranking loss.
-        contractive: the contractive term with its ``gradient``, or as a ``value`` without one
-            (the published code), or ``none``.
-    """
-
-    margin: float = 0.3
-    contractive: Literal["gradient", "value", "none"] = "gradient"
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "official": {"contractive": "value"}}
-
-    def __post_init__(self) -> None:
-        if self.margin <= 0:
-            raise OptionError(f"margin: {self.margin!r} is impossible; allowed: a number above 0")
 
 
 def _mlp(*widths: int) -> nn.Sequential:
@@ -55,17 +33,9 @@ def _mlp(*widths: int) -> nn.Sequential:
 
 
 @METHODS.register("revise")
-class ReViSE(Method):
+class ReViSE(ReViSEFacts, Method):
     """Visual and text auto-encoders with 100-d codes and 50-d heads."""
 
-    options_class = ReViSEOptions
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "lr": 1e-4,
-        "batch_size": 1024,
-        "epochs": 300,
-        "schedule": "constant",
-    }
-    published_text_dim = 1024
     options: ReViSEOptions
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: ReViSEOptions | None = None) -> None:

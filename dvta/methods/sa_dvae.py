@@ -23,60 +23,28 @@ Ls 256 and Li 32 (NTU-120).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import OptionError
+from dvta.facts.vaes import SADVAEFacts, SADVAEOptions
 from dvta.features import ClassText
 from dvta.methods import official
 from dvta.methods.base import METHODS, Method
 from dvta.methods.msf import vae_names
-from dvta.methods.vae import VAE, WARM_CYCLES, LatentMethod, VAEOptions, kl
+from dvta.methods.vae import VAE, WARM_CYCLES, LatentMethod, kl
 
 CROSSING = 0.8  # of a cycle, after which the modalities are crossed
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
-@dataclasses.dataclass(frozen=True)
-class SADVAEOptions(VAEOptions):
-    """Choices of SA-DVAE.
-
-    Attributes:
-        latent: Ls, width of the semantic part (160 on NTU-60, 256 on NTU-120).
-        instance: Li, width of the instance part (8 and 32); without one this is CADA-VAE, but for D.
-        cycle_steps: batches of a cycle; None is one pass over the training samples (published).
-        discriminator_every: steps from one of D's to the next (5 and 4); 0 leaves D out.
-    """
-
-    latent: int = 160
-    instance: int = 8
-    cycle_steps: int | None = None  # type: ignore[assignment]
-    discriminator_every: int = 5
-
-    def __post_init__(self) -> None:
-        if self.cycle_steps is None:
-            dataclasses.replace(self, cycle_steps=1)  # checks the rest
-        else:
-            super().__post_init__()
-        for name in ("instance", "discriminator_every"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 0 or more")
-
-
 @METHODS.register("sa_dvae")
-class SADVAE(LatentMethod):
+class SADVAE(SADVAEFacts, LatentMethod):
     """One VAE for features Dv -> Ls + Li, one for label texts Dt -> Ls, and a discriminator."""
 
-    revision = 1
-    options_class = SADVAEOptions
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "lr": 3.389022400898623e-05, "batch_size": 32, "epochs": 10, "schedule": "constant",
-    }  # fmt: skip
     options: SADVAEOptions
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: SADVAEOptions | None = None) -> None:

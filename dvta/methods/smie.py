@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dvta.facts.embeddings import SMIEFacts, SMIEOptions
 from dvta.features import ClassText
 from dvta.methods import official
 from dvta.methods.base import METHODS, Method
-from dvta.options import Options
 
 TEMPORAL_WEIGHT, TEMPORAL_MARGIN = 0.5, 0.1
 
 
-@dataclasses.dataclass(frozen=True)
-class SMIEOptions(Options):
-    """Choices of SMIE.
-
-    Attributes:
-        ln_at_test: normalise the visual feature at test as in training; the published code does
-            not.
-        temporal: the constraint that a sequence without its fastest frames tells less; needs
-            ``train_masked.npy``, which ``encode skeleton --masked`` writes. The published runs on
-            extracted features are without it.
-    """
-
-    ln_at_test: bool = True
-    temporal: bool = False
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "official": {"ln_at_test": False}}
-
-
 @METHODS.register("smie")
-class SMIE(Method):
+class SMIE(SMIEFacts, Method):
     """The score network D on ``[v ; t]``: Dv + Dt -> 1024 -> 512 -> 1."""
 
-    options_class = SMIEOptions
-    training_defaults: ClassVar[dict[str, Any]] = {"lr": 1e-5, "warmup_epochs": 15}
     options: SMIEOptions
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Features of masked sequences, where the temporal constraint is on."""
-        return frozenset({"masked"} if getattr(options, "temporal", False) else ())
-
-    @classmethod
-    def stackable(cls, options: Options) -> frozenset[str] | None:
-        """Models of equal options; none with the temporal constraint, which draws a mask per step."""
-        return None if getattr(options, "temporal", False) else frozenset()
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: SMIEOptions | None = None) -> None:
         super().__init__()

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from dvta.errors import DataError
+from dvta.facts.vaes import SynSEFacts, SynSEOptions
 from dvta.features import ClassText
 from dvta.methods.base import METHODS
-from dvta.methods.vae import VAE, WARM_CYCLES, LatentMethod, VAEOptions, kl
-from dvta.options import Options
-
-
-@dataclasses.dataclass(frozen=True)
-class SynSEOptions(VAEOptions):
-    """Those of :class:`~dvta.methods.vae.VAEOptions`; each text VAE has half the latent."""
+from dvta.methods.vae import VAE, WARM_CYCLES, LatentMethod, kl
 
 
 @METHODS.register("synse")
-class SynSE(LatentMethod):
+class SynSE(SynSEFacts, LatentMethod):
     """First half of the visual latent: noun; second half: verb."""
 
-    options_class = SynSEOptions
     text_vaes = 2
     options: SynSEOptions
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Verb and noun texts."""
-        return frozenset({"verbs", "nouns"})
-
-    @classmethod
-    def stackable(cls, options: Options) -> frozenset[str]:
-        """Models of equal options."""
-        return frozenset()
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: SynSEOptions | None = None) -> None:
         super().__init__()

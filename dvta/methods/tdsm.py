@@ -21,20 +21,18 @@ depth 2 and width 256.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import DataError, OptionError
+from dvta.errors import DataError
+from dvta.facts.diffusion import TDSMFacts, TDSMOptions
 from dvta.features import ClassText, FeatureSet
 from dvta.methods import official
 from dvta.methods.base import METHODS
 from dvta.methods.dit import (
-    HEAD,
     Feed,
     Head,
     Modulation,
@@ -45,39 +43,11 @@ from dvta.methods.dit import (
     split_heads,
 )  # fmt: skip
 from dvta.methods.flora import both
-from dvta.options import Options
 
 NOISE_STEPS, TEST_STEP, TEST_DRAWS = 50, 25, 3
 BETAS = (0.00085, 0.012)  # of Stable Diffusion 2.1, spread evenly over their square roots
 POSITIONS = 35
 MARGIN = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class TDSMOptions(Options):
-    """Choices of TDSM.
-
-    Attributes:
-        depth, width: of the transformer; heads are 64 wide.
-        training_steps: batches in all.
-        target: what is told from a noisy feature, its ``noise``, or the ``feature`` itself.
-    """
-
-    depth: int = 12
-    width: int = 768
-    training_steps: int = 50_000
-    target: Literal["noise", "feature"] = "noise"
-
-    def __post_init__(self) -> None:
-        for name in ("depth", "training_steps"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
-        if self.width < HEAD or self.width % HEAD:
-            raise OptionError(f"width: {self.width!r} is impossible; allowed: a multiple of {HEAD}")
-
-    def steps(self) -> int:
-        """Return the batches in all."""
-        return self.training_steps
 
 
 class Stream(nn.Module):
@@ -134,21 +104,10 @@ class Denoiser(nn.Module):
 
 
 @METHODS.register("tdsm")
-class TDSM(SteppedMethod):
+class TDSM(TDSMFacts, SteppedMethod):
     """A denoiser of features; the class whose text helps it most wins."""
 
-    options_class = TDSMOptions
-    training_defaults: ClassVar[dict[str, Any]] = {
-        **SteppedMethod.training_defaults, "batch_size": 256, "epochs": 100, "schedule": "cosine",
-    }  # fmt: skip
-    published_text_dim = 1024
-    loops_over_classes = True
     options: TDSMOptions
-
-    @classmethod
-    def needs(cls, options: Options) -> frozenset[str]:
-        """Context texts and the eight texts of every class."""
-        return frozenset({"contexts", "parts"})
 
     def __init__(self, *, visual_dim: int, text_dim: int, options: TDSMOptions | None = None) -> None:
         super().__init__()

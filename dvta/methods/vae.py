@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvta.errors import OptionError
+from dvta.facts.vaes import LatentFacts
 from dvta.features import ClassText
 from dvta.methods.base import Method
-from dvta.options import Options
 
 KL_SLOPE = 0.1 / 3000
 WARM_CYCLES = 2  # cycles before the KL of the texts counts, where it waits
@@ -20,38 +18,6 @@ SAMPLES_PER_CLASS = 500
 CLASSIFIER_STEPS, CLASSIFIER_LR = 300, 1e-3
 #: steps of a cycle -> (step after which the modalities are crossed, step at which KL begins)
 PUBLISHED = {1700: (1400, 1000), 1900: (1500, 1000)}
-
-
-@dataclasses.dataclass(frozen=True)
-class VAEOptions(Options):
-    """Choices of both methods.
-
-    Attributes:
-        latent: width of the visual latent (100 on NTU-60, 200 on NTU-120).
-        cycle_steps: batches of a cycle, which is an epoch here (1700 on 55/5, else 1900); other
-            lengths shrink the schedule in proportion.
-        noise: one Gaussian number per latent ``dimension``, or one per ``sample`` for all
-            dimensions (the published code).
-        text_decoder: ``linear``, or ``relu`` although texts have negative entries (published).
-        classifier: ``linear``, or ``relu`` after the last layer (published).
-    """
-
-    latent: int = 100
-    cycle_steps: int = 1900
-    noise: Literal["dimension", "sample"] = "dimension"
-    text_decoder: Literal["linear", "relu"] = "linear"
-    classifier: Literal["linear", "relu"] = "linear"
-
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {},
-        "official": {"noise": "sample", "text_decoder": "relu", "classifier": "relu"},
-    }
-
-    def __post_init__(self) -> None:
-        if self.latent < 2 or self.latent % 2:
-            raise OptionError(f"latent: {self.latent!r} is impossible; allowed: an even number from 2")
-        if self.cycle_steps < 1:
-            raise OptionError(f"cycle_steps: {self.cycle_steps!r} is impossible; allowed: 1 or more")
 
 
 class VAE(nn.Module):
@@ -86,19 +52,14 @@ def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1).mean()
 
 
-class LatentMethod(Method):
+class LatentMethod(LatentFacts, Method):
     """A method that classifies visual latents with a classifier fitted on text latents.
 
     Subclasses give :meth:`text_latent` and :meth:`visual_mean`. An epoch is one cycle of the
     annealing schedule; the classifier is fitted anew at every evaluation, from texts alone.
     """
 
-    revision = 2
     options: Any
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "lr": 1e-4, "batch_size": 64, "epochs": 10, "schedule": "constant",
-    }  # fmt: skip
-    published_text_dim = 1024
     #: text VAEs, each of an equal part of the latent
     text_vaes: ClassVar[int] = 1
 

@@ -7,13 +7,12 @@ import dataclasses
 import itertools
 import logging
 import math
+import os
 from collections.abc import Hashable, Iterable, Mapping
 
-import torch
-
-from dvta.methods import METHODS
-from dvta.stacking import pays, stack_key
-from dvta.training import TrainingConfig
+from dvta.facts import METHODS
+from dvta.facts.stacking import pays, stack_key
+from dvta.training_config import TrainingConfig
 from orchestrator.execute.sources import TrialSource
 from orchestrator.records import Wait
 from orchestrator.trial import Kind, Trial
@@ -22,7 +21,12 @@ log = logging.getLogger(__name__)
 
 LARGEST = 20  # what ``auto`` stacks at most: as many as were measured
 LOOKAHEAD = 1000  # trials that are looked through for those to stack
-VALUES = ("seed", "options", "training")  # fields that may differ, as far as dvta.stacking.stack_key allows
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # CUDA on Linux and on WSL, ROCm
+VALUES = (
+    "seed",
+    "options",
+    "training",
+)  # fields that may differ, as far as dvta.facts.stacking.stack_key allows
 
 
 class Grouping:
@@ -89,7 +93,7 @@ def group_key(trial: Trial) -> Hashable | None:
         return None
     options = {name: value for name, value in trial.options.items() if value is not None}
     try:
-        method = METHODS.get(trial.method)
+        method = METHODS.facts(trial.method)
         settings = TrainingConfig(**trial.training)  # type: ignore[arg-type]
         alike = stack_key(method, method.options_class.resolve(options), settings)
     except Exception as error:  # of a user's method: its attempt will say so
@@ -123,4 +127,13 @@ def count_stacked(trials: Iterable[Trial], stack: int | str, device: str) -> int
 
 def device_type(gpus_per_trial: float | str) -> str:
     """Return on what type of device trials that ask for so many GPUs train."""
-    return "cuda" if gpus_per_trial or torch.cuda.is_available() else "cpu"
+    return "cuda" if gpus_per_trial or _is_cuda_here() else "cpu"
+
+
+def _is_cuda_here() -> bool:
+    """Ask PyTorch only where there is a driver: importing it takes longer than all else of an empty sweep."""
+    if not any(os.path.exists(device) for device in DRIVERS):
+        return False
+    import torch
+
+    return torch.cuda.is_available()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dvta.joint_data import JointData
 from orchestrator.execute.protocol import EncoderPayload, EndToEndPayload, GeneralisedPayload, Loaded, Payload
 from orchestrator.study import feature_folders
 from orchestrator.study.resolve import Resolver
@@ -31,6 +30,8 @@ class Inputs:
             return resolver.encoders[trial.key][1]
         ref = resolver.refs[trial.data_digest]
         if trial.is_end_to_end:
+            from dvta.joint_data import JointData
+
             return JointData.of(resolver.skeletons[trial.data_digest], ref)
         if trial.depends_on is not None:
             ref = feature_folders.bind(ref, resolver.feature_folder(trial.depends_on))

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from dvta.encoders import build_encoder
 from dvta.encoders.base import SkeletonEncoder
-from dvta.encoders.training import EncoderConfig, EncoderFit
+from dvta.encoders.training import EncoderFit
 from dvta.end_to_end import ENCODER, METHOD, EndToEndFit, initial_encoder
 from dvta.errors import DataError
 from dvta.features import FeatureSet
 from dvta.joint_data import JointData
 from dvta.methods import Method, build
 from dvta.skeleton.splits import SkeletonSplit
-from dvta.training import Fit, TrainingConfig, fit
+from dvta.training import Fit, fit
+from dvta.training_config import EncoderConfig, TrainingConfig
 from orchestrator.execute.checkpoints import read_bytes
 from orchestrator.study.joint import read_joint
 from orchestrator.study.resolve import encoder_options

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from dvta.features import FeatureSet
-from dvta.joint_data import JointData
 from dvta.skeleton.splits import SkeletonSplit
 from orchestrator.records import EpochRow, Failure, Outcome, Wait
 from orchestrator.trial import Trial
 
+if TYPE_CHECKING:
+    from dvta.features import FeatureSet
+    from dvta.joint_data import JointData
+
 #: what a trial reads: features; skeletons, where it trains an encoder; with texts, where it trains both
-Loaded = FeatureSet | SkeletonSplit | JointData
+Loaded: TypeAlias = "FeatureSet | SkeletonSplit | JointData"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

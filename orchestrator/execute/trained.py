@@ -15,11 +15,12 @@ from torch import Tensor
 from dvta import datasets, features
 from dvta.arrays import read
 from dvta.calibration import fitted_temperature
+from dvta.data_ref import DataRef, locate
 from dvta.datasets.stand_in import StandIn
 from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.extract import segments
 from dvta.errors import DataError, OptionError
-from dvta.features import ClassText, DataRef, FeatureSet
+from dvta.features import ClassText, FeatureSet
 from dvta.joint_data import JointData
 from dvta.methods import METHODS, Method
 from dvta.predict import Ranked, rank
@@ -263,7 +264,7 @@ class TrainedTrial:
             trained = made_from(skeletons)
         elif trial.depends_on:
             trained = folder_of(settings.runs, trial.depends_on), trial.depends_on
-        ref = features.locate(
+        ref = locate(
             settings.data,
             trial.dataset,
             trial.split,

@@ -22,6 +22,7 @@ from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays, masked_features
 from dvta.encoders.training import EncoderFit
 from dvta.errors import NonFiniteLossError
+from dvta.facts.encoders import KINEMATIC
 from dvta.features import FeatureSet
 from dvta.methods import METHODS
 from dvta.skeleton.splits import SkeletonSplit
@@ -262,7 +263,7 @@ class EncoderAttempt(Attempt):
             assert isinstance(payload, EncoderPayload)
             self._folder = payload.folder
             self._needs = frozenset({"unpooled", *payload.extra_features})
-            if self.trial.method == kinematic.NAME:
+            if self.trial.method == KINEMATIC:
                 self._begin()
                 self._write(kinematic.feature_arrays(self._skeletons()), {})
                 results = {}

@@ -16,7 +16,9 @@ from dvta.datasets import Dataset
 from dvta.datasets.own import check_split_name
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DvtaError, did_you_mean
+from dvta.facts import METHODS
 from dvta.options import expected
+from dvta.training_config import TrainingConfig
 from orchestrator.spec.check_search import SearchChecker
 from orchestrator.spec.configuration import why_impossible
 from orchestrator.spec.encoder import EncoderSpec
@@ -33,8 +35,6 @@ class Checker:
     """Checks every flat name and value of a raw spec against methods, training and the catalogue."""
 
     def __init__(self, add: Callable[[YamlPath, str], None], data: Path | None = None) -> None:
-        from dvta.training import TrainingConfig
-
         self._add, self._data = add, data
         self._listed = False
         self._wrong: set[tuple[str, int]] = set()  # values of the grid that are reported
@@ -78,8 +78,6 @@ class Checker:
 
     def _tables(self, raw: Mapping[str, Any]) -> None:
         """Check the names of tables and of one's own methods."""
-        from dvta.methods import METHODS
-
         for i, number in enumerate(_list(raw, "tables")):
             if not isinstance(number, int | str):
                 continue  # reported as a value of the wrong type
@@ -93,7 +91,7 @@ class Checker:
                 self._add(("tables", i), str(error))
         for i, method in enumerate(_list(raw, "methods")):
             try:
-                METHODS.get(str(method))
+                METHODS.check(str(method))
             except DvtaError as error:
                 self._add(("methods", i), str(error))
 
@@ -103,8 +101,6 @@ class Checker:
             self._add(where, f"{name!r} is unknown{did_you_mean(name, profiles)}; allowed: {known}")
 
     def _learn_options(self, raw: Mapping[str, Any]) -> None:
-        from dvta.methods import METHODS
-
         named = list(METHODS.names())
         own = raw.get("methods")
         named += [m for m in (own if isinstance(own, list) else []) if isinstance(m, str)]
@@ -113,7 +109,7 @@ class Checker:
             named += [m for m in (given if isinstance(given, list) else [given]) if isinstance(m, str)]
         for name in dict.fromkeys(named):
             try:
-                hints = typing.get_type_hints(METHODS.get(name).options_class)
+                hints = typing.get_type_hints(METHODS.facts(name).options_class)
             except DvtaError:
                 continue
             for option, kind in hints.items():

@@ -1,25 +1,21 @@
-"""What a flat configuration means: a method's options, training settings, the simulated stand-in's settings.
-
-PyTorch is imported when the first method is looked at, not with this module.
-"""
+"""What a flat configuration means: a method's options, training settings, the simulated stand-in's settings."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dvta.datasets.stand_in import StandIn
+from dvta.end_to_end_config import EndToEndConfig
 from dvta.errors import DvtaError, OptionError
+from dvta.facts import METHODS, EncoderFacts, MethodFacts
+from dvta.training_config import TrainingConfig
 from orchestrator.spec.model import DEFAULTS
 from orchestrator.trial import Trial
 
-if TYPE_CHECKING:
-    from dvta.encoders.base import SkeletonEncoder
-    from dvta.methods import Method
-
+BUILD = ("name", "visual_dim", "text_dim")  # the arguments of dvta.methods.build but the options
 STAND_IN = frozenset(f.name for f in dataclasses.fields(StandIn))
 
 
@@ -30,11 +26,8 @@ def check_configuration(config: Mapping[str, Any]) -> None:
         OptionError: a value is impossible, alone or beside the others.
         UnknownNameError: there is no such method.
     """
-    from dvta.methods import METHODS
-    from dvta.training import TrainingConfig
-
     full = {**DEFAULTS, **config}
-    method = METHODS.get(full["method"])
+    method = METHODS.facts(full["method"])
     check_option_names(method, TrainingConfig)
     method.options_class.resolve(method_options(method, full))
     training_settings(method, full)
@@ -50,7 +43,7 @@ def why_impossible(config: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_option_names(owner: type[Method] | type[SkeletonEncoder], training: type, *more: str) -> None:
+def check_option_names(owner: type[MethodFacts] | type[EncoderFacts], training: type, *more: str) -> None:
     """Check that no option of a method or an encoder has the name of something else of a trial.
 
     Args:
@@ -73,27 +66,21 @@ def check_option_names(owner: type[Method] | type[SkeletonEncoder], training: ty
 @functools.cache
 def taken_names(training: type) -> dict[str, str]:
     """Return the names that no option may have, and what each of them is."""
-    from dvta.end_to_end_config import EndToEndConfig
-    from dvta.methods import build
-
-    arguments = [n for n in inspect.signature(build).parameters if n != "options"]
-    taken = dict.fromkeys([*arguments, "preset"], "an argument of build")
+    taken = dict.fromkeys([*BUILD, "preset"], "an argument of build")
     taken["train"] = "what a trial trains"
     for holder in (StandIn, EndToEndConfig, training, Trial):
         taken |= {f.name: f"a field of {holder.__name__}" for f in dataclasses.fields(holder)}
     return taken
 
 
-def method_options(method: type[Method], config: Mapping[str, Any]) -> dict[str, Any]:
+def method_options(method: type[MethodFacts], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a configuration gives of a method's options, its preset among them."""
     known = {"preset", *(f.name for f in dataclasses.fields(method.options_class))}
     return {k: v for k, v in config.items() if k in known}
 
 
-def training_settings(method: type[Method], config: Mapping[str, Any]) -> dict[str, Any]:
+def training_settings(method: type[MethodFacts], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return all training settings; a method's own warm-up yields to fewer epochs."""
-    from dvta.training import TrainingConfig
-
     known = {f.name for f in dataclasses.fields(TrainingConfig)}
     given = {k: v for k, v in config.items() if k in known}
     settings = {**method.training_defaults, **given}

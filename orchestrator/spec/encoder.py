@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dvta.end_to_end_config import EndToEndConfig
 from dvta.errors import OptionError, UnknownNameError, did_you_mean
+from dvta.facts import ENCODERS, EncoderFacts
+from dvta.facts.encoders import KINEMATIC
+from dvta.training_config import EncoderConfig
 from orchestrator.spec.configuration import check_option_names
 from orchestrator.spec.model import LARGEST_SEED
 from orchestrator.trial import Scalar
-
-if TYPE_CHECKING:
-    from dvta.encoders.training import EncoderConfig
-    from dvta.end_to_end_config import EndToEndConfig
-
-KINEMATIC = "kinematic"  # statistics and PCA: fitted, never trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +43,6 @@ class EncoderSpec:
         Raises:
             OptionError, UnknownNameError: a key, a setting or the encoder is unknown or impossible.
         """
-        from dvta.encoders import ENCODERS
-        from dvta.encoders.training import EncoderConfig
-
         allowed = ("encoder", "train", "options", "seed", "protocol", "end_to_end")
         for key in value:
             if key not in allowed:
@@ -71,7 +66,7 @@ class EncoderSpec:
                 )
             return cls(name, protocol=protocol)
         try:
-            encoder = ENCODERS.get(name)
+            encoder = ENCODERS.facts(name)
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}; or {KINEMATIC}") from None
         check_option_names(encoder, EncoderConfig, "protocol")
@@ -96,8 +91,6 @@ class EncoderSpec:
         Raises:
             OptionError, UnknownNameError: a name, a value or the encoder is unknown or impossible.
         """
-        from dvta.encoders.training import EncoderConfig
-
         settings = {f.name for f in dataclasses.fields(EncoderConfig)}
         train = {k: v for k, v in values.items() if k in settings}
         options = {k: v for k, v in values.items() if k not in settings}
@@ -113,26 +106,20 @@ class EncoderSpec:
 
     def config(self) -> EncoderConfig | None:
         """Return all training settings, None where nothing is trained."""
-        from dvta.encoders import ENCODERS
-        from dvta.encoders.training import EncoderConfig
-
         if not self.is_trainable:
             return None
-        return EncoderConfig(**{**ENCODERS.get(self.encoder).training_defaults, **dict(self.train)})
+        return EncoderConfig(**{**ENCODERS.facts(self.encoder).training_defaults, **dict(self.train)})
 
     def joint_config(self) -> EndToEndConfig:
         """Return all settings of training it with the alignment."""
-        from dvta.end_to_end_config import EndToEndConfig
-
         return EndToEndConfig(**dict(self.end_to_end))  # type: ignore[arg-type]
 
     def switches(self) -> dict[str, Scalar]:
         """Return all of the encoder's own switches."""
-        from dvta.encoders import ENCODERS
-
         if not self.is_trainable:
             return {}
-        return ENCODERS.get(self.encoder).options_class.resolve(dict(self.options)).canonical()
+        facts: type[EncoderFacts] = ENCODERS.facts(self.encoder)
+        return facts.options_class.resolve(dict(self.options)).canonical()
 
 
 def _parts(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
@@ -149,8 +136,6 @@ def _parts(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[st
 
 def _training_numbers(train: Mapping[str, Any], published: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of ``train`` as their fields have them, checked over the published ones."""
-    from dvta.encoders.training import EncoderConfig
-
     numbers = _numbers("visual.train", train, EncoderConfig)
     EncoderConfig(**{**published, **numbers})
     return numbers
@@ -158,8 +143,6 @@ def _training_numbers(train: Mapping[str, Any], published: Mapping[str, Any]) ->
 
 def _joint_numbers(joint: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of ``end_to_end`` as their fields have them, checked."""
-    from dvta.end_to_end_config import EndToEndConfig
-
     numbers = _numbers("visual.end_to_end", joint, EndToEndConfig)
     try:
         EndToEndConfig(**numbers)

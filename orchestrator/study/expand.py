@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dvta.errors import DataError, DvtaError, did_you_mean
-from dvta.methods import METHODS
+from dvta.facts import METHODS
 from orchestrator.errors import SpecError, explain
 from orchestrator.records import VALIDATION, Slot
 from orchestrator.spec.encoder import EncoderSpec

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import fsspec
 
+from dvta.data_ref import DataRef
 from dvta.errors import DataError
-from dvta.features import DataRef
 
 MEASURED = "made.json"  # written last: what the encoder's training measured, and under FILES:
 FILES = "files"  # file name without ``.npy`` -> SHA-256 hex

@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from dvta.encoders import ENCODERS
 from dvta.end_to_end_config import EndToEndConfig, check_trains_jointly
 from dvta.errors import OptionError
-from dvta.methods import Method
+from dvta.facts import ENCODERS, MethodFacts
 from dvta.options import Options
 from dvta.skeleton.splits import SkeletonSplit
-from dvta.training import TrainingConfig
+from dvta.training_config import TrainingConfig
 from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.trial import END_TO_END, Scalar
 
@@ -30,7 +29,7 @@ class Joint(NamedTuple):
     protocol: str
 
 
-def check_joint(full: Mapping[str, Any], method: type[Method], options: Options) -> EncoderSpec:
+def check_joint(full: Mapping[str, Any], method: type[MethodFacts], options: Options) -> EncoderSpec:
     """Return the encoder that a flat configuration trains with the alignment.
 
     Raises:
@@ -73,7 +72,7 @@ def flat_training(
         "train": END_TO_END,
         **dataclasses.asdict(settings),
         PROTOCOL: data.protocol,
-        REVISION: ENCODERS.get(visual.encoder).revision,
+        REVISION: ENCODERS.facts(visual.encoder).revision,
         **{SWITCH + name: value for name, value in visual.switches().items()},
     }
 
@@ -84,7 +83,7 @@ def read_joint(encoder: str, training: Mapping[str, Scalar]) -> Joint:
         {f.name: training[f.name] for f in dataclasses.fields(owner)}
         for owner in (TrainingConfig, EndToEndConfig)
     )
-    names = [f.name for f in dataclasses.fields(ENCODERS.get(encoder).options_class)]
+    names = [f.name for f in dataclasses.fields(ENCODERS.facts(encoder).options_class)]
     return Joint(
         TrainingConfig(**alignment),  # type: ignore[arg-type]
         EndToEndConfig(**both),  # type: ignore[arg-type]
@@ -94,5 +93,5 @@ def read_joint(encoder: str, training: Mapping[str, Scalar]) -> Joint:
 
 
 def made_from(data: SkeletonSplit) -> tuple[str, str]:
-    """Return the folder and the maker of features that are never written: ``trained`` of :func:`dvta.features.locate`."""
+    """Return the folder and the maker of features that are never written: ``trained`` of :func:`dvta.data_ref.locate`."""
     return "", f"{END_TO_END} {data.digest}"

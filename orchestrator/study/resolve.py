@@ -8,14 +8,14 @@ from typing import Any
 
 from dvta import datasets
 from dvta.arrays import digest
+from dvta.data_ref import DataRef
 from dvta.datasets import Dataset, Split
 from dvta.datasets.stand_in import StandIn
-from dvta.encoders import ENCODERS, kinematic
 from dvta.errors import DataError, OptionError
-from dvta.features import DataRef
-from dvta.methods import METHODS, Method
+from dvta.facts import ENCODERS, METHODS, MethodFacts
+from dvta.facts.encoders import KINEMATIC_REVISION
 from dvta.skeleton.splits import SkeletonSplit
-from dvta.training import TrainingConfig
+from dvta.training_config import TrainingConfig
 from orchestrator.spec.configuration import STAND_IN, check_option_names, method_options, training_settings
 from orchestrator.spec.encoder import EncoderSpec
 from orchestrator.spec.model import DEFAULTS
@@ -31,7 +31,7 @@ class Resolver:
     """Turns flat configurations into trials; finds each distinct data set and method once.
 
     Args:
-        locate: :func:`dvta.features.locate` without its data root.
+        locate: :func:`dvta.data_ref.locate` without its data root.
         source: ``auto``, ``real`` or ``simulated``.
         skeletons: :func:`dvta.skeleton.splits.load` without its data root.
         feature_folder, weights_file: where an encoder trial's features and weights lie, by its key.
@@ -92,7 +92,7 @@ class Resolver:
         for name in ("dataset", "split"):
             if name not in full:
                 raise OptionError(f"no {name}; name one under defaults, grid or include")
-        method = METHODS.get(full["method"])
+        method = METHODS.facts(full["method"])
         given = method_options(method, full)
         memo = (full["method"], tuple(sorted(given.items(), key=lambda item: item[0])))
         if memo not in self._options:
@@ -123,7 +123,7 @@ class Resolver:
 
     def profile(self, config: Mapping[str, Any]) -> Trial:
         """Return the trial that measures a method's cost; it reads no data and has no seed."""
-        method = METHODS.get(config["method"])
+        method = METHODS.facts(config["method"])
         check_option_names(method, TrainingConfig)
         given = {k: v for k, v in config.items() if k == "preset"}
         return Trial(
@@ -142,7 +142,7 @@ class Resolver:
         )
 
     def _pre_extracted(
-        self, full: Mapping[str, Any], seed: int, method: type[Method], needs: frozenset[str]
+        self, full: Mapping[str, Any], seed: int, method: type[MethodFacts], needs: frozenset[str]
     ) -> tuple[DataRef, dict[str, Scalar], Trial | None]:
         """Return features, training settings and the encoder trial of an alignment on features made beforehand."""
         encoder = trained = None
@@ -154,7 +154,7 @@ class Resolver:
         return self._find(full, needs, trained), training_settings(method, full), encoder
 
     def _end_to_end(
-        self, full: Mapping[str, Any], seed: int, method: type[Method], needs: frozenset[str]
+        self, full: Mapping[str, Any], seed: int, method: type[MethodFacts], needs: frozenset[str]
     ) -> tuple[DataRef, dict[str, Scalar], Trial | None]:
         """Return texts, training settings and the encoder trial, if it starts from one, of encoder and alignment together."""
         visual = check_joint(full, method, method.options_class.resolve(method_options(method, full)))
@@ -238,11 +238,11 @@ def _check_encoder_makes(visual: EncoderSpec, method: str, needs: frozenset[str]
 
 def encoder_trial(visual: EncoderSpec, data: SkeletonSplit, seed: int, *, held_out: bool) -> Trial:
     """Return the trial that trains the encoder; ``held_out`` leaves the validation classes out."""
-    encoder = ENCODERS.get(visual.encoder) if visual.is_trainable else None
+    encoder = ENCODERS.facts(visual.encoder) if visual.is_trainable else None
     config = visual.config()
     return Trial(
         method=visual.encoder,
-        revision=encoder.revision if encoder else kinematic.REVISION,
+        revision=encoder.revision if encoder else KINEMATIC_REVISION,
         dataset=data.dataset,
         split=data.split,
         visual=visual.encoder,

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dvta import datasets, features
-from dvta.methods import METHODS
+from dvta import datasets
+from dvta.data_ref import locate
+from dvta.facts import METHODS
 from dvta.skeleton.splits import load as load_skeletons
 from orchestrator.errors import SpecError
 from orchestrator.records import Slot
@@ -67,7 +68,7 @@ def make_resolver(
 ) -> Resolver:
     """Return the resolver of the data root and the runs of some settings, with a spec's own splits."""
     return Resolver(
-        functools.partial(features.locate, settings.data),
+        functools.partial(locate, settings.data),
         source,
         functools.partial(load_skeletons, settings.data),
         functools.partial(feature_folders.folder_of, settings.runs),
@@ -85,7 +86,7 @@ def profile_study(settings: Settings, methods: Sequence[str] | None = None) -> S
     """
     methods = list(dict.fromkeys(methods or [m for m in METHODS.names() if m not in NEWER]))
     for name in methods:
-        METHODS.get(name)
+        METHODS.check(name)
     resolver = make_resolver(settings, "auto")
     spec = Spec(study="profile", tables=[9], text="# dvta-orch profile\n")
     table = layout(9)

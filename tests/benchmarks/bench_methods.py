@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from dvta import features
+from dvta.data_ref import locate
 from dvta.datasets.stand_in import StandIn
 from dvta.methods import METHODS, build
-from dvta.training import TrainingConfig, fit
+from dvta.training import fit
+from dvta.training_config import TrainingConfig
 from orchestrator.execute.memory import keep_freed_pages
 from tests.benchmarks.rows import Row
 
@@ -36,7 +37,7 @@ def measure() -> Iterator[Row]:
         options = OPTIONS.get(name, {})
         needs = method.needs(method.options_class.resolve(dict(options)))
         stand_in = StandIn(train_per_class=10, test_per_class=2)
-        data = features.locate(
+        data = locate(
             Path("data"),
             "ntu60",
             "55/5",

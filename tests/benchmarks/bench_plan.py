@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dvta import features
+from dvta.data_ref import locate
 from orchestrator.spec.load import load_spec
 from orchestrator.study.expand import Resolver, expand
 from orchestrator.study.plan import make_plan
@@ -29,7 +29,7 @@ def measure() -> Iterator[Row]:
         path = Path(folder) / "large.yaml"
         path.write_text(SPEC.format(gammas=", ".join(f"{0.001 * (i + 1):.3f}" for i in range(50))))
         began = time.perf_counter()
-        resolver = Resolver(functools.partial(features.locate, Path(folder)), "simulated")
+        resolver = Resolver(functools.partial(locate, Path(folder)), "simulated")
         plan = make_plan(list(expand(load_spec(path), resolver)), {})
         seconds = time.perf_counter() - began
     assert len(plan.to_run) == 10_000

@@ -2,7 +2,7 @@
 
 Apart, every core has a process with one thread and its share of the seeds, as a sweep runs them;
 stacked, every core has a process with one thread and one stack of its share. Both train an epoch in turn,
-in one run; what counts is processor time, which other work on the machine does not change. Writes the table that :func:`dvta.stacking.pays` reads.
+in one run; what counts is processor time, which other work on the machine does not change. Writes the table that :func:`dvta.facts.stacking.pays` reads.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from typing import Any
 import torch
 
 import dvta.stacking
+from dvta.facts.stacking import BENCHMARK
 from dvta.features import ClassText, FeatureSet
 from dvta.methods import METHODS, build
-from dvta.stacking import BENCHMARK, Stack
-from dvta.training import Fit, TrainingConfig, fit
+from dvta.stacking import Stack
+from dvta.training import Fit, fit
+from dvta.training_config import TrainingConfig
 from orchestrator.execute.memory import keep_freed_pages
 from tests.benchmarks.rows import Row
 

@@ -12,13 +12,11 @@ from orchestrator.execute.inline import InlineExecutor
 from orchestrator.execute.trained import TrainedTrial
 from orchestrator.settings import Settings
 from orchestrator.spec.encoder import EncoderSpec
-from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
 from tests.commands import run
-from tests.conftest import forget_settings
-from tests.factories import make_skeletons
+from tests.sweeps import sweep
 
 SPEC = """
 study: graph
@@ -33,25 +31,6 @@ defaults:
 grid: {gamma: [GAMMAS]}
 seeds: 2
 """
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    forget_settings(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    make_skeletons(tmp_path / "data", per_class=2)
-    return tmp_path
-
-
-def sweep(place, text, **flags):
-    (place / "spec.yaml").write_text(text)
-    settings = Settings.load()
-    study = read_study(place / "spec.yaml", settings)
-    store = Store.open(settings.store)
-    plan = plan_study(study, store, **flags)
-    code = run_study(study, plan, store, settings, InlineExecutor(0.01), SweepProgress(), mirror=False)
-    return plan, code, store
 
 
 def test_an_encoder_is_trained_once_and_shared(place):

@@ -15,12 +15,10 @@ from orchestrator.execute.trained import load_trained
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
-from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
 from orchestrator.tables import layout
 from tests.commands import run
-from tests.conftest import forget_settings
-from tests.factories import make_skeletons
+from tests.sweeps import read, sweep
 
 SPEC = """
 study: joint
@@ -34,28 +32,6 @@ defaults:
   lr: 0.001
 """
 BOTH = SPEC.replace("JOINT", "encoder_lr: 1e-2") + "grid: {train: [pre_extracted, end_to_end]}\n"
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    forget_settings(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    make_skeletons(tmp_path / "data", per_class=2)
-    return tmp_path
-
-
-def read(place, text):
-    (place / "spec.yaml").write_text(text)
-    return read_study(place / "spec.yaml", Settings.load())
-
-
-def sweep(place, text, **flags):
-    study, settings = read(place, text), Settings.load()
-    store = Store.open(settings.store)
-    plan = plan_study(study, store, **flags)
-    code = run_study(study, plan, store, settings, InlineExecutor(0.01), SweepProgress(), mirror=False)
-    return plan, code, store
 
 
 def test_both_ways_are_trials_of_one_study(place, capsys):

@@ -15,7 +15,8 @@ from dvta import calibration
 from dvta.calibration import auroc, calibrate, expected_calibration_error, fit_temperature, groups
 from dvta.features import hold_out
 from dvta.methods import build
-from dvta.training import TrainingConfig, fit
+from dvta.training import fit
+from dvta.training_config import TrainingConfig
 from orchestrator.execute import worker
 from orchestrator.execute.protocol import Job
 from orchestrator.trial import Trial

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvta.errors import DataError, OptionError, UnknownNameError
+from dvta.facts.dvta import DVTAOptions
 from dvta.features import ClassText
 from dvta.methods import build
-from dvta.methods.dvta import DVTA, DVTAOptions
+from dvta.methods.dvta import DVTA
 from dvta.profiling import parameters, profile
 from tests.straightforward import Straightforward, official_weights
 

@@ -15,9 +15,10 @@ from dvta.encoders.ctr_gcn import CTRGCN, GraphConvolution
 from dvta.encoders.extract import feature_arrays, least_motion, masks, segments
 from dvta.encoders.shift_gcn import ShiftGCN, TemporalShift, shift_indices
 from dvta.encoders.st_gcn import STGCN
-from dvta.encoders.training import EncoderConfig, EncoderFit
+from dvta.encoders.training import EncoderFit
 from dvta.errors import OptionError
 from dvta.profiling import parameters
+from dvta.training_config import EncoderConfig
 from tests.factories import make_skeletons
 
 BLOCKS = {

@@ -14,7 +14,8 @@ from dvta.errors import OptionError
 from dvta.joint_data import encode
 from dvta.methods import METHODS, build
 from dvta.methods.ridge_regression import RidgeRegression
-from dvta.training import TrainingConfig, derived_seed
+from dvta.training import derived_seed
+from dvta.training_config import TrainingConfig
 from tests.factories import make_joint_data, make_skeletons
 
 CONFIG = TrainingConfig(epochs=4, batch_size=16, lr=1e-3)

@@ -7,9 +7,10 @@ import torch
 
 from dvta import datasets
 from dvta.arrays import read
+from dvta.data_ref import locate
 from dvta.datasets.stand_in import StandIn
 from dvta.errors import DataError, OptionError, UnknownNameError
-from dvta.features import _class_text, hold_out, locate
+from dvta.features import _class_text, hold_out
 from dvta.importers.features import import_features
 from dvta.importers.purls import import_purls
 from dvta.importers.skeletons import import_smie

@@ -7,7 +7,8 @@ import torch
 from dvta import gzsl
 from dvta.errors import DataError
 from dvta.methods import build
-from dvta.training import TrainingConfig, fit
+from dvta.training import fit
+from dvta.training_config import TrainingConfig
 from tests.factories import make_features
 
 

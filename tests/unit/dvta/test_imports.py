@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dvta import datasets
+from dvta.data_ref import locate
 from dvta.encoders.text import read_sentences
 from dvta.errors import DataError
-from dvta.features import locate
 from dvta.importers.arrays import import_arrays
 from dvta.importers.cmu import import_cmu_skeletons
 from dvta.importers.features import Choice, import_features

@@ -37,4 +37,4 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
             open_regular(path)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         open_regular(tmp_path / "absent")
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 20  # reading one waits for ever

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from dvta.losses import info_nce, kld, softmax_ce
 from dvta.methods.dvta import _log_mean, leaky_sigmoid
-from dvta.training import TrainingConfig, learning_rate
+from dvta.training import learning_rate
+from dvta.training_config import TrainingConfig
 
 S1 = torch.tensor([[2, 1, 0], [0, 3, 2], [1, -1, 4]], dtype=torch.float64)
 S2 = torch.tensor([[0.5, 0, 0.1], [0, 0.5, 0], [0.3, 0, 0.2]], dtype=torch.float64)

@@ -21,7 +21,8 @@ from dvta.methods.sa_dvae import SADVAE, Discriminator
 from dvta.methods.tdsm import TDSM, _layers, signal_shares
 from dvta.methods.vae import kl
 from dvta.profiling import parameters
-from dvta.training import TrainingConfig, fit
+from dvta.training import fit
+from dvta.training_config import TrainingConfig
 from tests.factories import make_features
 
 NEWER = ("flora_sentence", "fs_vae", "msf", "sa_dvae", "tdsm")

@@ -16,7 +16,8 @@ from dvta.end_to_end import EndToEndFit, WorkerLostError, initial_encoder
 from dvta.end_to_end_config import EndToEndConfig
 from dvta.methods import build
 from dvta.parallel import Part, opened, shareable
-from dvta.training import TrainingConfig, load_state
+from dvta.training import load_state
+from dvta.training_config import TrainingConfig
 from tests.factories import make_joint_data, make_skeletons
 
 CONFIG = TrainingConfig(epochs=2, batch_size=15, lr=1e-3)

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from dvta.errors import NonFiniteLossError, OptionError
+from dvta.facts.stacking import measured, pays, stack_key
 from dvta.features import ClassText
 from dvta.methods import METHODS, build, vae
 from dvta.methods.cada_vae import CADAVAE
-from dvta.stacking import Stack, fit_stacked, measured, pays, stack_key
-from dvta.training import TrainingConfig, fit
+from dvta.stacking import Stack, fit_stacked
+from dvta.training import fit
+from dvta.training_config import TrainingConfig
 from tests.factories import make_features
 
 CONFIG = TrainingConfig(epochs=3, batch_size=32, lr=1e-3)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dvta import datasets
+from dvta.data_ref import locate
 from dvta.encoders.text import TEXT_ENCODERS, dataset_texts, encode_dataset, load_encoder, sentences_digest
 from dvta.errors import DataError
-from dvta.features import locate
 
 WORDS = ["walk", "run", "jump", "on", "one", "foot", "a", "person"]
 

@@ -4,7 +4,8 @@ import torch
 from dvta.errors import DataError, NonFiniteLossError, OptionError
 from dvta.evaluation import Evaluation
 from dvta.methods import build
-from dvta.training import TrainingConfig, fit, load_state
+from dvta.training import fit, load_state
+from dvta.training_config import TrainingConfig
 from tests.factories import make_features
 
 CONFIG = TrainingConfig(epochs=6, batch_size=32, lr=3e-3, warmup_epochs=1)

@@ -31,6 +31,8 @@ LIGHT = (
     "orchestrator.store",
     "orchestrator.tables",
     "orchestrator.spec.load",
+    "orchestrator.study.plan",
+    "orchestrator.sweep",
     "orchestrator.report.table",
     "orchestrator.report.render",
     "orchestrator.report.explain",

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dvta import features
+from dvta.data_ref import locate
 from orchestrator.cli.main import app
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.errors import StoreError
@@ -91,7 +91,7 @@ def test_every_name_of_the_shipped_specs_finds_its_trial(tmp_path):
     trials = {}
     for path in files:
         spec = load_spec(path).model_copy(update={"source": "simulated"})
-        slots = expand(spec, Resolver(functools.partial(features.locate, tmp_path), "simulated"))
+        slots = expand(spec, Resolver(functools.partial(locate, tmp_path), "simulated"))
         store.save_study(spec.study + path.stem, "", slots)
         trials |= {s.trial.key: s.trial for s in slots if s.trial}
     called = store.names(trials)

@@ -253,4 +253,4 @@ def test_a_pipe_is_refused_before_anybody_writes(tmp_path: Path) -> None:
     began = time.perf_counter()
     with pytest.raises(SkeletonError, match=r"a\.bvh: not a regular file"):
         read_any(tmp_path / "a.bvh")
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 20  # reading one waits for ever

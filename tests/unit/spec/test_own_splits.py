@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from dvta import datasets, features
+from dvta import datasets
+from dvta.data_ref import locate
 from dvta.errors import DataError, UnknownNameError
 from orchestrator.errors import SpecError
 from orchestrator.settings import Settings
@@ -22,7 +23,7 @@ def trials(tmp_path, text):
     path = tmp_path / "spec.yaml"
     path.write_text(text)
     spec = load_spec(path)
-    resolver = Resolver(functools.partial(features.locate, tmp_path), "simulated", splits=spec.splits)
+    resolver = Resolver(functools.partial(locate, tmp_path), "simulated", splits=spec.splits)
     return [slot.trial for slot in expand(spec, resolver)], resolver
 
 

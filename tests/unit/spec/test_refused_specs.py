@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from dvta.datasets.stand_in import StandIn
-from dvta.encoders.training import EncoderConfig
 from dvta.end_to_end_config import EndToEndConfig
 from dvta.errors import OptionError
 from dvta.methods import METHODS, Method
 from dvta.options import Options
-from dvta.training import TrainingConfig
+from dvta.training_config import EncoderConfig, TrainingConfig
 from orchestrator.cli import main as cli
 from orchestrator.errors import SpecError
 from orchestrator.settings import Settings

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dvta import features
+from dvta.data_ref import locate
 from dvta.importers.texts import import_text
 from dvta.methods import METHODS
 from orchestrator.cli.main import app
@@ -32,7 +32,7 @@ DVTA_ROWS = (
 
 
 def resolver(root=NOWHERE, source="auto"):
-    return Resolver(functools.partial(features.locate, root), source)
+    return Resolver(functools.partial(locate, root), source)
 
 
 def slots_of(tmp_path, text, root=NOWHERE):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dvta import features
+from dvta.data_ref import locate
 from dvta.skeleton import splits
 from orchestrator.spec.load import load_spec
 from orchestrator.study.expand import expand
@@ -39,14 +39,12 @@ def test_every_spec_of_the_first_version_is_known():
 def test_simulated_trials_keep_their_keys(name):
     spec = load_spec(ROOT / "experiments" / name)
     source = "auto" if spec.source == "real" else spec.source
-    resolver = Resolver(functools.partial(features.locate, Path("/nonexistent")), source)
+    resolver = Resolver(functools.partial(locate, Path("/nonexistent")), source)
     assert keys_of(spec.model_copy(update={"source": source}), resolver) == FIRST[name]
 
 
 def test_trials_on_trained_encoders_keep_their_keys(tmp_path):
     make_skeletons(tmp_path, per_class=2)
     (tmp_path / "s.yaml").write_text(OWN_ENCODER)
-    resolver = Resolver(
-        functools.partial(features.locate, tmp_path), "real", functools.partial(splits.load, tmp_path)
-    )
+    resolver = Resolver(functools.partial(locate, tmp_path), "real", functools.partial(splits.load, tmp_path))
     assert keys_of(load_spec(tmp_path / "s.yaml"), resolver) == FIRST["own encoder"]

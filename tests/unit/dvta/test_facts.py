@@ -1,0 +1,47 @@
+"""What is said of methods and encoders without their networks is what their classes have."""
+
+import inspect
+
+import pytest
+
+from dvta import losses
+from dvta.encoders import ENCODERS
+from dvta.facts import LOSSES, EncoderFacts, MethodFacts
+from dvta.methods import METHODS
+from orchestrator.spec.configuration import BUILD
+
+
+def announced(registry):
+    return {name: registry.facts(name) for name in registry.names() if registry.facts(name) is not None}
+
+
+@pytest.mark.parametrize(
+    ("registry", "base", "count"), [(METHODS, MethodFacts, 14), (ENCODERS, EncoderFacts, 4)]
+)
+def test_every_class_begins_with_its_facts_and_says_nothing_else(registry, base, count):
+    found = announced(registry)
+    assert len(found) == count
+    names = [n for n in vars(base) if not n.startswith("__")]
+    assert len(names) >= 3
+    for name, facts in found.items():
+        network = registry.get(name)
+        assert issubclass(network, facts), name
+        assert network is not facts, name
+        for attribute in names:
+            ours, theirs = (
+                inspect.getattr_static(network, attribute),
+                inspect.getattr_static(facts, attribute),
+            )
+            # a variant of CADA-VAE cannot be stacked, which only its class can know
+            assert ours is theirs or (name, attribute) == ("cada_vae", "stackable"), (name, attribute)
+
+
+def test_the_announced_losses_are_those_there_are():
+    assert LOSSES.names() == ["infonce", "kld", "softmax_ce"]
+    assert [LOSSES.get(n) for n in LOSSES.names()] == [losses.info_nce, losses.kld, losses.softmax_ce]
+
+
+def test_the_arguments_of_build_are_taken_names():
+    from dvta.methods import build
+
+    assert tuple(n for n in inspect.signature(build).parameters if n != "options") == BUILD
