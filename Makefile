@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SPEC ?= experiments/quickstart.yaml
+TEST_WORKERS ?= 2
 
 .PHONY: all test lint demo bench screenshots clean
 all: test lint
@@ -18,8 +19,8 @@ demo: $(INSTALLED) ## install, run the quickstart sweep on Ray, print Table 5
 	$(BIN)/dvta-orch sweep $(SPEC)
 	$(BIN)/dvta-orch report --table 5
 
-test: $(INSTALLED) ## every test
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## every test, on two cores
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

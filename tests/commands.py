@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ def run(*arguments: str) -> int:
         return stop.code
 
 
+@functools.cache
 def help_of(*command: str) -> str:
     """Return a command's --help at a fixed width, without colour."""
     environment = {
