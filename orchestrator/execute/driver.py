@@ -162,6 +162,8 @@ class Driver:
                 # what was handed out may turn out to be another driver's
                 return Wait() if self._handed_out else found
         self._handed_out.update(trial.key for trial in found)
+        for trial in found:
+            self._by_features.setdefault(trial.data_digest, trial)
         return found
 
     def claim(self, trial: Trial) -> Job | None:
@@ -171,7 +173,7 @@ class Driver:
         return job
 
     def features(self, digest: str) -> Loaded:
-        """Return what is read under a digest handed out with a job."""
+        """Return what is read under a digest of a trial that was handed out."""
         return self._inputs.load(self._by_features[digest])
 
     def on_report(self, report: Report) -> bool:
@@ -248,7 +250,6 @@ class Driver:
             return None
         with self._lock:
             self._active[claim.attempt_id] = _Active(trial, claim)
-        self._by_features.setdefault(trial.data_digest, trial)
         self._listener.started(trial, claim)
         return Job(
             attempt_id=claim.attempt_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from orchestrator.execute.protocol import Job, Jobs, Report
@@ -23,6 +24,10 @@ class Pieces:
     def hand_out(self, name: str, trials: tuple[Trial, ...]) -> None:
         """Note the trials of a piece of work that waits for a worker."""
         self._waiting[name] = trials
+
+    def waiting(self) -> list[Trial]:
+        """Return the trials that wait for a worker, those handed out first before the others."""
+        return list(itertools.chain.from_iterable(self._waiting.values()))
 
     def begin(self, name: str) -> list[Job]:
         """Return the jobs for the worker of a piece: of the trials that can be claimed, or those it had."""

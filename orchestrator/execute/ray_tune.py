@@ -8,6 +8,7 @@ when an actor has started on it, which then gets the job by a call of its own.
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import os
 import shutil
@@ -49,6 +50,7 @@ from orchestrator.execute.stacked import Work, begin
 from orchestrator.execute.worker import failure
 from orchestrator.records import Wait
 from orchestrator.spec.model import Resources
+from orchestrator.trial import Kind
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +185,7 @@ class _Workers(_NotPickled, tune.Callback):
     def __init__(self, jobs: Jobs, pieces: Pieces, feed: _Feed, board: Any) -> None:
         self._jobs, self._pieces, self._feed, self._board = jobs, pieces, feed, board
         self._published: set[str] = set()
+        self._tried: set[str] = set()
         self._trials: dict[str, Any] = {}  # Tune's own: one that held its actor would keep it alive
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -195,6 +198,16 @@ class _Workers(_NotPickled, tune.Callback):
             self._feed.error = error
             return
         trial.temporary_state.ray_actor.take.remote(jobs)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Load what the next trials read while others train."""
+        for trial in self._pieces.waiting():
+            digest = trial.data_digest
+            if trial.kind is Kind.PROFILE or digest in self._tried or self._jobs.stopping:
+                continue
+            self._tried.add(digest)
+            with contextlib.suppress(Exception):  # what cannot be read is said when it is begun
+                self._load(digest)
 
     def drop(self, name: str, attempt_id: int) -> None:
         """Have a worker let go of an attempt before Tune's next call."""
@@ -210,17 +223,19 @@ class _Workers(_NotPickled, tune.Callback):
 
     def _publish(self, name: str, job: Job) -> bool:
         """Publish the features of a job; it fails where they cannot be read."""
-        digest = job.features
-        if not digest or digest in self._published:
-            return True
         try:
-            features = self._jobs.features(digest)
+            if job.features:
+                self._load(job.features)
         except Exception as error:
             self._pieces.on_reports(name, [Report(job.attempt_id, failure=failure(error))])
             return False
-        ray.get(self._board.put.remote(digest, [ray.put(features)]))
-        self._published.add(digest)
         return True
+
+    def _load(self, digest: str) -> None:
+        if digest not in self._published:
+            features = self._jobs.features(digest)
+            ray.get(self._board.put.remote(digest, [ray.put(features)]))
+            self._published.add(digest)
 
     def _lost(self, trial: Any, *, final: bool) -> None:
         if self._feed.error is not None or self._jobs.stopping:

@@ -11,6 +11,7 @@ from orchestrator.execute.cluster import resolve_address, unreachable_reason
 from orchestrator.execute.pieces import Pieces
 from orchestrator.execute.protocol import Job, Report
 from orchestrator.records import Wait
+from orchestrator.trial import Kind
 from tests.commands import run
 
 
@@ -102,6 +103,38 @@ def test_damaged_features_fail_their_trial_and_nothing_else():
     assert taken(started(workers, "a")) == [2]
     assert jobs.ended == [(1, "DataError: damaged: not finite")]
     assert feed.error is None
+
+
+def test_features_are_loaded_while_their_trials_wait(monkeypatch):
+    def trial(digest, kind=Kind.ALIGNMENT):
+        return SimpleNamespace(data_digest=digest, kind=kind)
+
+    read, published = [], {}
+
+    def features(digest):
+        read.append(digest)
+        if digest == "damaged":
+            raise DataError("not finite")
+        return f"features {digest}"
+
+    jobs = Handed((trial("one"), trial("damaged")), (trial("one"), trial("none", Kind.PROFILE), trial("two")))
+    jobs.features = features
+    jobs.claim = lambda trial: Job(2 if trial.data_digest == "damaged" else 1, {}, trial.data_digest, "c")
+    feed, workers, _ = executor_on(jobs)
+    workers._board = SimpleNamespace(put=SimpleNamespace(remote=published.__setitem__))
+    monkeypatch.setattr(ray_tune.ray, "put", lambda found: found)
+    monkeypatch.setattr(ray_tune.ray, "get", lambda done: done)
+    feed.suggest("a")
+    feed.suggest("b")
+    for _ in range(2):
+        workers.on_step_end(0, [])
+    assert read == ["one", "damaged", "two"]
+    assert published == {"one": ["features one"], "two": ["features two"]}
+    assert jobs.claimed == jobs.ended == []
+    # what could not be read is read again when its trial begins, and fails that one
+    assert taken(started(workers, "a")) == [1]
+    assert read == ["one", "damaged", "two", "damaged"]
+    assert jobs.ended == [(2, "DataError: not finite")]
 
 
 def test_the_jobs_of_a_dead_worker_go_on_and_only_the_first_on_the_next_one():
