@@ -104,8 +104,10 @@ def watch(
                 else ranked(window.scores, asked.phrases, watching.temperature)
             )
             seconds = time.perf_counter() - chunk.arrived
-            typer.echo(told(window, found, watching, seconds))
+            line = told(window, found, watching, seconds)
+            # counted first: who reads the line and interrupts at once finds it counted
             latencies.add(seconds, live.step_seconds, before=chunk.before)
+            typer.echo(line)
 
     said = 0
     chunk = Chunk(b"", time.perf_counter())

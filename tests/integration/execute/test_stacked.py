@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from dvta import stacking
+from dvta.facts import stacking as stacking_facts
 from dvta.methods.devise import DeViSE
 from orchestrator import sweep
 from orchestrator.cli.progress import SweepProgress
@@ -106,7 +107,7 @@ def test_a_stacked_sweep_has_the_trials_epochs_and_results_of_one_without(places
 
 
 def test_auto_stacks_what_pays_here_and_the_rest_not(places, monkeypatch):
-    monkeypatch.setattr(stacking, "measured", lambda: {"cpu": {"devise": 1.21, "smie": 0.8}})
+    monkeypatch.setattr(stacking_facts, "measured", lambda: {"cpu": {"devise": 1.21, "smie": 0.8}})
     place = places("auto")
     assert place.sweep("grid: {method: [devise, smie]}\n") == 0
     assert place.stacks() == [3] * 3
