@@ -5,6 +5,7 @@ Demšar, Statistical comparisons of classifiers over multiple data sets (JMLR 20
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from orchestrator.errors import SettingsError
@@ -14,6 +15,9 @@ from orchestrator.report.judging import significance
 from orchestrator.report.judging.judgement import check_alike
 from orchestrator.report.judging.significance import ALPHA, LEAST_MANY, LEAST_ROWS
 from orchestrator.report.judging.units import mean, measured, shared_units
+
+LETTER = 0.057  # inches, of a label's 7 points
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def scores(rows: Rows, protocol: str) -> dict[str, list[float]]:
@@ -44,12 +48,18 @@ def draw(found: dict[str, list[float]]) -> Any:
     import pandas as pd
     import scikit_posthocs
 
-    ranks = significance.ranks(found)
+    ranks = significance.ranks({short(row): values for row, values in found.items()})
     assert ranks is not None
-    figure, axes = style.new(height=1.1 + 0.2 * len(found))
+    longest = max(map(len, ranks.mean))
+    margin = LETTER * (longest + len(" (1.0)"))
+    figure, axes = style.new(width=max(style.COLUMN, 2 * margin + 1.6), height=1.2 + 0.18 * len(found))
+    # labels stand outside the axes, which a layout engine would shrink to make room for them
+    figure.set_layout_engine(None)
+    width, height = figure.get_size_inches()
+    axes.set_position((margin / width, 0.04, 1 - 2 * margin / width, 1 - 0.75 / height))
     scikit_posthocs.critical_difference_diagram(
         dict(ranks.mean),
-        scikit_posthocs.posthoc_nemenyi_friedman(pd.DataFrame(found)),
+        scikit_posthocs.posthoc_nemenyi_friedman(pd.DataFrame({short(row): v for row, v in found.items()})),
         alpha=ALPHA,
         ax=axes,
         color_palette=dict.fromkeys(ranks.mean, style.COLOURS[0]),
@@ -57,8 +67,15 @@ def draw(found: dict[str, list[float]]) -> Any:
         elbow_props={"linewidth": 0.8},
         text_h_margin=0.02,
     )
+    axes.set_xticks(range(1, len(found) + 1))
+    axes.set_xlim(1, len(found))
     axes.set_title(
         f"mean rank, {ranks.units} class splits, critical difference {ranks.critical_difference:.2f} (α {ALPHA})",
         pad=14,
     )
     return figure
+
+
+def short(row: str) -> str:
+    """Return a row's label; of one's own method, which is named by its path, the last part."""
+    return style.shorten(row.rpartition(".")[2] if DOTTED.fullmatch(row) else row)

@@ -4,7 +4,7 @@ import json
 import re
 
 from orchestrator.cli.answers import ANSWERS, schema
-from tests.commands import commands, help_of
+from tests.commands import commands, help_of, run
 from tests.conftest import ROOT
 
 COMMAND = re.compile(r"^\w*\$ (?:PYTHONPATH=\S+ )?dvta-orch (.*?)(?:\s+#.*)?$", re.MULTILINE)
@@ -63,6 +63,15 @@ def test_every_command_in_the_documents_exists_with_its_flags():
                 assert flag in known[name], f"{document.name}: {flag} of dvta-orch {line}"
             count += 1
     assert count >= 15
+
+
+def test_the_judgement_in_the_documents_is_that_of_the_results_beside_it(capsys):
+    archive = ROOT / "docs/results/cmu_random.archive"
+    assert run("judge", "--store", str(archive), "--rows", "method", "--format", "md") == 0
+    printed = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\||\*[^*]", line)]
+    assert len(printed) == 29
+    page = (ROOT / "docs/leaderboard.md").read_text().splitlines()
+    assert [line for line in printed if line not in page] == []
 
 
 def test_every_row_of_the_fault_matrix_names_a_test_that_exists():
