@@ -63,7 +63,7 @@ def kill_what_is_left() -> None:
 
 def run(*arguments: str, code: int = 0, **environment: str) -> str:
     process = start(*arguments, **environment)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == code, f"{out}\n{err}"
     return out + err
 
@@ -73,7 +73,7 @@ def query(sql: str) -> list[tuple]:
         return connection.execute(sql).fetchall()
 
 
-def wait_for(condition, seconds: float = 120.0):
+def wait_for(condition, seconds: float = 300.0):
     """Poll until a condition holds; a missing or busy database counts as not yet."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

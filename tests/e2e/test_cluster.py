@@ -114,7 +114,7 @@ def sweep(spec: str, *flags: str, **environment: str) -> subprocess.Popen[str]:
     return start("sweep", spec, *flags, **QUIET | environment)
 
 
-def finish(*processes: subprocess.Popen[str], seconds: float = 300.0) -> list[str]:
+def finish(*processes: subprocess.Popen[str], seconds: float = 900.0) -> list[str]:
     out = []
     for process in processes:
         written, err = process.communicate(timeout=seconds)
