@@ -15,7 +15,7 @@ from dvta.errors import UnknownNameError, did_you_mean
 
 T = TypeVar("T")
 F = TypeVar("F")
-_DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(:[A-Za-z_]\w*)?$")
+DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(:[A-Za-z_]\w*)?$")
 
 
 class Registry(Generic[T]):
@@ -99,7 +99,7 @@ class Registry(Generic[T]):
             if entry.name == name:
                 self._objects[name] = self._checked(name, self._load(name, entry.load))
                 return self._objects[name]
-        if _DOTTED.match(name):
+        if DOTTED.match(name):
             return self._import(name)
         raise UnknownNameError(
             f"unknown {self.kind} {name!r}{did_you_mean(name, self.names())}; "
@@ -108,9 +108,7 @@ class Registry(Generic[T]):
         )
 
     def _import(self, path: str) -> T:
-        module_name, _, attribute = path.replace(":", ".").rpartition(".")
-        found = self._load(path, lambda: getattr(importlib.import_module(module_name), attribute))
-        return self._checked(path, found)
+        return self._checked(path, self._load(path, lambda: _imported(path)))
 
     def _load(self, name: str, load: Callable[[], T]) -> T:
         try:
@@ -123,15 +121,18 @@ class Registry(Generic[T]):
     def _checked(self, name: str, found: T) -> T:
         if self._takes is not None and not _can_be_called(found, self._takes):
             raise UnknownNameError(f"{self.kind} {name!r} cannot be called as {self._takes}")
-        of = self._of
-        if isinstance(of, str):
-            module_name, _, attribute = of.rpartition(".")
-            of = getattr(importlib.import_module(module_name), attribute)
+        of = _imported(self._of) if isinstance(self._of, str) else self._of
         if of is not None and not (
             isinstance(found, of) or (isinstance(found, type) and issubclass(found, of))
         ):
             raise UnknownNameError(f"{self.kind} {name!r} is no {of.__module__}.{of.__qualname__}")
         return found
+
+
+def _imported(path: str) -> Any:
+    """Return what a dotted path names."""
+    module_name, _, attribute = path.replace(":", ".").rpartition(".")
+    return getattr(importlib.import_module(module_name), attribute)
 
 
 @functools.cache

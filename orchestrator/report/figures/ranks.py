@@ -5,9 +5,10 @@ Demšar, Statistical comparisons of classifiers over multiple data sets (JMLR 20
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from typing import Any
 
+from dvta.registry import DOTTED
 from orchestrator.errors import SettingsError
 from orchestrator.report.figures import style
 from orchestrator.report.figures.series import Rows
@@ -17,7 +18,6 @@ from orchestrator.report.judging.significance import ALPHA, LEAST_MANY, LEAST_RO
 from orchestrator.report.judging.units import mean, measured, shared_units
 
 LETTER = 0.057  # inches, of a label's 7 points
-DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def scores(rows: Rows, protocol: str) -> dict[str, list[float]]:
@@ -48,7 +48,8 @@ def draw(found: dict[str, list[float]]) -> Any:
     import pandas as pd
     import scikit_posthocs
 
-    ranks = significance.ranks({short(row): values for row, values in found.items()})
+    found = dict(zip(labels(found), found.values(), strict=True))
+    ranks = significance.ranks(found)
     assert ranks is not None
     longest = max(map(len, ranks.mean))
     margin = LETTER * (longest + len(" (1.0)"))
@@ -59,7 +60,7 @@ def draw(found: dict[str, list[float]]) -> Any:
     axes.set_position((margin / width, 0.04, 1 - 2 * margin / width, 1 - 0.75 / height))
     scikit_posthocs.critical_difference_diagram(
         dict(ranks.mean),
-        scikit_posthocs.posthoc_nemenyi_friedman(pd.DataFrame({short(row): v for row, v in found.items()})),
+        scikit_posthocs.posthoc_nemenyi_friedman(pd.DataFrame(found)),
         alpha=ALPHA,
         ax=axes,
         color_palette=dict.fromkeys(ranks.mean, style.COLOURS[0]),
@@ -76,6 +77,8 @@ def draw(found: dict[str, list[float]]) -> Any:
     return figure
 
 
-def short(row: str) -> str:
-    """Return a row's label; of one's own method, which is named by its path, the last part."""
-    return style.shorten(row.rpartition(".")[2] if DOTTED.fullmatch(row) else row)
+def labels(rows: Iterable[str]) -> list[str]:
+    """Return labels of rows: of a method that is named by its path the last part, where that tells it from all others."""
+    full = list(rows)
+    short = [style.shorten(row.rpartition(".")[2] if DOTTED.match(row) else row) for row in full]
+    return [a if short.count(a) == 1 else b for a, b in zip(short, full, strict=True)]

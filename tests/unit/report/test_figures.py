@@ -149,6 +149,12 @@ def test_ranks_need_ten_class_splits():
         ranks.scores(two, "final")
 
 
+def test_rows_of_a_rank_diagram_have_labels_of_their_own():
+    assert ranks.labels(["dvta", "my.methods.Ridge", "gamma=0.5"]) == ["dvta", "Ridge", "gamma=0.5"]
+    alike = ["my.methods.Ridge", "your.methods.Ridge", "x" * 40 + "a", "x" * 40 + "b"]
+    assert ranks.labels(alike) == alike
+
+
 def test_a_batch_is_drawn_evenly_from_all_unseen_classes(trained):
     labels = np.repeat([3, 1, 7], [100, 20, 4])
     batch = similarity.even_batch(labels, 60)
