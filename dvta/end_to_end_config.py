@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dvta.errors import OptionError
 from dvta.facts import MethodFacts
-from dvta.options import check_values
+from dvta.options import check_least, check_values
 
 if TYPE_CHECKING:
     from dvta.skeleton.augment import Augmentation
@@ -41,17 +41,13 @@ class EndToEndConfig:
         check_values(type(self), vars(self))
         if self.encoder_lr is not None and not (math.isfinite(self.encoder_lr) and self.encoder_lr > 0):
             raise OptionError(f"encoder_lr: {self.encoder_lr!r} is impossible; allowed: a number above 0")
-        if self.frozen_epochs < 0:
-            raise OptionError(f"frozen_epochs: {self.frozen_epochs!r} is impossible; allowed: 0 or more")
+        check_least(self, 0, "frozen_epochs")
         if self.frozen_epochs and self.init == "scratch":
             raise OptionError(
                 f"frozen_epochs: {self.frozen_epochs} epochs on an encoder that has learned nothing; "
                 "allowed: 0, or init: trained"
             )
-        if not (math.isfinite(self.classification_weight) and self.classification_weight >= 0):
-            raise OptionError(
-                f"classification_weight: {self.classification_weight!r} is impossible; allowed: 0 or more"
-            )
+        check_least(self, 0, "classification_weight")
         self.augmentation()
 
     def augmentation(self) -> Augmentation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import numbers
 import types
 import typing
@@ -76,6 +77,18 @@ def check_values(owner: type, values: Mapping[str, Any]) -> None:
                 f"{name}: {value!r} is unknown{did_you_mean(value, allowed)}; allowed: {', '.join(allowed)}"
             )
         raise OptionError(f"{name}: {value!r} is impossible; allowed: {expected(kind)}")
+
+
+def check_least(owner: object, least: int, *names: str) -> None:
+    """Check that fields of a dataclass are finite numbers, none below ``least``.
+
+    Raises:
+        OptionError: one is not.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        if not least <= value < math.inf:
+            raise OptionError(f"{name}: {value!r} is impossible; allowed: {least} or more")
 
 
 def fits(kind: Any, value: object) -> bool:

@@ -7,7 +7,7 @@ import math
 from typing import Literal
 
 from dvta.errors import OptionError
-from dvta.options import check_values
+from dvta.options import check_least, check_values
 
 Schedule = Literal["cosine", "constant"]
 Optimizer = Literal["adam", "sgd"]
@@ -38,9 +38,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_values(type(self), vars(self))
-        for name in ("epochs", "batch_size", "eval_batch_size"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
+        check_least(self, 1, "epochs", "batch_size", "eval_batch_size")
         if not (math.isfinite(self.lr) and self.lr >= 0):
             raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number from 0 up")
         if self.weight_decay < 0:
@@ -77,9 +75,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         check_values(type(self), vars(self))
-        for name in ("epochs", "batch_size", "eval_batch_size"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
+        check_least(self, 1, "epochs", "batch_size", "eval_batch_size")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number above 0")
         if self.weight_decay < 0 or not 0 <= self.warmup_epochs < self.epochs:

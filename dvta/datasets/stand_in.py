@@ -10,7 +10,7 @@ import numpy as np
 
 from dvta import datasets
 from dvta.datasets import Dataset, Split
-from dvta.errors import OptionError
+from dvta.options import check_least
 
 VERSION = 1  # raise it whenever the generated numbers change
 SUBJECTS = 20
@@ -38,12 +38,8 @@ class StandIn:
     data_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("train_per_class", "test_per_class", "visual_dim"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
-        for name in ("class_noise", "subject_noise", "sample_noise"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 0 or more")
+        check_least(self, 1, "train_per_class", "test_per_class", "visual_dim")
+        check_least(self, 0, "class_noise", "subject_noise", "sample_noise")
 
     def generate(
         self, dataset: Dataset, split: Split, visual: str, needs: frozenset[str] = frozenset()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, ClassVar, Literal
 
 from dvta.errors import OptionError
 from dvta.facts.base import METHODS, MethodFacts
-from dvta.options import Options
+from dvta.options import Options, check_least
 
 HEAD = 64  # width of an attention head
 
@@ -36,11 +35,8 @@ class FloraOptions(Options):
     mixing: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("latent", "alignment_steps", "flow_steps", "neighbours"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
-        if not (math.isfinite(self.mixing) and self.mixing >= 0):
-            raise OptionError(f"mixing: {self.mixing!r} is impossible; allowed: 0 or more")
+        check_least(self, 1, "latent", "alignment_steps", "flow_steps", "neighbours")
+        check_least(self, 0, "mixing")
 
     def steps(self) -> int:
         """Return the batches of both phases."""
@@ -81,9 +77,7 @@ class TDSMOptions(Options):
     target: Literal["noise", "feature"] = "noise"
 
     def __post_init__(self) -> None:
-        for name in ("depth", "training_steps"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
+        check_least(self, 1, "depth", "training_steps")
         if self.width < HEAD or self.width % HEAD:
             raise OptionError(f"width: {self.width!r} is impossible; allowed: a multiple of {HEAD}")
 

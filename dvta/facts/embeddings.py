@@ -7,7 +7,10 @@ from typing import Any, ClassVar, Literal
 
 from dvta.errors import OptionError
 from dvta.facts.base import METHODS, MethodFacts
-from dvta.options import Options
+from dvta.options import Options, check_least
+
+#: how SynSE's repository trains ReViSE and JPoSE
+IN_SYNSE: dict[str, Any] = {"lr": 1e-4, "batch_size": 1024, "epochs": 300, "schedule": "constant"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +45,7 @@ class RelationNetOptions(Options):
     relation_hidden: int = 400
 
     def __post_init__(self) -> None:
-        for name in ("attribute_hidden", "relation_hidden"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 1 or more")
+        check_least(self, 1, "attribute_hidden", "relation_hidden")
 
 
 @METHODS.announces("relationnet")
@@ -80,12 +81,7 @@ class ReViSEFacts(MethodFacts):
     """Of ReViSE."""
 
     options_class = ReViSEOptions
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "lr": 1e-4,
-        "batch_size": 1024,
-        "epochs": 300,
-        "schedule": "constant",
-    }
+    training_defaults = IN_SYNSE
     published_text_dim = 1024
 
 
@@ -117,12 +113,7 @@ class JPoSEFacts(MethodFacts):
 
     revision = 2
     options_class = JPoSEOptions
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "lr": 1e-4,
-        "batch_size": 1024,
-        "epochs": 300,
-        "schedule": "constant",
-    }
+    training_defaults = IN_SYNSE
     published_text_dim = 1024
 
     @classmethod
@@ -150,8 +141,7 @@ class PURLSOptions(Options):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "official": {"hidden_layers": 0}}
 
     def __post_init__(self) -> None:
-        if self.hidden_layers < 0:
-            raise OptionError(f"hidden_layers: {self.hidden_layers!r} is impossible; allowed: 0 or more")
+        check_least(self, 0, "hidden_layers")
         if not 0 <= self.dropout < 1:
             raise OptionError(f"dropout: {self.dropout!r} is impossible; allowed: 0 up to 1, without 1")
         if self.test_query != "candidate":

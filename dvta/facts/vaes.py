@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from dvta.errors import OptionError
 from dvta.facts.base import METHODS, MethodFacts
-from dvta.options import Options
+from dvta.options import Options, check_least
 
 Texts = Literal["label", "label+context", "label+context+motion"]
 PARTS = {"label": "labels", "context": "contexts", "motion": "motions"}
@@ -42,8 +42,7 @@ class VAEOptions(Options):
     def __post_init__(self) -> None:
         if self.latent < 2 or self.latent % 2:
             raise OptionError(f"latent: {self.latent!r} is impossible; allowed: an even number from 2")
-        if self.cycle_steps < 1:
-            raise OptionError(f"cycle_steps: {self.cycle_steps!r} is impossible; allowed: 1 or more")
+        check_least(self, 1, "cycle_steps")
 
 
 class LatentFacts(MethodFacts):
@@ -75,8 +74,7 @@ class CADAVAEOptions(VAEOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.wasserstein) and self.wasserstein >= 0):
-            raise OptionError(f"wasserstein: {self.wasserstein!r} is impossible; allowed: 0 or more")
+        check_least(self, 0, "wasserstein")
 
 
 @METHODS.announces("cada_vae")
@@ -165,9 +163,7 @@ class SADVAEOptions(VAEOptions):
             dataclasses.replace(self, cycle_steps=1)  # checks the rest
         else:
             super().__post_init__()
-        for name in ("instance", "discriminator_every"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"{name}: {getattr(self, name)!r} is impossible; allowed: 0 or more")
+        check_least(self, 0, "instance", "discriminator_every")
 
 
 @METHODS.announces("sa_dvae")
@@ -197,8 +193,7 @@ class FSVAEOptions(VAEOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.alpha) and self.alpha >= 0):
-            raise OptionError(f"alpha: {self.alpha!r} is impossible; allowed: 0 or more")
+        check_least(self, 0, "alpha")
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise OptionError(f"scale: {self.scale!r} is impossible; allowed: a number above 0")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,6 @@ from dvta.methods import official
 from dvta.methods.base import METHODS, Method
 from dvta.methods.metric_network import MetricNetwork
 
-Activation = Literal["leaky_sigmoid", "sigmoid", "none"]
 RESIDUAL_WIDTH = 256
 
 

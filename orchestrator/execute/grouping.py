@@ -22,11 +22,8 @@ log = logging.getLogger(__name__)
 LARGEST = 20  # what ``auto`` stacks at most: as many as were measured
 LOOKAHEAD = 1000  # trials that are looked through for those to stack
 DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # CUDA on Linux and on WSL, ROCm
-VALUES = (
-    "seed",
-    "options",
-    "training",
-)  # fields that may differ, as far as dvta.facts.stacking.stack_key allows
+#: fields that may differ, as far as dvta.facts.stacking.stack_key allows
+VALUES = ("seed", "options", "training")
 
 
 class Grouping:
