@@ -4,25 +4,46 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute.inline import InlineExecutor
+from orchestrator.execute.protocol import Executor
 from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.plan import Plan, plan_study
 from orchestrator.study.study import Study, read_study
 from orchestrator.sweep import run_study
+from tests.conftest import forget_settings
+from tests.factories import make_skeletons
 
 
-def read(place: Path, text: str) -> Study:
+def stand_in(place: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make a folder the working one, with small skeletons of CMU in its data root."""
+    forget_settings(patch)
+    patch.chdir(place)
+    (place / "data").mkdir()
+    make_skeletons(place / "data", per_class=2)
+
+
+def read(place: Path, text: str, settings: Settings | None = None) -> Study:
     """Return the study of a spec that is written into a folder."""
     (place / "spec.yaml").write_text(text)
-    return read_study(place / "spec.yaml", Settings.load())
+    return read_study(place / "spec.yaml", settings or Settings.load())
 
 
-def sweep(place: Path, text: str, **flags: bool) -> tuple[Plan, int, Store]:
-    """Run what is missing of a spec inline; return its plan, the exit code and the store."""
-    study, settings = read(place, text), Settings.load()
-    store = Store.open(settings.store)
+def sweep(
+    place: Path,
+    text: str,
+    settings: Settings | None = None,
+    executor: Executor | None = None,
+    **flags: bool,
+) -> tuple[Plan, int, Store]:
+    """Run what is missing of a spec, inline without an executor; return its plan, the exit code and the store."""
+    settings = settings or Settings.load()
+    study, store = read(place, text, settings), Store.open(settings.store)
     plan = plan_study(study, store, **flags)
-    code = run_study(study, plan, store, settings, InlineExecutor(0.01), SweepProgress(), mirror=False)
+    display = SweepProgress(Console(quiet=True))
+    code = run_study(study, plan, store, settings, executor or InlineExecutor(0.01), display, mirror=False)
     return plan, code, store

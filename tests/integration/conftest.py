@@ -8,8 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.commands import run
-from tests.conftest import forget_settings
-from tests.factories import make_skeletons
+from tests.sweeps import stand_in
 
 
 @pytest.fixture(scope="session")
@@ -47,10 +46,7 @@ def sweep_skeletons(tmp_path_factory):
     def sweep(spec: str):
         place = tmp_path_factory.mktemp("skeletons")
         with pytest.MonkeyPatch.context() as patch:
-            forget_settings(patch)
-            patch.chdir(place)
-            (place / "data").mkdir()
-            make_skeletons(place / "data", per_class=2)
+            stand_in(place, patch)
             (place / "spec.yaml").write_text(spec)
             assert run("sweep", "spec.yaml", "--executor", "inline") == 0
         return place

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import forget_settings
-from tests.factories import make_skeletons
+from tests.sweeps import stand_in
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Stand in a folder with small skeletons of CMU, and return it."""
-    forget_settings(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    make_skeletons(tmp_path / "data", per_class=2)
+    stand_in(tmp_path, monkeypatch)
     return tmp_path

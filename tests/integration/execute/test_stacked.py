@@ -4,21 +4,16 @@ import dataclasses
 import sqlite3
 
 import pytest
-from rich.console import Console
 
 from dvta import stacking
 from dvta.facts import stacking as stacking_facts
 from dvta.methods.devise import DeViSE
 from orchestrator import sweep
-from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute import stacked
-from orchestrator.execute.inline import InlineExecutor, carry_out
+from orchestrator.execute.inline import carry_out
 from orchestrator.search.study import SearchTrials
 from orchestrator.settings import Settings
-from orchestrator.store import Store
-from orchestrator.study.plan import plan_study
-from orchestrator.study.study import read_study
-from orchestrator.sweep import run_study
+from tests.sweeps import sweep as sweep_spec
 
 SPEC = """
 study: s
@@ -42,15 +37,7 @@ class Place:
         )
 
     def sweep(self, text, executor=None, **flags):
-        path = self.folder / "spec.yaml"
-        path.write_text(SPEC + text)
-        store = Store.open(self.settings.store)
-        study = read_study(path, self.settings)
-        plan = plan_study(study, store, **flags)
-        display = SweepProgress(Console(quiet=True))
-        return run_study(
-            study, plan, store, self.settings, executor or InlineExecutor(0.01), display, mirror=False
-        )
+        return sweep_spec(self.folder, SPEC + text, self.settings, executor, **flags)[1]
 
     def query(self, sql):
         with sqlite3.connect(self.folder / "runs/dvta.db") as connection:

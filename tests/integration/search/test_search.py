@@ -29,6 +29,7 @@ from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study, save_study
 from orchestrator.sweep import run_study
+from tests.sweeps import sweep
 
 SPEC = """
 study: found
@@ -61,14 +62,9 @@ def place(tmp_path):
 
 
 def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", space=SPACE, more="", **flags):
-    (place / "spec.yaml").write_text(SPEC % (sampler, trials, objective, space, more))
     runs = place / name
     settings = Settings(place / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
-    study = read_study(place / "spec.yaml", settings)
-    store = Store.open(settings.store)
-    plan = plan_study(study, store, **flags)
-    console = Console(quiet=True)
-    code = run_study(study, plan, store, settings, InlineExecutor(0.01), SweepProgress(console), mirror=False)
+    _, code, store = sweep(place, SPEC % (sampler, trials, objective, space, more), settings, **flags)
     storage = optuna.storages.RDBStorage(settings.optuna)
     found = {
         s.study_name: [

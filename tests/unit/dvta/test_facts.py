@@ -7,7 +7,7 @@ import pytest
 from dvta import losses
 from dvta.encoders import ENCODERS
 from dvta.facts import LOSSES, EncoderFacts, MethodFacts
-from dvta.methods import METHODS
+from dvta.methods import METHODS, build
 from orchestrator.spec.configuration import BUILD
 
 
@@ -42,6 +42,4 @@ def test_the_announced_losses_are_those_there_are():
 
 
 def test_the_arguments_of_build_are_taken_names():
-    from dvta.methods import build
-
     assert tuple(n for n in inspect.signature(build).parameters if n != "options") == BUILD
