@@ -61,7 +61,7 @@ def judge(
     from orchestrator.errors import SettingsError
     from orchestrator.records import ASIDE
     from orchestrator.report.figures.series import done, kept
-    from orchestrator.report.judging import judge as judged
+    from orchestrator.report.judging.judgement import judge as judged
     from orchestrator.report.judging.show import show
     from orchestrator.report.table import choose
     from orchestrator.report.validation import values_under

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -14,8 +14,10 @@ from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.report.table import Table
 from orchestrator.report.text import parts
+
+if TYPE_CHECKING:
+    from orchestrator.report.table import Table
 
 LABEL_WIDTH = 16  # to which row labels are wrapped before a table is printed wider than the terminal
 WIDEST = 100_000

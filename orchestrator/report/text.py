@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.report.number import GAIN, Number
-from orchestrator.report.table import Table
+
+if TYPE_CHECKING:
+    from orchestrator.report.table import Table
 
 
 def parts(number: Number) -> list[str]:

@@ -19,7 +19,18 @@ from pathlib import Path
 from tests.benchmarks.rows import Row, machine
 from tests.conftest import ROOT
 
-NAMES = ("step", "methods", "stacked", "overhead", "growth", "plan", "start_up", "report_store", "stream")
+NAMES = (
+    "step",
+    "methods",
+    "stacked",
+    "overhead",
+    "growth",
+    "plan",
+    "start_up",
+    "report_store",
+    "stream",
+    "accuracy",
+)
 JSON, MARKDOWN = ROOT / "docs/performance.json", ROOT / "docs/performance.md"
 BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
 

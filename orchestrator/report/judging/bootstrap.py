@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orchestrator.report.judging.units import Sample, class_table
+from orchestrator.report.judging.units import Sample
 
 REPLICATES = 4000
 LEVEL = 0.95
@@ -98,3 +98,16 @@ def _moved(table: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
     after: np.ndarray = np.where(total > 0, right / np.maximum(total, 1.0), before)
     moved: np.ndarray = 100.0 * (after - before)
     return moved
+
+
+def class_table(samples: Sequence[Sample]) -> np.ndarray | None:
+    """Return (K, C, 2) correct and total of K samples in the C classes that all of them have, or None.
+
+    None where a sample has no counts, or others than the rest: its classes cannot be drawn.
+    """
+    if not samples or not samples[0].counts:
+        return None
+    classes = sorted(samples[0].counts)
+    if any(sorted(s.counts) != classes for s in samples):
+        return None
+    return np.array([[s.counts[c] for c in classes] for s in samples], dtype=np.float64)

@@ -10,8 +10,6 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 #: the fewest units at which a two-sided signed-rank test can fall below 0.05
 LEAST_UNITS = 6
 #: the fewest units of a rank diagram and of the Bayesian test: below, both would show the prior and chance
@@ -78,6 +76,7 @@ def posterior(differences: Sequence[float], rope: float) -> Posterior | None:
     if len(differences) < LEAST_MANY:
         return None
     import baycomp
+    import numpy as np
 
     found = np.asarray(differences, dtype=np.float64)
     sample = baycomp.SignedRankTest.sample(
@@ -93,11 +92,12 @@ def ranks(scores: Mapping[str, Sequence[float]]) -> Ranks | None:
     Args:
         scores: row -> one value a unit, in the same order.
     """
-    table = np.array(list(scores.values()), dtype=np.float64)
-    if len(table) < LEAST_ROWS or table.shape[1] < LEAST_MANY:
+    if len(scores) < LEAST_ROWS or len(next(iter(scores.values()))) < LEAST_MANY:
         return None
+    import numpy as np
     from scipy.stats import friedmanchisquare, rankdata
 
+    table = np.array(list(scores.values()), dtype=np.float64)
     mean = rankdata(-table, axis=0).mean(axis=1)
     alike = bool((table == table[0]).all())
     order = np.argsort(mean, kind="stable")
@@ -114,5 +114,5 @@ def critical_difference(rows: int, units: int, alpha: float = ALPHA) -> float:
     """Return Nemenyi's ``q sqrt(k (k + 1) / (6 N))`` for k rows over N units (Demšar 2006, equation 6)."""
     from scipy.stats import studentized_range
 
-    q = float(studentized_range.ppf(1 - alpha, rows, np.inf)) / math.sqrt(2)
+    q = float(studentized_range.ppf(1 - alpha, rows, math.inf)) / math.sqrt(2)
     return q * math.sqrt(rows * (rows + 1) / (6 * units))

@@ -7,8 +7,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from orchestrator.records import ACCURACY, CellValue
 from orchestrator.report.number import grouped, measure, run_of, split_of
 
@@ -77,16 +75,3 @@ def alike(left: Mapping[Any, Any], right: Mapping[Any, Any]) -> tuple[list[Any],
         return list(left.values()), list(right.values())
     shared = [run for run in left if run in right]
     return [left[run] for run in shared], [right[run] for run in shared]
-
-
-def class_table(samples: Sequence[Sample]) -> np.ndarray | None:
-    """Return (K, C, 2) correct and total of K samples in the C classes that all of them have, or None.
-
-    None where a sample has no counts, or others than the rest: its classes cannot be drawn.
-    """
-    if not samples or not samples[0].counts:
-        return None
-    classes = sorted(samples[0].counts)
-    if any(sorted(s.counts) != classes for s in samples):
-        return None
-    return np.array([[s.counts[c] for c in classes] for s in samples], dtype=np.float64)

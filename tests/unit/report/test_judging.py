@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import SettingsError
-from orchestrator.report.judging import judge, significance
+from orchestrator.report.judging import significance
 from orchestrator.report.judging.bootstrap import interval, replicates
 from orchestrator.report.judging.cells import with_intervals
+from orchestrator.report.judging.judgement import judge
 from orchestrator.report.judging.sentences import sentences
 from orchestrator.report.judging.show import show
 from orchestrator.report.judging.units import Sample, measured
