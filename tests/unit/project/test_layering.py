@@ -40,6 +40,12 @@ LIGHT = (
     "dvta",
 )
 HEAVY = ("torch", "ray", "mlflow", "optuna", "matplotlib", "pandas")
+NUMPY_FREE = (
+    "orchestrator.report.table",
+    "orchestrator.report.terminal",
+    "orchestrator.store",
+    "orchestrator.cli.main",
+)
 
 
 def sources(package: str) -> list[Path]:
@@ -135,3 +141,10 @@ def test_reading_results_costs_no_pytorch(name):
     code = f"import sys, {name}; print(*(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", NUMPY_FREE)
+def test_status_and_report_cost_no_numpy(name):
+    code = f"import sys, {name}; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
