@@ -96,9 +96,8 @@ class SweepProgress:
     def started(self, trial: Trial, claim: Claim) -> None:
         """Show a trial as running; say when it goes on from a checkpoint."""
         epochs = int(trial.training.get("epochs") or 0)
-        self._running[trial.key] = _Running(
-            self._name(trial), epochs, classes_measured(trial.config()), claim.epoch
-        )
+        name = self._name(trial) if self._live else ""  # it is looked up in the store
+        self._running[trial.key] = _Running(name, epochs, classes_measured(trial.config()), claim.epoch)
         if claim.resumed:
             self._print("resumed ", self._name(trial))
         elif output.verbose:

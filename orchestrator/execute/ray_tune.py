@@ -1,14 +1,13 @@
 """The executor on Ray Tune. No type of Ray leaves this module and ``ray_cluster``.
 
-Tune schedules and restarts; it decides nothing. One Tuner serves a whole sweep, its searcher hands
-out the driver's trials, its stopper passes reports to the driver, its actors are reused. A trial is claimed
-when an actor has started on it, which then gets the job by a call of its own.
+Tune schedules and restarts; it decides nothing. A Tuner's searcher hands out the driver's trials, its
+stopper passes reports to the driver (``ray_hooks``), its actors are reused. A trial is claimed when an actor
+has started on it, which then gets the job by a call of its own.
 """
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import logging
 import os
 import shutil
@@ -39,30 +38,17 @@ os.environ.update(
 
 import ray
 from ray import tune
-from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.execute.gpu_share import First, gpu_share
 from orchestrator.execute.pieces import Pieces
-from orchestrator.execute.protocol import Job, Jobs, Report
+from orchestrator.execute.protocol import Job, Jobs
 from orchestrator.execute.ray_cluster import NAMESPACE, check_resources, connect, disconnect
+from orchestrator.execute.ray_hooks import Feed, InOrder, Reports, Workers
 from orchestrator.execute.stacked import Work, begin
-from orchestrator.execute.worker import failure
-from orchestrator.records import Wait
 from orchestrator.spec.model import Resources
-from orchestrator.trial import Kind
 
 log = logging.getLogger(__name__)
-
-
-class _NotPickled:
-    """Stays in this process: Tune pickles what it is given to files that are never read back."""
-
-    def __deepcopy__(self, memo: object) -> Any:
-        return self
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return object, ()
 
 
 @ray.remote(num_cpus=0)
@@ -123,12 +109,6 @@ class _Worker(tune.Trainable):
             self._work.save()
             self._work = None
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Leave Tune's own checkpoints empty: ours are elsewhere."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Take nothing from Tune's checkpoints."""
-
     def _load(self, digest: str) -> Any:
         if digest not in self._features:
             refs: Any = ray.get(self._board.get.remote(digest))
@@ -137,138 +117,6 @@ class _Worker(tune.Trainable):
                 self._features.popitem(last=False)
         self._features.move_to_end(digest)
         return self._features[digest]
-
-
-class _Feed(_NotPickled, Searcher):
-    """Hands the driver's trials to Tune."""
-
-    def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str, workers: int, device: str) -> None:
-        super().__init__(metric="training_iteration", mode="max")
-        self._jobs, self._pieces, self._board_name = jobs, pieces, board_name
-        self._workers, self._device = workers, device
-        self.error: BaseException | None = None
-
-    def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:
-        return True
-
-    def suggest(self, trial_id: str) -> Any:
-        if self.error is not None or self._jobs.stopping:
-            return Searcher.FINISHED
-        try:
-            trials = self._jobs.next_trials(self._workers, self._device)
-        except BaseException as error:
-            self.error = error
-            return Searcher.FINISHED
-        if trials is None:
-            return Searcher.FINISHED
-        if isinstance(trials, Wait):
-            return None
-        self._pieces.hand_out(trial_id, trials)
-        return {"board": self._board_name}
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: the stopper sees every result first."""
-
-    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Nothing: the driver has the report."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the store is the truth."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError("a sweep is resumed by running it again")
-
-
-class _Workers(_NotPickled, tune.Callback):
-    """Gives an actor that has started its jobs, and tells the driver of those that died."""
-
-    def __init__(self, jobs: Jobs, pieces: Pieces, feed: _Feed, board: Any) -> None:
-        self._jobs, self._pieces, self._feed, self._board = jobs, pieces, feed, board
-        self._published: set[str] = set()
-        self._tried: set[str] = set()
-        self._trials: dict[str, Any] = {}  # Tune's own: one that held its actor would keep it alive
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        if self._feed.error is not None or self._jobs.stopping:
-            return
-        self._trials[trial.trial_id] = trial
-        try:
-            jobs = [job for job in self._pieces.begin(trial.trial_id) if self._publish(trial.trial_id, job)]
-        except BaseException as error:
-            self._feed.error = error
-            return
-        trial.temporary_state.ray_actor.take.remote(jobs)
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Load what the next trials read while others train."""
-        for trial in self._pieces.waiting():
-            digest = trial.data_digest
-            if trial.kind is Kind.PROFILE or digest in self._tried or self._jobs.stopping:
-                continue
-            self._tried.add(digest)
-            with contextlib.suppress(Exception):  # what cannot be read is said when it is begun
-                self._load(digest)
-
-    def drop(self, name: str, attempt_id: int) -> None:
-        """Have a worker let go of an attempt before Tune's next call."""
-        actor = self._trials[name].temporary_state.ray_actor
-        if actor is not None:
-            actor.drop.remote(attempt_id)
-
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._lost(trial, final=False)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._lost(trial, final=True)
-
-    def _publish(self, name: str, job: Job) -> bool:
-        """Publish the features of a job; it fails where they cannot be read."""
-        try:
-            if job.features:
-                self._load(job.features)
-        except Exception as error:
-            self._pieces.on_reports(name, [Report(job.attempt_id, failure=failure(error))])
-            return False
-        return True
-
-    def _load(self, digest: str) -> None:
-        if digest not in self._published:
-            features = self._jobs.features(digest)
-            ray.get(self._board.put.remote(digest, [ray.put(features)]))
-            self._published.add(digest)
-
-    def _lost(self, trial: Any, *, final: bool) -> None:
-        if self._feed.error is not None or self._jobs.stopping:
-            return  # what has begun is let go at the end, the rest was never claimed
-        try:
-            error = str(trial.get_error() or "the worker process died").strip().splitlines()[-1]
-            self._pieces.on_worker_lost(trial.trial_id, error, final=final)
-        except BaseException as broken:
-            self._feed.error = broken
-
-
-class _Reports(_NotPickled, tune.Stopper):
-    """Passes every report to the driver before Tune does anything with it."""
-
-    def __init__(self, jobs: Jobs, pieces: Pieces, feed: _Feed, workers: _Workers) -> None:
-        self._jobs, self._pieces, self._feed, self._workers = jobs, pieces, feed, workers
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        reports: list[Report] | None = result.pop("reports", None)
-        if reports is None:
-            return False
-        try:
-            for attempt_id in self._pieces.on_reports(trial_id, reports):
-                self._workers.drop(trial_id, attempt_id)
-            if not reports and not self._jobs.stopping and self._pieces.has_work(trial_id):
-                self._pieces.on_worker_lost(trial_id, "a worker did not get its job", final=True)
-        except BaseException as error:
-            self._feed.error = error
-            return True
-        return self._jobs.stopping or not self._pieces.has_work(trial_id)
-
-    def stop_all(self) -> bool:
-        return self._jobs.stopping or self._feed.error is not None
 
 
 class RayTuneExecutor:
@@ -344,12 +192,25 @@ class RayTuneExecutor:
         board = _FeatureBoard.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
         pieces = Pieces(jobs)
         slots = self._slots(resources)
-        feed = _Feed(jobs, pieces, name, slots, "cuda" if ray.cluster_resources().get("GPU") else "cpu")
-        workers = _Workers(jobs, pieces, feed, board)
+        feed = Feed(jobs, pieces, name, slots, "cuda" if ray.cluster_resources().get("GPU") else "cpu")
+        workers = Workers(jobs, pieces, feed, board)
         # as many trials wait as can run, so that every actor that ends one finds the next
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
+        feed.more = True
+        while feed.more and feed.error is None:
+            feed.begin()
+            with quiet():
+                self._tuner(feed, workers, Reports(jobs, pieces, feed, workers), folder, resources).fit()
+        ray.kill(board)
+        if feed.error is not None:
+            raise feed.error
+
+    @staticmethod
+    def _tuner(
+        feed: Feed, workers: Workers, reports: Reports, folder: Path, resources: Resources
+    ) -> tune.Tuner:
         search: Any = feed
-        tuner = tune.Tuner(
+        return tune.Tuner(
             tune.with_resources(
                 _Worker,
                 {"cpu": resources.cpus_per_trial, "gpu": float(resources.gpus_per_trial)},
@@ -357,6 +218,7 @@ class RayTuneExecutor:
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 search_alg=search,
+                scheduler=InOrder(),
                 reuse_actors=True,
                 max_concurrent_trials=resources.max_concurrent or None,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -365,17 +227,13 @@ class RayTuneExecutor:
                 name="sweep",
                 storage_path=str(folder),
                 verbose=0,
-                stop=_Reports(jobs, pieces, feed, workers),
+                stop=reports,
                 callbacks=[workers],
                 failure_config=tune.FailureConfig(max_failures=resources.restarts),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # ours are elsewhere
                 log_to_file=False,
             ),
         )
-        with quiet():
-            tuner.fit()
-        ray.kill(board)
-        if feed.error is not None:
-            raise feed.error
 
     @staticmethod
     def _slots(resources: Resources) -> int:

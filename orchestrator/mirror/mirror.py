@@ -75,18 +75,11 @@ class Mirror:
         except Exception as error:
             raise self._error("", error) from error
         try:
-            whole = self._copy_whole(news)
-            touched += len(whole)
-            for attempt, trial, study in news:
-                if study not in failed and attempt.id not in whole:
-                    try:
-                        touched += self._copy_patiently(attempt, trial, study)
-                    except DvtaError:
-                        raise
-                    except Exception as error:
-                        failed[study] = error  # the other studies go on
-                if len(self._reached) >= NOTED_AT_ONCE:
-                    self._note()
+            # first what ran a moment ago: read later, its epochs would be of one that has ended meanwhile
+            touched += self._copy_each([n for n in news if not State(n[0].state).is_finished], failed)
+            ended = [n for n in news if State(n[0].state).is_finished]
+            whole = self._copy_whole(ended)
+            touched += len(whole) + self._copy_each([n for n in ended if n[0].id not in whole], failed)
         finally:
             self._note()
         for study, why in failed.items():
@@ -147,6 +140,21 @@ class Mirror:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         return MirrorError(f"MLflow at {self._place} cannot be written: {what}{first}")
 
+    def _copy_each(self, news: Sequence[News], failed: dict[str, Exception]) -> int:
+        """Copy attempts one by one but for those of studies that failed; return how many were touched."""
+        touched = 0
+        for attempt, trial, study in news:
+            if study not in failed:
+                try:
+                    touched += self._copy_patiently(attempt, trial, study)
+                except DvtaError:
+                    raise
+                except Exception as error:
+                    failed[study] = error  # the other studies go on
+            if len(self._reached) >= NOTED_AT_ONCE:
+                self._note()
+        return touched
+
     def _copy_patiently(self, attempt: AttemptRow, trial: TrialRow, study: str) -> bool:
         """Copy an attempt; once more after what somebody deleted or wrote at the same moment."""
         try:
@@ -169,7 +177,7 @@ class Mirror:
             log.warning("MLflow: the run %s was deleted there and is restored: its attempt goes on", run_id)
 
     def _copy_whole(self, news: Sequence[News]) -> set[int]:
-        """Copy the attempts that have ended and have no run here, many at once; return their ids.
+        """Copy those of attempts that have ended which have no run here, many at once; return their ids.
 
         What cannot be written so is left to be copied one by one, which says what is wrong.
         """
@@ -179,8 +187,7 @@ class Mirror:
         fresh = [
             (attempt, trial, study)
             for attempt, trial, study in news
-            if (attempt.mlflow_run_id is None or attempt.mlflow_uri != self._place)
-            and State(attempt.state).is_finished
+            if attempt.mlflow_run_id is None or attempt.mlflow_uri != self._place
         ]
         for start in range(0, len(fresh), AT_ONCE):
             some = fresh[start : start + AT_ONCE]

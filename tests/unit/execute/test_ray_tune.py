@@ -63,9 +63,9 @@ class Actor:
 
 def executor_on(jobs):
     pieces = Pieces(jobs)
-    feed = ray_tune._Feed(jobs, pieces, "board", 2, "cpu")
-    workers = ray_tune._Workers(jobs, pieces, feed, None)
-    return feed, workers, ray_tune._Reports(jobs, pieces, feed, workers)
+    feed = ray_tune.Feed(jobs, pieces, "board", 2, "cpu")
+    workers = ray_tune.Workers(jobs, pieces, feed, None)
+    return feed, workers, ray_tune.Reports(jobs, pieces, feed, workers)
 
 
 def started(workers, trial_id):
@@ -84,7 +84,7 @@ def test_a_trial_is_claimed_when_a_worker_begins_it():
     assert feed.suggest("a") == {"board": "board"}
     assert feed.suggest("b") is None
     assert feed.suggest("b") == feed.suggest("c") == {"board": "board"}
-    assert feed.suggest("d") == ray_tune.Searcher.FINISHED
+    assert feed.suggest("d") == ray_tune.tune.search.Searcher.FINISHED
     assert jobs.claimed == []
     assert taken(started(workers, "a")) == [1]
     assert taken(started(workers, "c")) == []
@@ -94,6 +94,39 @@ def test_a_trial_is_claimed_when_a_worker_begins_it():
     assert started(workers, "b").taken == []
     assert jobs.claimed == [""]
     assert feed.error is None
+
+
+def test_a_tuner_gets_a_share_of_the_trials(monkeypatch):
+    monkeypatch.setattr(ray_tune.Feed, "SHARE", 2)
+    monkeypatch.setattr(ray_tune.Feed, "PER_WORKER", 1)
+    finished = ray_tune.tune.search.Searcher.FINISHED
+    feed, _, _ = executor_on(Handed(*[("",)] * 5))
+    shares = []
+    while not shares or feed.more:
+        feed.begin()
+        shares.append(0)
+        while feed.suggest(f"{len(shares)} {shares[-1]}") != finished:
+            shares[-1] += 1
+    assert shares == [2, 2, 1]
+
+
+def test_trials_start_in_their_order_and_those_that_ended_are_forgotten():
+    order = ray_tune.InOrder()
+    states = ("PENDING", "RUNNING", "TERMINATED")
+    trials = [SimpleNamespace(status="PENDING", PENDING="PENDING", name=i) for i in range(3)]
+    for trial in trials:
+        trial.is_finished = lambda trial=trial: trial.status == states[2]
+        order.on_trial_add(None, trial)
+    assert order.choose_trial_to_run(None) is trials[0]
+    trials[0].status = states[1]
+    assert order.choose_trial_to_run(None) is trials[1]
+    trials[1].status = states[2]
+    assert order.choose_trial_to_run(None) is trials[2]
+    trials[2].status = states[1]
+    assert order.choose_trial_to_run(None) is None
+    trials[0].status = states[0]  # its actor died
+    assert order.choose_trial_to_run(None) is trials[0]
+    assert order._open == [trials[0], trials[2]]
 
 
 def test_damaged_features_fail_their_trial_and_nothing_else():

@@ -26,7 +26,7 @@ ALLOWED = {
     "sweep": {"spec", "study", "search", "execute", "store", "mirror", "report"},
     "cli": {"tables", "store", "spec", "study", "search", "execute", "mirror", "report", "sweep"},
 }
-RAY = {"execute/ray_cluster.py", "execute/ray_tune.py"}
+RAY = {"execute/ray_cluster.py", "execute/ray_hooks.py", "execute/ray_tune.py"}
 LIGHT = (
     "orchestrator.store",
     "orchestrator.tables",

@@ -1,0 +1,212 @@
+"""What Tune calls in the driver's process: for trials, their order, starts, results and deaths.
+
+Imported by ``ray_tune`` alone, after it has set what Tune reads when it is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from orchestrator.execute.pieces import Pieces
+from orchestrator.execute.protocol import Job, Jobs, Report
+from orchestrator.execute.worker import failure
+from orchestrator.records import Wait
+from orchestrator.trial import Kind
+
+
+class _NotPickled:
+    """Stays in this process: Tune pickles what it is given to files that are never read back."""
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+
+class Feed(_NotPickled, Searcher):
+    """Hands the driver's trials to one Tuner after the other, each a share.
+
+    A Tuner keeps all it was ever given, some 40 KB each, and gets slower by it.
+
+    Attributes:
+        more: whether a share ended before the trials did. error: what went wrong here.
+    """
+
+    SHARE, PER_WORKER = 2000, 50
+
+    def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str, workers: int, device: str) -> None:
+        super().__init__(metric="training_iteration", mode="max")
+        self._jobs, self._pieces, self._board_name = jobs, pieces, board_name
+        self._workers, self._device = workers, device
+        self._share = max(
+            self.SHARE, self.PER_WORKER * workers
+        )  # at its end workers wait for the last of them
+        self.error: BaseException | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a share."""
+        self._left, self.more = self._share, False
+
+    def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:
+        """Take any metric: trials are not searched for here."""
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return what a worker is told of the next piece of work, None while there is none."""
+        if self.error is not None or self._jobs.stopping:
+            return Searcher.FINISHED
+        if not self._left:
+            self.more = True
+            return Searcher.FINISHED
+        try:
+            trials = self._jobs.next_trials(self._workers, self._device)
+        except BaseException as error:
+            self.error = error
+            return Searcher.FINISHED
+        if trials is None:
+            return Searcher.FINISHED
+        if isinstance(trials, Wait):
+            return None
+        self._pieces.hand_out(trial_id, trials)
+        self._left -= 1
+        return {"board": self._board_name}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Nothing: the stopper sees every result first."""
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Nothing: the driver has the report."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the store is the truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Refuse: nothing was saved."""
+        raise NotImplementedError("a sweep is resumed by running it again")
+
+
+class InOrder(_NotPickled, FIFOScheduler):
+    """Starts trials in their order. Tune's own looks through all there ever were to find one that waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: list[Any] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Note a trial."""
+        self._open.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Return the first trial that waits, None where none does."""
+        self._open = [trial for trial in self._open if not trial.is_finished()]
+        return next((trial for trial in self._open if trial.status == trial.PENDING), None)
+
+
+class Workers(_NotPickled, tune.Callback):
+    """Gives an actor that has started its jobs, and tells the driver of those that died."""
+
+    def __init__(self, jobs: Jobs, pieces: Pieces, feed: Feed, board: Any) -> None:
+        self._jobs, self._pieces, self._feed, self._board = jobs, pieces, feed, board
+        self._published: set[str] = set()
+        self._tried: set[str] = set()
+        self._trials: dict[str, Any] = {}  # Tune's own: one that held its actor would keep it alive
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Claim what waits for an actor that has started, and give it that."""
+        if self._feed.error is not None or self._jobs.stopping:
+            return
+        self._trials[trial.trial_id] = trial
+        try:
+            jobs = [job for job in self._pieces.begin(trial.trial_id) if self._publish(trial.trial_id, job)]
+        except BaseException as error:
+            self._feed.error = error
+            return
+        trial.temporary_state.ray_actor.take.remote(jobs)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Load what the next trials read while others train."""
+        for trial in self._pieces.waiting():
+            digest = trial.data_digest
+            if trial.kind is Kind.PROFILE or digest in self._tried or self._jobs.stopping:
+                continue
+            self._tried.add(digest)
+            with contextlib.suppress(Exception):  # what cannot be read is said when it is begun
+                self._load(digest)
+
+    def drop(self, name: str, attempt_id: int) -> None:
+        """Have a worker let go of an attempt before Tune's next call."""
+        actor = self._trials[name].temporary_state.ray_actor
+        if actor is not None:
+            actor.drop.remote(attempt_id)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Say that an actor died and another takes over."""
+        self._lost(trial, final=False)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Say that an actor died and none takes over."""
+        self._lost(trial, final=True)
+        self._trials.pop(trial.trial_id, None)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Forget a trial."""
+        self._trials.pop(trial.trial_id, None)
+
+    def _publish(self, name: str, job: Job) -> bool:
+        """Publish the features of a job; it fails where they cannot be read."""
+        try:
+            if job.features:
+                self._load(job.features)
+        except Exception as error:
+            self._pieces.on_reports(name, [Report(job.attempt_id, failure=failure(error))])
+            return False
+        return True
+
+    def _load(self, digest: str) -> None:
+        if digest not in self._published:
+            features = self._jobs.features(digest)
+            ray.get(self._board.put.remote(digest, [ray.put(features)]))
+            self._published.add(digest)
+
+    def _lost(self, trial: Any, *, final: bool) -> None:
+        if self._feed.error is not None or self._jobs.stopping:
+            return  # what has begun is let go at the end, the rest was never claimed
+        try:
+            error = str(trial.get_error() or "the worker process died").strip().splitlines()[-1]
+            self._pieces.on_worker_lost(trial.trial_id, error, final=final)
+        except BaseException as broken:
+            self._feed.error = broken
+
+
+class Reports(_NotPickled, tune.Stopper):
+    """Passes every report to the driver before Tune does anything with it."""
+
+    def __init__(self, jobs: Jobs, pieces: Pieces, feed: Feed, workers: Workers) -> None:
+        self._jobs, self._pieces, self._feed, self._workers = jobs, pieces, feed, workers
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return whether a piece of work is done or to be stopped."""
+        reports: list[Report] | None = result.pop("reports", None)
+        if reports is None:
+            return False
+        try:
+            for attempt_id in self._pieces.on_reports(trial_id, reports):
+                self._workers.drop(trial_id, attempt_id)
+            if not reports and not self._jobs.stopping and self._pieces.has_work(trial_id):
+                self._pieces.on_worker_lost(trial_id, "a worker did not get its job", final=True)
+        except BaseException as error:
+            self._feed.error = error
+            return True
+        return self._jobs.stopping or not self._pieces.has_work(trial_id)
+
+    def stop_all(self) -> bool:
+        """Return whether nothing is to run any more."""
+        return self._jobs.stopping or self._feed.error is not None
