@@ -65,13 +65,22 @@ def test_every_command_in_the_documents_exists_with_its_flags():
     assert count >= 15
 
 
-def test_the_judgement_in_the_documents_is_that_of_the_results_beside_it(capsys):
-    archive = ROOT / "docs/results/cmu_random.archive"
-    assert run("judge", "--store", str(archive), "--rows", "method", "--format", "md") == 0
-    printed = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\||\*[^*]", line)]
-    assert len(printed) == 29
+def lines_of_tables(capsys, *command):
+    assert run(*command, "--format", "md") == 0
+    return [line for line in capsys.readouterr().out.splitlines() if re.match(r"\||\*[^*]", line)]
+
+
+def test_the_numbers_in_the_documents_are_those_of_the_results_beside_them(capsys):
     page = (ROOT / "docs/leaderboard.md").read_text().splitlines()
-    assert [line for line in printed if line not in page] == []
+    results = {name: str(ROOT / f"docs/results/{name}.archive") for name in ("cmu_random", "cmu_leaderboard")}
+    five = lines_of_tables(capsys, "judge", "--store", results["cmu_random"], "--rows", "method")
+    fourteen = lines_of_tables(capsys, "judge", "--store", results["cmu_leaderboard"], "--rows", "method")
+    table = lines_of_tables(
+        capsys, "report", "--store", results["cmu_leaderboard"], "--study", "cmu_leaderboard",
+        "--rows", "method", "--cols", "split", "--interval",
+    )  # fmt: skip
+    assert (len(five), len(fourteen), len(table)) == (29, 16 + 93 + 10, 21)
+    assert [line for line in (*five, *fourteen[:16], *table) if line not in page] == []
 
 
 def test_every_row_of_the_fault_matrix_names_a_test_that_exists():
