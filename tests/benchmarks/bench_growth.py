@@ -1,6 +1,6 @@
-"""What grows with the number of trials: near-empty ones through Ray, store and mirror, each size in a process of its own.
+"""What grows with the number of trials, and of raylets: near-empty trials through Ray, store and mirror.
 
-BENCH_TRIALS=100,1000,10000 chooses the sizes; 100 and 1,000 without it.
+Each measurement in a process of its own. BENCH_TRIALS=100,1000,10000 chooses the sizes; 100 and 1,000 without it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,21 @@ from tests.benchmarks.near_empty import sweep
 from tests.benchmarks.rows import Row
 from tests.conftest import ROOT
 
+RAYLETS, SLOTS, ON_RAYLETS = (1, 2, 4), 4, 400
 
-def one(trials: int) -> None:
-    """Sweep so many trials; print what it took as JSON."""
+
+def one(trials: int, raylets: int = 0) -> None:
+    """Sweep so many trials, on a cluster of one's own or of raylets that share the slots; print what it took as JSON."""
     with tempfile.TemporaryDirectory() as folder:
-        swept = sweep(Path(folder), trials)
+        if raylets:
+            from ray.cluster_utils import Cluster
+
+            cluster = Cluster()
+            for _ in range(raylets):
+                cluster.add_node(num_cpus=SLOTS // raylets, include_dashboard=False)
+        swept = sweep(Path(folder), trials, cluster.address if raylets else "local")
+        if raylets:
+            cluster.shutdown()
         found = {
             "pace": swept.pace,
             "tail": swept.flushed - swept.last,
@@ -33,14 +43,24 @@ def one(trials: int) -> None:
         print(json.dumps(found))
 
 
+def apart(trials: int, raylets: int = 0) -> dict[str, float]:
+    """Return what :func:`one` prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"from tests.benchmarks.bench_growth import one; one({trials}, {raylets})"],
+        stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def measure() -> Iterator[Row]:
-    """Yield what a trial costs by the number of them."""
+    """Yield what a trial costs by the number of them, then by the number of raylets."""
+    for raylets in RAYLETS:
+        what = f"{ON_RAYLETS:,} near-empty trials on {raylets} raylet{'s' * (raylets > 1)}, a trial"
+        beside = f"{SLOTS} slots in all on {len(os.sched_getaffinity(0))} cores"
+        yield Row("growth", what, apart(ON_RAYLETS, raylets)["pace"], "ms", beside)
     for trials in map(int, os.environ.get("BENCH_TRIALS", "100,1000").split(",")):
-        done = subprocess.run(
-            [sys.executable, "-c", f"from tests.benchmarks.bench_growth import one; one({trials})"],
-            stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
-        )  # fmt: skip
-        found = json.loads(done.stdout.splitlines()[-1])
+        found = apart(trials)
         yield Row(
             "growth",
             f"{trials:,} near-empty trials, a trial",

@@ -43,15 +43,15 @@ class Swept(NamedTuple):
     ends: int
 
 
-def sweep(folder: Path, trials: int) -> Swept:
-    """Sweep so many near-empty trials; runs lie in ``folder/runs``."""
+def sweep(folder: Path, trials: int, address: str = "local") -> Swept:
+    """Sweep so many near-empty trials on a cluster; runs lie in ``folder/runs``."""
     path, runs = folder / "spec.yaml", folder / "runs"
     path.write_text(SPEC.replace("SEEDS", str(trials)))
     settings = Settings(folder, str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
     study = read_study(path, settings)
     store = Store.open(settings.store)
     plan = plan_study(study, store)
-    with make_executor("ray", "local", study.spec) as executor:
+    with make_executor("ray", address, study.spec) as executor:
         run_study(study, plan, store, settings, executor, SweepProgress(Console(quiet=True)))
         flushed = time.time()
     closed = time.time()
