@@ -200,12 +200,12 @@ class Mirror:
     def _write_whole(self, bulk: Bulk, fresh: Sequence[News]) -> set[int]:
         """Write runs in one transaction and note them; return the attempts whose they are."""
         names = self._store.names([trial.key for _, trial, _ in fresh])
+        measured = self._store.epochs_of([attempt.id for attempt, _, _ in fresh])
         found: dict[int, tuple[runs.WholeRun, TrialRow, State]] = {}
         for attempt, trial, study in fresh:
             experiment = self._experiments.get(study, attempt.started)
             if self._left_behind(experiment, str(attempt.id), trial.key) is None:
-                epochs = self._store.epochs(attempt.id)
-                places = self._places_of(trial, study)
+                epochs, places = measured[attempt.id], self._places_of(trial, study)
                 run = runs.whole(experiment, attempt, trial, names[trial.key], places, epochs)
                 found[attempt.id] = run, trial, State(attempt.state)
                 self._reached[attempt.id] = (epochs[-1].epoch if epochs else 0, attempt.state)

@@ -39,11 +39,11 @@ def results(study: str | None = None, *, store: str | None = None, epochs: bool 
         if value.key is not None:
             trials.setdefault(value.key, value)
     if epochs:
+        keys = {v.attempt_id: v.key for v in trials.values() if v.attempt_id is not None}
         rows: list[dict[str, Any]] = [
-            {"key": value.key, "epoch": row.epoch, **row.metrics}
-            for value in trials.values()
-            if value.attempt_id is not None
-            for row in opened.epochs(value.attempt_id)
+            {"key": keys[attempt_id], "epoch": row.epoch, **row.metrics}
+            for attempt_id, found in opened.epochs_of(keys).items()
+            for row in found
         ]
         return pd.DataFrame(rows)
     return pd.DataFrame(

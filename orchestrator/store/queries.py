@@ -262,15 +262,29 @@ class Reading(Selecting):
 
     def epochs(self, attempt_id: int, after: int = 0) -> list[EpochRow]:
         """Return the epochs of an attempt, in order."""
-        query = (
-            sa.select(EpochMetric.epoch, EpochMetric.time, EpochMetric.metric, EpochMetric.value)
-            .where(EpochMetric.attempt_id == attempt_id, EpochMetric.epoch > after)
-            .order_by(EpochMetric.epoch)
-        )
-        metrics: dict[tuple[int, float], dict[str, float]] = {}
-        for epoch, time, metric, value in self._read(query):
-            metrics.setdefault((epoch, time), {})[metric] = value
-        return [EpochRow(epoch, time, found) for (epoch, time), found in metrics.items()]
+        return self.epochs_of([attempt_id], after)[attempt_id]
+
+    def epochs_of(self, attempt_ids: Collection[int], after: int = 0) -> dict[int, list[EpochRow]]:
+        """Return attempt id -> its epochs, in order."""
+        metrics: dict[int, dict[tuple[int, float], dict[str, float]]] = {i: {} for i in attempt_ids}
+        for chunk in chunks(attempt_ids):
+            query = (
+                sa.select(
+                    EpochMetric.attempt_id,
+                    EpochMetric.epoch,
+                    EpochMetric.time,
+                    EpochMetric.metric,
+                    EpochMetric.value,
+                )
+                .where(EpochMetric.attempt_id.in_(chunk), EpochMetric.epoch > after)
+                .order_by(EpochMetric.attempt_id, EpochMetric.epoch)
+            )
+            for attempt_id, epoch, time, metric, value in self._rows(query):
+                metrics[attempt_id].setdefault((epoch, time), {})[metric] = value
+        return {
+            attempt_id: [EpochRow(epoch, time, found) for (epoch, time), found in by_epoch.items()]
+            for attempt_id, by_epoch in metrics.items()
+        }
 
     def curves(
         self, attempt_ids: Collection[int], metrics: Collection[str]

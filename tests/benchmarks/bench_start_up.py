@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -31,14 +33,29 @@ COMMANDS = {
 }
 
 
-def run(folder: Path, *arguments: str) -> float:
+def run(folder: Path, *arguments: str, **environment: str) -> float:
     """Return the seconds of a command."""
     command = [sys.executable, "-c", "from orchestrator.cli.main import app; app()", *arguments]
     began = time.perf_counter()
     subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )
     return time.perf_counter() - began
+
+
+def first_step(folder: Path, number: int) -> float:
+    """Return the seconds from a sweep's command to the moment a worker on Ray begins its first trial."""
+    runs = f"runs-{number}"
+    began = time.time()
+    run(folder, "sweep", "spec.yaml", DVTA_RUNS=runs)
+    with sqlite3.connect(folder / runs / "dvta.db") as connection:
+        workers = [json.loads(row[0]) for row in connection.execute("SELECT worker FROM attempt")]
+    assert len(workers) == 6
+    return float(min(worker["began"] for worker in workers)) - began
 
 
 def measure() -> Iterator[Row]:
@@ -56,3 +73,5 @@ def measure() -> Iterator[Row]:
         for what, arguments in COMMANDS.items():
             seconds = statistics.median(run(folder, *arguments) for _ in range(ROUNDS))
             yield Row("start_up", f"dvta-orch {what}", seconds, "s", beside)
+        steps = statistics.median(first_step(folder, number) for number in range(ROUNDS))
+        yield Row("start_up", "dvta-orch sweep until a worker on Ray begins a trial", steps, "s", beside)
