@@ -39,7 +39,7 @@ class Feed(_NotPickled, Searcher):
         more: whether a share ended before the trials did. error: what went wrong here.
     """
 
-    SHARE, PER_WORKER = 5000, 50
+    SHARE, PER_WORKER = 2500, 50
 
     def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str, workers: int, device: str) -> None:
         super().__init__(metric="training_iteration", mode="max")
