@@ -30,8 +30,8 @@ def write_spec(epochs: int = 4, extra: str = "") -> Path:
     return path
 
 
-def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from orchestrator.cli.main import app; app()", *arguments]
+def start(*arguments: str, before: str = "", **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", f"{before}\nfrom orchestrator.cli.main import app; app()", *arguments]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -61,8 +61,8 @@ def kill_what_is_left() -> None:
             process.wait()
 
 
-def run(*arguments: str, code: int = 0, **environment: str) -> str:
-    process = start(*arguments, **environment)
+def run(*arguments: str, code: int = 0, before: str = "", **environment: str) -> str:
+    process = start(*arguments, before=before, **environment)
     out, err = process.communicate(timeout=600)
     assert process.returncode == code, f"{out}\n{err}"
     return out + err

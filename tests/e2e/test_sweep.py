@@ -151,6 +151,15 @@ def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
 
 
 @pytest.mark.slow
+def test_a_sweep_goes_on_where_a_tuner_has_had_its_share(place):
+    write_spec(epochs=2)
+    shares = "from orchestrator.execute.ray_tune import Feed; Feed.SHARE, Feed.PER_WORKER = 3, 0"
+    assert "4/4 trials ended" in run("sweep", "spec.yaml", before=shares)
+    assert_every_trial_once(2)
+    assert query("SELECT count(*) FROM attempt") == [(4,)]
+
+
+@pytest.mark.slow
 def test_mlflow_may_be_down_and_is_caught_up(place):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
