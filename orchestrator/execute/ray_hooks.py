@@ -45,11 +45,15 @@ class Feed(_NotPickled, Searcher):
         super().__init__(metric="training_iteration", mode="max")
         self._jobs, self._pieces, self._board_name = jobs, pieces, board_name
         self._workers, self._device = workers, device
-        self._share = max(
-            self.SHARE, self.PER_WORKER * workers
-        )  # at its end workers wait for the last of them
+        # at its end workers wait for the last of them
+        self._share = max(self.SHARE, self.PER_WORKER * workers)
         self.error: BaseException | None = None
         self.begin()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is to run any more: the sweep was asked to stop, or something went wrong here."""
+        return self._jobs.stopping or self.error is not None
 
     def begin(self) -> None:
         """Begin a share."""
@@ -61,7 +65,7 @@ class Feed(_NotPickled, Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return what a worker is told of the next piece of work, None while there is none."""
-        if self.error is not None or self._jobs.stopping:
+        if self.ended:
             return Searcher.FINISHED
         if not self._left:
             self.more = True
@@ -121,7 +125,7 @@ class Workers(_NotPickled, tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Claim what waits for an actor that has started, and give it that."""
-        if self._feed.error is not None or self._jobs.stopping:
+        if self._feed.ended:
             return
         self._trials[trial.trial_id] = trial
         try:
@@ -177,7 +181,7 @@ class Workers(_NotPickled, tune.Callback):
             self._published.add(digest)
 
     def _lost(self, trial: Any, *, final: bool) -> None:
-        if self._feed.error is not None or self._jobs.stopping:
+        if self._feed.ended:
             return  # what has begun is let go at the end, the rest was never claimed
         try:
             error = str(trial.get_error() or "the worker process died").strip().splitlines()[-1]
@@ -209,4 +213,4 @@ class Reports(_NotPickled, tune.Stopper):
 
     def stop_all(self) -> bool:
         """Return whether nothing is to run any more."""
-        return self._jobs.stopping or self._feed.error is not None
+        return self._feed.ended

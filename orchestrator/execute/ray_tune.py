@@ -196,11 +196,13 @@ class RayTuneExecutor:
         workers = Workers(jobs, pieces, feed, board)
         # as many trials wait as can run, so that every actor that ends one finds the next
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
-        feed.more = True
-        while feed.more and feed.error is None:
-            feed.begin()
+        reports = Reports(jobs, pieces, feed, workers)
+        while True:
             with quiet():
-                self._tuner(feed, workers, Reports(jobs, pieces, feed, workers), folder, resources).fit()
+                self._tuner(feed, workers, reports, folder, resources).fit()
+            if feed.ended or not feed.more:
+                break
+            feed.begin()
         ray.kill(board)
         if feed.error is not None:
             raise feed.error
