@@ -40,9 +40,11 @@ class Pieces:
         for report in reports:
             stop = self._jobs.on_report(report)
             if report.last or stop:
-                self._begun[name].pop(report.attempt_id, None)
+                self._begun.get(name, {}).pop(report.attempt_id, None)
             if stop and not report.last:
                 stopped.append(report.attempt_id)
+        if not self.has_work(name):
+            self._begun.pop(name, None)
         return stopped
 
     def has_work(self, name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -31,33 +32,22 @@ class _NotPickled:
 
 
 class Feed(_NotPickled, Searcher):
-    """Hands the driver's trials to one Tuner after the other, each a share.
-
-    A Tuner keeps all it was ever given, some 40 KB each, and gets slower by it.
+    """Hands the driver's trials to Tune.
 
     Attributes:
-        more: whether a share ended before the trials did. error: what went wrong here.
+        error: what went wrong here.
     """
-
-    SHARE, PER_WORKER = 2500, 50
 
     def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str, workers: int, device: str) -> None:
         super().__init__(metric="training_iteration", mode="max")
         self._jobs, self._pieces, self._board_name = jobs, pieces, board_name
         self._workers, self._device = workers, device
-        # at its end workers wait for the last of them
-        self._share = max(self.SHARE, self.PER_WORKER * workers)
         self.error: BaseException | None = None
-        self.begin()
 
     @property
     def ended(self) -> bool:
         """Whether nothing is to run any more: the sweep was asked to stop, or something went wrong here."""
         return self._jobs.stopping or self.error is not None
-
-    def begin(self) -> None:
-        """Begin a share."""
-        self._left, self.more = self._share, False
 
     def set_search_properties(self, *args: Any, **kwargs: Any) -> bool:
         """Take any metric: trials are not searched for here."""
@@ -66,9 +56,6 @@ class Feed(_NotPickled, Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return what a worker is told of the next piece of work, None while there is none."""
         if self.ended:
-            return Searcher.FINISHED
-        if not self._left:
-            self.more = True
             return Searcher.FINISHED
         try:
             trials = self._jobs.next_trials(self._workers, self._device)
@@ -80,7 +67,6 @@ class Feed(_NotPickled, Searcher):
         if isinstance(trials, Wait):
             return None
         self._pieces.hand_out(trial_id, trials)
-        self._left -= 1
         return {"board": self._board_name}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -98,30 +84,59 @@ class Feed(_NotPickled, Searcher):
 
 
 class InOrder(_NotPickled, FIFOScheduler):
-    """Starts trials in their order. Tune's own looks through all there ever were to find one that waits."""
+    """Starts trials in their order, and has Tune forget those that have ended.
+
+    Tune keeps some 40 KB of every trial it ever had, looks through all of them for one that waits, and sums
+    them up at the end; the store has what is to be known of them.
+    """
+
+    NOTED = ("_stopped_trials", "_failed_trials", "_trials_to_cache")  # where Tune notes ended trials
 
     def __init__(self) -> None:
         super().__init__()
         self._open: list[Any] = []
+        self._controller: Any = None
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Note a trial."""
         self._open.append(trial)
 
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Note whose trials these are; where trials are chosen Tune gives only a part of itself."""
+        self._controller = tune_controller
+
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """Return the first trial that waits, None where none does."""
-        self._open = [trial for trial in self._open if not trial.is_finished()]
+        ended = {trial for trial in self._open if trial.is_finished()}
+        if ended:
+            self._open = [trial for trial in self._open if trial not in ended]
+            self._forget(ended)
         return next((trial for trial in self._open if trial.status == trial.PENDING), None)
 
+    def _forget(self, ended: set[Any]) -> None:
+        if self._controller is not None:
+            trials = self._controller.get_trials()
+            trials[:] = [trial for trial in trials if trial not in ended]
+            for name in self.NOTED:
+                getattr(self._controller, name, set()).difference_update(ended)
 
-class Workers(_NotPickled, tune.Callback):
-    """Gives an actor that has started its jobs, and tells the driver of those that died."""
+
+class Workers(_NotPickled, TrialProgressCallback):
+    """Gives an actor that has started its jobs, and tells the driver of those that died.
+
+    Stands in for Tune's own display, which keeps every trial, shown or not.
+    """
 
     def __init__(self, jobs: Jobs, pieces: Pieces, feed: Feed, board: Any) -> None:
         self._jobs, self._pieces, self._feed, self._board = jobs, pieces, feed, board
         self._published: set[str] = set()
         self._tried: set[str] = set()
         self._trials: dict[str, Any] = {}  # Tune's own: one that held its actor would keep it alive
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any
+    ) -> None:
+        """Nothing to show."""
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Claim what waits for an actor that has started, and give it that."""

@@ -197,12 +197,8 @@ class RayTuneExecutor:
         # as many trials wait as can run, so that every actor that ends one finds the next
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
         reports = Reports(jobs, pieces, feed, workers)
-        while True:
-            with quiet():
-                self._tuner(feed, workers, reports, folder, resources).fit()
-            if feed.ended or not feed.more:
-                break
-            feed.begin()
+        with quiet():
+            self._tuner(feed, workers, reports, folder, resources).fit()
         ray.kill(board)
         if feed.error is not None:
             raise feed.error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -150,13 +151,27 @@ def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
     assert_every_trial_once(40)
 
 
+TUNE_TRIALS = """
+import atexit, gc
+from orchestrator.execute.ray_hooks import InOrder
+from ray.tune.experiment import Trial
+kept, choose = [], InOrder.choose_trial_to_run
+def count(self, controller):
+    kept.append(sum(type(found) is Trial for found in gc.get_objects()))
+    return choose(self, controller)
+InOrder.choose_trial_to_run = count
+atexit.register(lambda: print("Tune had", max(kept), "trials at once"))
+"""
+
+
 @pytest.mark.slow
-def test_a_sweep_goes_on_where_a_tuner_has_had_its_share(place):
-    write_spec(epochs=2)
-    shares = "from orchestrator.execute.ray_tune import Feed; Feed.SHARE, Feed.PER_WORKER = 3, 0"
-    assert "4/4 trials ended" in run("sweep", "spec.yaml", before=shares)
-    assert_every_trial_once(2)
-    assert query("SELECT count(*) FROM attempt") == [(4,)]
+def test_tune_keeps_nothing_of_trials_that_have_ended(place):
+    path = write_spec(epochs=1)
+    path.write_text(path.read_text().replace("seeds: 1", "seeds: 10"))
+    out = run("sweep", "spec.yaml", before=TUNE_TRIALS)
+    assert_every_trial_once(1, 40)
+    most = int(re.search(r"Tune had (\d+) trials at once", out)[1])
+    assert 0 < most <= 4 * os.cpu_count() + 4
 
 
 @pytest.mark.slow

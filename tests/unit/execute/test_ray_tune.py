@@ -96,37 +96,38 @@ def test_a_trial_is_claimed_when_a_worker_begins_it():
     assert feed.error is None
 
 
-def test_a_tuner_gets_a_share_of_the_trials(monkeypatch):
-    monkeypatch.setattr(ray_tune.Feed, "SHARE", 2)
-    monkeypatch.setattr(ray_tune.Feed, "PER_WORKER", 1)
-    finished = ray_tune.tune.search.Searcher.FINISHED
-    feed, _, _ = executor_on(Handed(*[("",)] * 5))
-    shares = []
-    while not shares or feed.more:
-        feed.begin()
-        shares.append(0)
-        while feed.suggest(f"{len(shares)} {shares[-1]}") != finished:
-            shares[-1] += 1
-    assert shares == [2, 2, 1]
+class TuneTrial:
+    PENDING, status = "PENDING", "PENDING"
+
+    def is_finished(self):
+        return self.status in ("TERMINATED", "ERROR")
 
 
 def test_trials_start_in_their_order_and_those_that_ended_are_forgotten():
-    order = ray_tune.InOrder()
-    states = ("PENDING", "RUNNING", "TERMINATED")
-    trials = [SimpleNamespace(status="PENDING", PENDING="PENDING", name=i) for i in range(3)]
+    order, trials = ray_tune.InOrder(), [TuneTrial() for _ in range(4)]
+    noted = {name: set() for name in order.NOTED}
+    controller = SimpleNamespace(get_trials=lambda known=[*trials]: known, **noted)
     for trial in trials:
-        trial.is_finished = lambda trial=trial: trial.status == states[2]
         order.on_trial_add(None, trial)
     assert order.choose_trial_to_run(None) is trials[0]
-    trials[0].status = states[1]
+    trials[0].status = "RUNNING"
     assert order.choose_trial_to_run(None) is trials[1]
-    trials[1].status = states[2]
+    trials[1].status = "TERMINATED"
+    order.on_trial_complete(controller, trials[1], {})
+    controller._stopped_trials.add(trials[1])
+    controller._trials_to_cache.update(trials)
     assert order.choose_trial_to_run(None) is trials[2]
-    trials[2].status = states[1]
+    assert controller.get_trials() == [trials[0], *trials[2:]]
+    assert noted == {
+        "_stopped_trials": set(),
+        "_failed_trials": set(),
+        "_trials_to_cache": {*trials} - {trials[1]},
+    }
+    trials[2].status = trials[3].status = "RUNNING"
     assert order.choose_trial_to_run(None) is None
-    trials[0].status = states[0]  # its actor died
+    trials[0].status = "PENDING"  # its actor died
     assert order.choose_trial_to_run(None) is trials[0]
-    assert order._open == [trials[0], trials[2]]
+    assert order._open == controller.get_trials()
 
 
 def test_damaged_features_fail_their_trial_and_nothing_else():
