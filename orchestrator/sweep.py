@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from orchestrator import provenance
@@ -17,7 +17,7 @@ from orchestrator.execute.sources import Chained, PlannedTrials, TrialSource
 from orchestrator.mirror import Mirror, MirrorThread
 from orchestrator.records import StudySummary
 from orchestrator.settings import Settings
-from orchestrator.spec.model import Spec
+from orchestrator.spec.model import Resources, Spec
 from orchestrator.store import Store
 from orchestrator.study.expand import encoder_slots, searched_cells
 from orchestrator.study.plan import Plan, plan_study
@@ -109,9 +109,17 @@ def make_executor(kind: str, address: str, spec: Spec) -> contextlib.AbstractCon
         from orchestrator.execute.inline import InlineExecutor
 
         return contextlib.nullcontext(InlineExecutor())
-    from orchestrator.execute.ray_tune import RayTuneExecutor
+    return _on_ray(address, spec.resources)
 
-    return RayTuneExecutor(address, spec.resources)
+
+@contextlib.contextmanager
+def _on_ray(address: str, resources: Resources) -> Iterator[Executor]:
+    from orchestrator.execute.ray_cluster import joined
+
+    with joined(address, resources):
+        from orchestrator.execute.ray_tune import RayTuneExecutor
+
+        yield RayTuneExecutor(resources)
 
 
 def _source(

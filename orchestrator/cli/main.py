@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +36,11 @@ from orchestrator.cli.output import AsJson, print_json, set_talk
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
     from orchestrator.store import Store
+
+# most of a command's objects are imported code: looking through them again and again, and once more at the end,
+# takes seconds where there is much of it
+gc.set_threshold(50_000, 20, 50)
+atexit.register(gc.freeze)
 
 app = typer.Typer(
     no_args_is_help=True,

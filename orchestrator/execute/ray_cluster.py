@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
+import importlib
 import logging
 import os
 import secrets
 import shutil
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +27,46 @@ from orchestrator.execute.cluster import (
 )
 
 os.environ.update(token_mode())
+# read by the workers, which inherit it
+os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 
 import ray
 
 from orchestrator.spec.model import Resources
 
 NAMESPACE = "dvta-orch"
+IMPORTED = ("orchestrator.execute.ray_tune", "dvta.features")  # while Ray starts
+
+
+@contextlib.contextmanager
+def joined(address: str, resources: Resources) -> Iterator[None]:
+    """Join a cluster, or start one here, for so long; what takes long to import is imported meanwhile.
+
+    Raises:
+        ClusterError: it cannot be reached, or no node can ever hold a trial.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threading.Thread(target=_import, args=IMPORTED, daemon=True).start()
+    try:
+        connect(address)
+    except SystemExit:  # Ray's own answer to SIGTERM
+        raise KeyboardInterrupt from None
+    if threading.current_thread() is threading.main_thread():
+        # Ray exits at SIGTERM; the driver's own handler stops in good order
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    try:
+        if resources.gpus_per_trial == "auto":
+            resources = with_whole_gpu(resources)
+        check_resources(resources)
+        yield
+    finally:
+        disconnect()
+
+
+def _import(*modules: str) -> None:
+    for module in modules:
+        importlib.import_module(module)
 
 
 def connect(address: str) -> None:
@@ -71,6 +110,21 @@ def connect(address: str) -> None:
 def disconnect() -> None:
     """Leave the cluster; one that was started here ends."""
     ray.shutdown()
+
+
+def with_whole_gpu(resources: Resources) -> Resources:
+    """Return resources with a GPU for every trial, without any where the cluster has none."""
+    has_gpu = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
+    return resources.model_copy(update={"gpus_per_trial": float(has_gpu)})
+
+
+def slots(resources: Resources) -> int:
+    """Return how many trials fit the cluster now, at least 1."""
+    have = ray.cluster_resources()
+    fits = have.get("CPU", 1.0) / max(resources.cpus_per_trial, 1e-3)
+    if resources.gpus_per_trial:
+        fits = min(fits, have.get("GPU", 0.0) / float(resources.gpus_per_trial))
+    return max(1, min(int(fits), resources.max_concurrent or 10_000))
 
 
 def check_resources(resources: Resources) -> None:

@@ -14,9 +14,9 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from orchestrator.execute.failures import failure
 from orchestrator.execute.pieces import Pieces
 from orchestrator.execute.protocol import Job, Jobs, Report
-from orchestrator.execute.worker import failure
 from orchestrator.records import Wait
 from orchestrator.trial import Kind
 
@@ -38,9 +38,9 @@ class Feed(_NotPickled, Searcher):
         error: what went wrong here.
     """
 
-    def __init__(self, jobs: Jobs, pieces: Pieces, board_name: str, workers: int, device: str) -> None:
+    def __init__(self, jobs: Jobs, pieces: Pieces, workers: int, device: str) -> None:
         super().__init__(metric="training_iteration", mode="max")
-        self._jobs, self._pieces, self._board_name = jobs, pieces, board_name
+        self._jobs, self._pieces = jobs, pieces
         self._workers, self._device = workers, device
         self.error: BaseException | None = None
 
@@ -54,7 +54,7 @@ class Feed(_NotPickled, Searcher):
         return True
 
     def suggest(self, trial_id: str) -> Any:
-        """Return what a worker is told of the next piece of work, None while there is none."""
+        """Hand out the next piece of work, whose worker is told of it later; None while there is none."""
         if self.ended:
             return Searcher.FINISHED
         try:
@@ -67,7 +67,7 @@ class Feed(_NotPickled, Searcher):
         if isinstance(trials, Wait):
             return None
         self._pieces.hand_out(trial_id, trials)
-        return {"board": self._board_name}
+        return {}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: the stopper sees every result first."""
@@ -127,9 +127,9 @@ class Workers(_NotPickled, TrialProgressCallback):
     Stands in for Tune's own display, which keeps every trial, shown or not.
     """
 
-    def __init__(self, jobs: Jobs, pieces: Pieces, feed: Feed, board: Any) -> None:
-        self._jobs, self._pieces, self._feed, self._board = jobs, pieces, feed, board
-        self._published: set[str] = set()
+    def __init__(self, jobs: Jobs, pieces: Pieces, feed: Feed) -> None:
+        self._jobs, self._pieces, self._feed = jobs, pieces, feed
+        self._published: dict[str, list[ray.ObjectRef]] = {}  # type: ignore[type-arg]
         self._tried: set[str] = set()
         self._trials: dict[str, Any] = {}  # Tune's own: one that held its actor would keep it alive
 
@@ -148,7 +148,9 @@ class Workers(_NotPickled, TrialProgressCallback):
         except BaseException as error:
             self._feed.error = error
             return
-        trial.temporary_state.ray_actor.take.remote(jobs)
+        # in lists, as Ray would send what a bare reference stands for
+        refs = {job.features: self._published[job.features] for job in jobs if job.features}
+        trial.temporary_state.ray_actor.take.remote(jobs, refs)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Load what the next trials read while others train."""
@@ -191,9 +193,7 @@ class Workers(_NotPickled, TrialProgressCallback):
 
     def _load(self, digest: str) -> None:
         if digest not in self._published:
-            features = self._jobs.features(digest)
-            ray.get(self._board.put.remote(digest, [ray.put(features)]))
-            self._published.add(digest)
+            self._published[digest] = [ray.put(self._jobs.features(digest))]
 
     def _lost(self, trial: Any, *, final: bool) -> None:
         if self._feed.ended:

@@ -11,16 +11,15 @@ import collections
 import logging
 import os
 import shutil
-import signal
+import sys
 import tempfile
-import threading
-import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.execute.cluster import quiet, token_mode
+from orchestrator.execute.cluster import quiet
+from orchestrator.execute.ray_cluster import check_resources, slots, with_whole_gpu
 
-os.environ.update(token_mode())
 # read by Tune when it is imported: no result files, no signal handler, no change of directory
 os.environ.update(
     {
@@ -32,37 +31,30 @@ os.environ.update(
         "TUNE_WARN_THRESHOLD_S": "60",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
 )
 
+# Tune asks of every callback whether it is its own for MLflow, and would import all of MLflow before the first trial
+if "mlflow" not in sys.modules:
+    sys.modules["mlflow"] = None  # type: ignore[assignment]
+    try:
+        import ray.air.integrations.mlflow
+    finally:
+        del sys.modules["mlflow"]
+
 import ray
 from ray import tune
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.execute.gpu_share import First, gpu_share
 from orchestrator.execute.pieces import Pieces
 from orchestrator.execute.protocol import Job, Jobs
-from orchestrator.execute.ray_cluster import NAMESPACE, check_resources, connect, disconnect
 from orchestrator.execute.ray_hooks import Feed, InOrder, Reports, Workers
-from orchestrator.execute.stacked import Work, begin
 from orchestrator.spec.model import Resources
 
+if TYPE_CHECKING:
+    from orchestrator.execute.stacked import Work
+
 log = logging.getLogger(__name__)
-
-
-@ray.remote(num_cpus=0)
-class _FeatureBoard:
-    """Holds the references to the features in the object store, by digest."""
-
-    def __init__(self) -> None:
-        self._refs: dict[str, list[ray.ObjectRef]] = {}  # type: ignore[type-arg]
-
-    def put(self, digest: str, ref: list[ray.ObjectRef]) -> None:  # type: ignore[type-arg]
-        self._refs[digest] = ref
-
-    def get(self, digest: str) -> list[ray.ObjectRef]:  # type: ignore[type-arg]
-        return self._refs[digest]
 
 
 class _Worker(tune.Trainable):
@@ -72,15 +64,19 @@ class _Worker(tune.Trainable):
     KEPT = 2
 
     def setup(self, config: dict[str, Any]) -> None:
+        # imports PyTorch, which the driver can do without
+        from orchestrator.execute.stacked import begin
+
+        self._begin = begin
         logging.getLogger("dvta").setLevel(logging.WARNING)
         self._features = collections.OrderedDict()
-        self._board = ray.get_actor(config["board"], namespace=NAMESPACE)
+        self._refs: Mapping[str, Sequence[ray.ObjectRef]] = {}  # type: ignore[type-arg]
         self._jobs: list[Job] = []
         self._work: Work | None = None
 
-    def take(self, jobs: list[Job]) -> None:
-        """Take what was claimed for this worker; it is begun by the next step."""
-        self._jobs = jobs
+    def take(self, jobs: list[Job], refs: Mapping[str, Sequence[ray.ObjectRef]]) -> None:  # type: ignore[type-arg]
+        """Take what was claimed for this worker, and where it reads; it is begun by the next step."""
+        self._jobs, self._refs = jobs, refs
 
     def drop(self, attempt_id: int) -> None:
         """Let go of an attempt that is to stop."""
@@ -93,7 +89,7 @@ class _Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         if self._jobs:
-            self._work, self._jobs = begin(self._jobs, self._load), []
+            self._work, self._jobs = self._begin(self._jobs, self._load), []
         if self._work is None:
             return {"reports": [], "done": True}
         reports = self._work.step()
@@ -111,8 +107,7 @@ class _Worker(tune.Trainable):
 
     def _load(self, digest: str) -> Any:
         if digest not in self._features:
-            refs: Any = ray.get(self._board.get.remote(digest))
-            self._features[digest] = ray.get(refs[0])
+            self._features[digest] = ray.get(self._refs[digest][0])
             if len(self._features) > self.KEPT:
                 self._features.popitem(last=False)
         self._features.move_to_end(digest)
@@ -120,37 +115,10 @@ class _Worker(tune.Trainable):
 
 
 class RayTuneExecutor:
-    """Runs jobs on a Ray cluster, this machine's or another's; it is joined while this is entered."""
+    """Runs jobs on the Ray cluster that this process has joined."""
 
-    def __init__(self, address: str = "local", resources: Resources | None = None) -> None:
-        self._address = address
-        self._resources = resources or Resources()
-
-    def __enter__(self) -> RayTuneExecutor:
-        """Join the cluster.
-
-        Raises:
-            ClusterError: it cannot be reached, or no node can ever hold a trial.
-        """
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            connect(self._address)
-        except SystemExit:  # Ray's own answer to SIGTERM
-            raise KeyboardInterrupt from None
-        if threading.current_thread() is threading.main_thread():
-            # Ray exits at SIGTERM; the driver's own handler stops in good order
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-        try:
-            auto = self._resources.gpus_per_trial == "auto"
-            check_resources(self._with_whole_gpu() if auto else self._resources)
-        except BaseException:
-            disconnect()
-            raise
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        disconnect()
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
 
     def run(self, jobs: Jobs, *, alone: bool = False) -> None:
         """Carry out every job; restarts an attempt whose worker died, up to the limit.
@@ -162,20 +130,15 @@ class RayTuneExecutor:
         try:
             resources = self._resources
             if alone:
-                resources = self._with_whole_gpu().model_copy(update={"max_concurrent": 1})
+                resources = with_whole_gpu(self._resources).model_copy(update={"max_concurrent": 1})
             elif resources.gpus_per_trial == "auto":
-                resources = self._with_whole_gpu()
+                resources = with_whole_gpu(self._resources)
                 if resources.gpus_per_trial:
                     resources = self._probe(jobs, folder)
             check_resources(resources)
             self._run(jobs, folder, resources)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _with_whole_gpu(self) -> Resources:
-        """Return resources with a GPU for every trial, without any where the cluster has none."""
-        has_gpu = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
-        return self._resources.model_copy(update={"gpus_per_trial": float(has_gpu)})
 
     def _probe(self, jobs: Jobs, folder: Path) -> Resources:
         """Run one trial alone on a GPU and return resources with the share of memory it took."""
@@ -187,19 +150,15 @@ class RayTuneExecutor:
         return self._resources.model_copy(update={"gpus_per_trial": share})
 
     def _run(self, jobs: Jobs, folder: Path, resources: Resources) -> None:
-        name = f"board-{uuid.uuid4().hex}"
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        board = _FeatureBoard.options(name=name, namespace=NAMESPACE, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
         pieces = Pieces(jobs)
-        slots = self._slots(resources)
-        feed = Feed(jobs, pieces, name, slots, "cuda" if ray.cluster_resources().get("GPU") else "cpu")
-        workers = Workers(jobs, pieces, feed, board)
+        fitting = slots(resources)
+        feed = Feed(jobs, pieces, fitting, "cuda" if ray.cluster_resources().get("GPU") else "cpu")
+        workers = Workers(jobs, pieces, feed)
         # as many trials wait as can run, so that every actor that ends one finds the next
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(fitting)
         reports = Reports(jobs, pieces, feed, workers)
         with quiet():
             self._tuner(feed, workers, reports, folder, resources).fit()
-        ray.kill(board)
         if feed.error is not None:
             raise feed.error
 
@@ -232,12 +191,3 @@ class RayTuneExecutor:
                 log_to_file=False,
             ),
         )
-
-    @staticmethod
-    def _slots(resources: Resources) -> int:
-        """Return how many trials fit the cluster now, at least 1."""
-        have = ray.cluster_resources()
-        fits = have.get("CPU", 1.0) / max(resources.cpus_per_trial, 1e-3)
-        if resources.gpus_per_trial:
-            fits = min(fits, have.get("GPU", 0.0) / float(resources.gpus_per_trial))
-        return max(1, min(int(fits), resources.max_concurrent or 10_000))

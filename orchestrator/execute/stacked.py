@@ -18,8 +18,9 @@ from typing import Protocol
 from dvta.stacking import Stack
 from dvta.training import EpochResult, Fit
 from orchestrator.execute.capture import Log, capturing
+from orchestrator.execute.failures import failure
 from orchestrator.execute.protocol import Job, Report
-from orchestrator.execute.worker import AlignmentAttempt, Attempt, LoadFeatures, failure, start
+from orchestrator.execute.worker import AlignmentAttempt, Attempt, LoadFeatures, start
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import logging
 import os
 import platform
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -21,7 +20,6 @@ from dvta.calibration import calibrate
 from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays, masked_features
 from dvta.encoders.training import EncoderFit
-from dvta.errors import NonFiniteLossError
 from dvta.facts.encoders import KINEMATIC
 from dvta.features import FeatureSet
 from dvta.methods import METHODS
@@ -29,6 +27,7 @@ from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import EpochResult, Fit, derived_seed
 from orchestrator.execute.capture import Log, capturing
 from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
+from orchestrator.execute.failures import failure
 from orchestrator.execute.memory import give_back_freed_pages, keep_freed_pages
 from orchestrator.execute.model import (
     build_method,
@@ -38,7 +37,7 @@ from orchestrator.execute.model import (
     train_method,
 )
 from orchestrator.execute.protocol import EncoderPayload, EndToEndPayload, GeneralisedPayload, Job, Report
-from orchestrator.records import EpochRow, Failure, Outcome
+from orchestrator.records import EpochRow, Outcome
 from orchestrator.study.feature_folders import FILES, MEASURED
 from orchestrator.trial import Kind, Trial
 
@@ -61,7 +60,7 @@ class Run(Protocol):
 class Attempt:
     """A running attempt: call :meth:`step` until its report is the last one.
 
-    Everything that goes wrong in a step becomes the report's :class:`Failure`; only the death of
+    Everything that goes wrong in a step becomes the report's :class:`~orchestrator.records.Failure`; only the death of
     the process itself is left to the executor.
     """
 
@@ -357,19 +356,6 @@ KINDS: dict[Kind, type[Attempt]] = {
 def start(job: Job, load_features: LoadFeatures) -> Attempt:
     """Return the attempt of a job, by its trial's kind."""
     return KINDS[Kind(job.trial["kind"])](job, load_features)
-
-
-def failure(error: BaseException) -> Failure:
-    """Return the failure that an error is."""
-    kinds: list[tuple[Any, str]] = [
-        (NonFiniteLossError, "non_finite"),
-        (torch.cuda.OutOfMemoryError, "out_of_memory"),
-        (MemoryError, "out_of_memory"),
-        (OSError, "disk"),
-    ]
-    kind = next((name for cls, name in kinds if isinstance(error, cls)), "error")
-    message = str(error).strip() or type(error).__name__
-    return Failure(kind, f"{type(error).__name__}: {message}", traceback.format_exc())
 
 
 def _peak_memory() -> float:

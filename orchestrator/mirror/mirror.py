@@ -86,6 +86,12 @@ class Mirror:
             raise self._error(f"study {study}: ", why) from why
         return touched
 
+    def has_news(self) -> bool:
+        """Whether there is something to copy, which the store alone can tell."""
+        if self._newest_before is None:
+            self._newest_before = self._store.newest_attempt()
+        return bool(self._store.unmirrored(self._place, everything=False))
+
     def describe(self, study: str, summary: StudySummary) -> None:
         """Write what a study amounts to, to its parent run.
 
@@ -327,10 +333,20 @@ class MirrorThread:
                 self._mirror.describe(self._study, self._summary())
 
     def _work(self) -> None:
+        while not self._has_news():
+            if self._ended.wait(self.SECONDS / 3):
+                return
         while True:
             self._flush()
             if self._ended.wait(self.SECONDS):
                 return
+
+    def _has_news(self) -> bool:
+        """Whether there is work: MLflow takes seconds to import, while workers are starting."""
+        try:
+            return self._mirror.has_news()
+        except DvtaError:
+            return True  # a flush says what is wrong
 
     def _flush(self) -> bool:
         """Copy what is new; return whether MLflow took it. What it did not take is said once."""

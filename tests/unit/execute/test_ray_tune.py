@@ -52,8 +52,10 @@ class Actor:
     """Keeps what it is called with, as a Ray actor would, and is its own Tune trial."""
 
     def __init__(self, trial_id):
-        self.trial_id, self.taken, self.dropped = trial_id, [], []
-        self.take = SimpleNamespace(remote=self.taken.append)
+        self.trial_id, self.taken, self.given, self.dropped = trial_id, [], [], []
+        self.take = SimpleNamespace(
+            remote=lambda jobs, refs: self.given.append(refs) or self.taken.append(jobs)
+        )
         self.drop = SimpleNamespace(remote=self.dropped.append)
         self.temporary_state = SimpleNamespace(ray_actor=self)
 
@@ -63,8 +65,8 @@ class Actor:
 
 def executor_on(jobs):
     pieces = Pieces(jobs)
-    feed = ray_tune.Feed(jobs, pieces, "board", 2, "cpu")
-    workers = ray_tune.Workers(jobs, pieces, feed, None)
+    feed = ray_tune.Feed(jobs, pieces, 2, "cpu")
+    workers = ray_tune.Workers(jobs, pieces, feed)
     return feed, workers, ray_tune.Reports(jobs, pieces, feed, workers)
 
 
@@ -81,9 +83,9 @@ def taken(actor):
 def test_a_trial_is_claimed_when_a_worker_begins_it():
     jobs = Handed(("",), Wait(), ("",), ("theirs",), others={"theirs"})
     feed, workers, reports = executor_on(jobs)
-    assert feed.suggest("a") == {"board": "board"}
+    assert feed.suggest("a") == {}
     assert feed.suggest("b") is None
-    assert feed.suggest("b") == feed.suggest("c") == {"board": "board"}
+    assert feed.suggest("b") == feed.suggest("c") == {}
     assert feed.suggest("d") == ray_tune.tune.search.Searcher.FINISHED
     assert jobs.claimed == []
     assert taken(started(workers, "a")) == [1]
@@ -143,7 +145,7 @@ def test_features_are_loaded_while_their_trials_wait(monkeypatch):
     def trial(digest, kind=Kind.ALIGNMENT):
         return SimpleNamespace(data_digest=digest, kind=kind)
 
-    read, published = [], {}
+    read = []
 
     def features(digest):
         read.append(digest)
@@ -155,18 +157,17 @@ def test_features_are_loaded_while_their_trials_wait(monkeypatch):
     jobs.features = features
     jobs.claim = lambda trial: Job(2 if trial.data_digest == "damaged" else 1, {}, trial.data_digest, "c")
     feed, workers, _ = executor_on(jobs)
-    workers._board = SimpleNamespace(put=SimpleNamespace(remote=published.__setitem__))
     monkeypatch.setattr(ray_tune.ray, "put", lambda found: found)
-    monkeypatch.setattr(ray_tune.ray, "get", lambda done: done)
     feed.suggest("a")
     feed.suggest("b")
     for _ in range(2):
         workers.on_step_end(0, [])
     assert read == ["one", "damaged", "two"]
-    assert published == {"one": ["features one"], "two": ["features two"]}
     assert jobs.claimed == jobs.ended == []
     # what could not be read is read again when its trial begins, and fails that one
-    assert taken(started(workers, "a")) == [1]
+    actor = started(workers, "a")
+    assert taken(actor) == [1]
+    assert actor.given == [{"one": ["features one"]}]
     assert read == ["one", "damaged", "two", "damaged"]
     assert jobs.ended == [(2, "DataError: not finite")]
 
