@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks [NAME]...
 
-Each runs in a process of its own; those that are not named keep the rows they had.
+Each runs in a process of its own; those that are not named keep the rows they had, of the machine they had them on.
 """
 
 from __future__ import annotations
@@ -48,14 +48,17 @@ def main(names: list[str]) -> None:
             [sys.executable, "-c", f"from tests.benchmarks.__main__ import one; one({name!r})"],
             stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True,
         )  # fmt: skip
-        found = [Row(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        found = [Row(**line | {"machine": machine()}) for line in lines]
         for row in found:
             print(row, flush=True)
         print(f"{name}: {time.perf_counter() - began:.0f} s, load {load:.1f} at its start", flush=True)
         rows = {row for row in rows if row.benchmark != name} | set(found)
     ordered = sorted(rows, key=lambda row: (NAMES.index(row.benchmark), row.what))
-    content = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in ordered]}
-    JSON.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    JSON.write_text(
+        json.dumps({"rows": [dataclasses.asdict(row) for row in ordered]}, indent=1, ensure_ascii=False)
+        + "\n"
+    )
     write_table(MARKDOWN, ordered)
 
 
@@ -66,13 +69,16 @@ def one(name: str) -> None:
 
 
 def write_table(path: Path, rows: list[Row]) -> None:
-    """Write the table between its marks."""
+    """Write the table between its marks, one for every machine that measured."""
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    lines = ["| | | in the same run |", "|---|---|---|"]
-    lines += [f"| {row.what} | {row.shown} {row.unit} | {row.beside} |" for row in rows]
-    table = "\n".join((f"Measured on {machine()}.", "", *lines))
-    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    tables = []
+    for place in dict.fromkeys(row.machine for row in rows):
+        tables += [f"Measured on {place}.", "", "| | | in the same run |", "|---|---|---|"]
+        tables += [f"| {r.what} | {r.shown} {r.unit} | {r.beside} |" for r in rows if r.machine == place]
+        tables.append("")
+    text = "\n".join(tables).strip()
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,13 +13,18 @@ import torch
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A number with its unit; ``beside`` is what was measured in the same run to hold it against."""
+    """A number with its unit; ``beside`` is what was measured in the same run to hold it against.
+
+    Attributes:
+        machine: what measured it; said by whoever collects the rows.
+    """
 
     benchmark: str
     what: str
     value: float
     unit: str
     beside: str = ""
+    machine: str = ""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.shown} {self.unit}" + (f" ({self.beside})" if self.beside else "")
