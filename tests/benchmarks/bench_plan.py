@@ -1,6 +1,12 @@
-"""Planning: a grid of 10,000 trials, from the YAML file to the sorted plan."""
+"""Planning: grids of 10,000 and of 1,000,000 trials, from the YAML file to the sorted plan, each in a process of its own."""
+
+from __future__ import annotations
 
 import functools
+import json
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,7 +17,10 @@ from orchestrator.spec.load import load_spec
 from orchestrator.study.expand import Resolver, expand
 from orchestrator.study.plan import make_plan
 from tests.benchmarks.rows import Row
+from tests.conftest import ROOT
 
+CELLS = 2000
+BARS = {10_000: "bar: 2 s", 1_000_000: "as many as a spec may come to"}
 SPEC = """
 study: large
 grid:
@@ -19,18 +28,32 @@ grid:
   gamma: [{gammas}]
   tau: [0.05, 0.07, 0.1, 0.5, 1.0]
   sde: [true, false]
-seeds: 5
+seeds: {seeds}
 """
 
 
-def measure() -> Iterator[Row]:
-    """Yield the seconds of planning 10,000 trials."""
+def one(trials: int) -> None:
+    """Plan so many trials; print the seconds and the process's memory as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.yaml"
-        path.write_text(SPEC.format(gammas=", ".join(f"{0.001 * (i + 1):.3f}" for i in range(50))))
+        gammas = ", ".join(f"{0.001 * (i + 1):.3f}" for i in range(50))
+        path.write_text(SPEC.format(gammas=gammas, seeds=trials // CELLS))
         began = time.perf_counter()
         resolver = Resolver(functools.partial(locate, Path(folder)), "simulated")
         plan = make_plan(list(expand(load_spec(path), resolver)), {})
         seconds = time.perf_counter() - began
-    assert len(plan.to_run) == 10_000
-    yield Row("plan", "planning 10,000 trials", seconds, "s", "bar: 2 s")
+    assert len(plan.to_run) == trials
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "memory": memory}))
+
+
+def measure() -> Iterator[Row]:
+    """Yield the seconds of planning by the number of trials."""
+    for trials, bar in BARS.items():
+        done = subprocess.run(
+            [sys.executable, "-c", f"from tests.benchmarks.bench_plan import one; one({trials})"],
+            stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
+        )  # fmt: skip
+        found = json.loads(done.stdout)
+        beside = f"{bar}; the process {found['memory']:,.0f} MiB"
+        yield Row("plan", f"planning {trials:,} trials", found["seconds"], "s", beside)
