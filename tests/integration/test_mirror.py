@@ -79,6 +79,19 @@ BOTH = [("1", "FINISHED", [1.0, 0.5]), ("2", "RUNNING", [1.0])]
 ENDED = [("1", "FINISHED", [1.0, 0.5]), ("2", "FINISHED", [1.0, 0.5])]
 
 
+def test_the_store_alone_says_whether_there_is_something_to_copy(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path}/dvta.db")
+    store.save_study("s", "", [Slot("grid", "r", "c", TRIALS[0])])
+    mirror = Mirror(store, f"sqlite:///{tmp_path}/mlflow.db")
+    assert not mirror.has_news()
+    claim = store.claim(TRIALS[0], "a", 60, {})
+    assert mirror.has_news()
+    assert not (tmp_path / "mlflow.db").exists()
+    store.record(claim.attempt_id, "a", rows(1, 2), outcome=OUTCOME)
+    assert mirror.flush() == 1
+    assert not mirror.has_news()
+
+
 def test_another_server_is_caught_up_and_takes_what_goes_on(store, server):
     first, second = server("first.db"), server("second.db")
     assert Mirror(store, first).flush() == 2

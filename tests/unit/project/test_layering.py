@@ -148,3 +148,11 @@ def test_status_and_report_cost_no_numpy(name):
     code = f"import sys, {name}; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]
+
+
+def test_workers_on_ray_are_asked_for_before_pytorch_and_mlflow_are_imported():
+    """Tune would import MLflow before the first trial, unless its own form of it is there already."""
+    asked = ("torch", "mlflow", "ray.air.integrations.mlflow")
+    code = f"import sys, orchestrator.execute.ray_tune; print(*(m for m in {asked!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ray.air.integrations.mlflow"]
