@@ -78,6 +78,12 @@ def packaged_text(dataset: Dataset) -> dict[str, np.ndarray] | None:
     source = "ntu120" if dataset.name == "ntu60" else dataset.name
     if source not in SHIPPED:
         return None
+    rows = len(dataset.class_names)
+    return {key: array[:rows].astype(np.float32) for key, array in _packaged(source).items()}
+
+
+@functools.lru_cache
+def _packaged(source: str) -> dict[str, np.ndarray]:
     path = Path(str(files(__package__) / f"{source}_{PACKAGED_TEXT}.npz"))
     with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key][: len(dataset.class_names)].astype(np.float32) for key in archive.files}
+        return dict(archive)
