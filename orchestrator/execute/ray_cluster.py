@@ -34,7 +34,6 @@ import ray
 
 from orchestrator.spec.model import Resources
 
-NAMESPACE = "dvta-orch"
 IMPORTED = ("orchestrator.execute.ray_tune", "dvta.features")  # while Ray starts
 
 
@@ -66,7 +65,8 @@ def joined(address: str, resources: Resources) -> Iterator[None]:
 
 def _import(*modules: str) -> None:
     for module in modules:
-        importlib.import_module(module)
+        with contextlib.suppress(ImportError):  # whoever needs it says what is wrong
+            importlib.import_module(module)
 
 
 def connect(address: str) -> None:
@@ -84,7 +84,6 @@ def connect(address: str) -> None:
     if why is not None:
         raise no_cluster_error(address, why)
     options: dict[str, Any] = {
-        "namespace": NAMESPACE,
         "log_to_driver": False,
         "logging_level": logging.ERROR,
         "configure_logging": True,

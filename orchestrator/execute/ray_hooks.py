@@ -95,30 +95,24 @@ class InOrder(_NotPickled, FIFOScheduler):
     def __init__(self) -> None:
         super().__init__()
         self._open: list[Any] = []
-        self._controller: Any = None
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Note a trial."""
         self._open.append(trial)
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Note whose trials these are; where trials are chosen Tune gives only a part of itself."""
-        self._controller = tune_controller
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """Return the first trial that waits, None where none does."""
         ended = {trial for trial in self._open if trial.is_finished()}
         if ended:
             self._open = [trial for trial in self._open if trial not in ended]
-            self._forget(ended)
+            self._forget(tune_controller, ended)
         return next((trial for trial in self._open if trial.status == trial.PENDING), None)
 
-    def _forget(self, ended: set[Any]) -> None:
-        if self._controller is not None:
-            trials = self._controller.get_trials()
-            trials[:] = [trial for trial in trials if trial not in ended]
-            for name in self.NOTED:
-                getattr(self._controller, name, set()).difference_update(ended)
+    def _forget(self, tune_controller: Any, ended: set[Any]) -> None:
+        trials = tune_controller.get_trials()
+        trials[:] = [trial for trial in trials if trial not in ended]
+        for name in self.NOTED:
+            getattr(tune_controller, name, set()).difference_update(ended)
 
 
 class Workers(_NotPickled, TrialProgressCallback):

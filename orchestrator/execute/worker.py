@@ -60,8 +60,8 @@ class Run(Protocol):
 class Attempt:
     """A running attempt: call :meth:`step` until its report is the last one.
 
-    Everything that goes wrong in a step becomes the report's :class:`~orchestrator.records.Failure`; only the death of
-    the process itself is left to the executor.
+    Everything that goes wrong in a step becomes the report's :class:`~orchestrator.records.Failure`;
+    only the death of the process itself is left to the executor.
     """
 
     def __init__(self, job: Job, load_features: LoadFeatures) -> None:

@@ -64,9 +64,7 @@ class Mirror:
         touched, failed = 0, dict[str, Exception]()
         try:
             self._connected()
-            news = self._store.unmirrored(self._place, everything=everything)
-            if self._newest_before is None:
-                self._newest_before = self._store.newest_attempt()
+            news = self._news(everything=everything)
             self._open_runs.clear()
             fresh = [trial.key for attempt, trial, _ in news if attempt.mlflow_run_id is None or everything]
             self._places = self._store.places(fresh)
@@ -88,9 +86,7 @@ class Mirror:
 
     def has_news(self) -> bool:
         """Whether there is something to copy, which the store alone can tell."""
-        if self._newest_before is None:
-            self._newest_before = self._store.newest_attempt()
-        return bool(self._store.unmirrored(self._place, everything=False))
+        return bool(self._news(everything=False))
 
     def describe(self, study: str, summary: StudySummary) -> None:
         """Write what a study amounts to, to its parent run.
@@ -133,6 +129,12 @@ class Mirror:
         return self._store.mirrored_elsewhere(self._place)
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _news(self, *, everything: bool) -> list[News]:
+        news = self._store.unmirrored(self._place, everything=everything)
+        if self._newest_before is None:
+            self._newest_before = self._store.newest_attempt()
+        return news
 
     def _connected(self) -> Any:
         if self._client is None:

@@ -1,7 +1,8 @@
 """What the faster forms of training do to the accuracy on unseen classes: real motion capture, three splits, five seeds.
 
 The trials are those of experiments/cmu_leaderboard.yaml at a third of its epochs, each trained plainly and in another
-form with the same seed. A processor without instructions for bf16 forms its products as those would. Reads the clips that lie beside the project, and says so where they are absent.
+form with the same seed. A processor without instructions for bf16 forms its products as those would. Reads the clips
+that lie beside the project, and says so where they are absent.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ FORMS = {
 
 
 class Bf16Products(TorchDispatchMode):
-    """Forms products of bf16 as instructions for them do: sums in fp32, rounded once. PyTorch's own take 8 to 50 times as long."""
+    """Forms products of bf16 as instructions for them do: sums in fp32, rounded once.
+
+    PyTorch's own take 8 to 50 times as long where there are no such instructions.
+    """
 
     PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.aten.bmm.default)
 

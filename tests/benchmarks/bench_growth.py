@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.apart import apart, peak_memory
 from tests.benchmarks.near_empty import sweep
 from tests.benchmarks.rows import Row
-from tests.conftest import ROOT
 
 RAYLETS, SLOTS, ON_RAYLETS = (1, 2, 4), 4, 400
 
@@ -36,21 +33,11 @@ def one(trials: int, raylets: int = 0) -> None:
         found = {
             "pace": swept.pace,
             "tail": swept.flushed - swept.last,
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "memory": peak_memory(),
             "store": (Path(folder) / "runs/dvta.db").stat().st_size / 2**20,
             "mlflow": (Path(folder) / "runs/mlflow.db").stat().st_size / 2**20,
         }
         print(json.dumps(found))
-
-
-def apart(trials: int, raylets: int = 0) -> dict[str, float]:
-    """Return what :func:`one` prints in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"from tests.benchmarks.bench_growth import one; one({trials}, {raylets})"],
-        stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
-    )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def measure() -> Iterator[Row]:
@@ -58,9 +45,9 @@ def measure() -> Iterator[Row]:
     for raylets in RAYLETS:
         what = f"{ON_RAYLETS:,} near-empty trials on {raylets} raylet{'s' * (raylets > 1)}, a trial"
         beside = f"{SLOTS} slots in all on {len(os.sched_getaffinity(0))} cores"
-        yield Row("growth", what, apart(ON_RAYLETS, raylets)["pace"], "ms", beside)
+        yield Row("growth", what, apart("growth", ON_RAYLETS, raylets)["pace"], "ms", beside)
     for trials in map(int, os.environ.get("BENCH_TRIALS", "100,1000").split(",")):
-        found = apart(trials)
+        found = apart("growth", trials)
         yield Row(
             "growth",
             f"{trials:,} near-empty trials, a trial",

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,8 +13,8 @@ from dvta.data_ref import locate
 from orchestrator.spec.load import load_spec
 from orchestrator.study.expand import Resolver, expand
 from orchestrator.study.plan import make_plan
+from tests.benchmarks.apart import apart, peak_memory
 from tests.benchmarks.rows import Row
-from tests.conftest import ROOT
 
 CELLS = 2000
 BARS = {10_000: "bar: 2 s", 1_000_000: "as many as a spec may come to"}
@@ -43,17 +40,12 @@ def one(trials: int) -> None:
         plan = make_plan(list(expand(load_spec(path), resolver)), {})
         seconds = time.perf_counter() - began
     assert len(plan.to_run) == trials
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "memory": memory}))
+    print(json.dumps({"seconds": seconds, "memory": peak_memory()}))
 
 
 def measure() -> Iterator[Row]:
     """Yield the seconds of planning by the number of trials."""
     for trials, bar in BARS.items():
-        done = subprocess.run(
-            [sys.executable, "-c", f"from tests.benchmarks.bench_plan import one; one({trials})"],
-            stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
-        )  # fmt: skip
-        found = json.loads(done.stdout)
+        found = apart("plan", trials)
         beside = f"{bar}; the process {found['memory']:,.0f} MiB"
         yield Row("plan", f"planning {trials:,} trials", found["seconds"], "s", beside)

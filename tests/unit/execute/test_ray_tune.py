@@ -115,10 +115,9 @@ def test_trials_start_in_their_order_and_those_that_ended_are_forgotten():
     trials[0].status = "RUNNING"
     assert order.choose_trial_to_run(None) is trials[1]
     trials[1].status = "TERMINATED"
-    order.on_trial_complete(controller, trials[1], {})
     controller._stopped_trials.add(trials[1])
     controller._trials_to_cache.update(trials)
-    assert order.choose_trial_to_run(None) is trials[2]
+    assert order.choose_trial_to_run(controller) is trials[2]
     assert controller.get_trials() == [trials[0], *trials[2:]]
     assert noted == {
         "_stopped_trials": set(),
@@ -163,6 +162,7 @@ def test_features_are_loaded_while_their_trials_wait(monkeypatch):
     for _ in range(2):
         workers.on_step_end(0, [])
     assert read == ["one", "damaged", "two"]
+    assert workers._published == {"one": ["features one"], "two": ["features two"]}
     assert jobs.claimed == jobs.ended == []
     # what could not be read is read again when its trial begins, and fails that one
     actor = started(workers, "a")
