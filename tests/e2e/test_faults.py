@@ -215,7 +215,7 @@ def test_what_no_node_can_hold_is_refused(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     import ray
 
-    ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
     try:
         check_resources(Resources(cpus_per_trial=1, gpus_per_trial=0.5))
         with pytest.raises(ClusterError, match="the largest node has 1 CPUs and 1 GPUs"):
