@@ -242,6 +242,17 @@ def fit(
     return Fit(method, features, config, seed=seed, device=device, precision=precision, state=state)
 
 
+def native_precision(device: str) -> str:
+    """Return ``bf16`` for a device that has instructions for its products, else ``fp32``.
+
+    On a CPU these are AMX, AVX-512's or Arm's; elsewhere bf16 is imitated and slower than fp32.
+    """
+    if torch.device(device).type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    has = torch.cpu.get_capabilities()
+    return "bf16" if any(has.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) else "fp32"
+
+
 def load_state(path: Path) -> dict[str, Any]:
     """Read what :meth:`Fit.save` wrote.
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.execute.protocol import Executor
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, sqlite_url
 from orchestrator.store import Store
 from orchestrator.study.plan import Plan, plan_study
 from orchestrator.study.study import Study, read_study
@@ -25,6 +25,14 @@ def stand_in(place: Path, patch: pytest.MonkeyPatch) -> None:
     patch.chdir(place)
     (place / "data").mkdir()
     make_skeletons(place / "data", per_class=2)
+
+
+def settings_of(folder: Path, runs: str = "runs") -> Settings:
+    """Return settings with data, runs, store and MLflow in a folder, whatever the environment says."""
+    there = folder / runs
+    return Settings(
+        folder / "data", str(there), sqlite_url(there / "dvta.db"), sqlite_url(there / "mlflow.db")
+    )
 
 
 def read(place: Path, text: str, settings: Settings | None = None) -> Study:

@@ -70,7 +70,8 @@ class Job:
         report_seconds: least training time between two reports; 0 reports every epoch.
         threads: CPU threads PyTorch may use.
         model: where to write the trained weights at the end, or empty.
-        precision: ``fp32`` or ``bf16``; provenance, not identity.
+        precision: ``fp32``, ``bf16``, or ``auto``: bf16 where the device has its products; provenance, not
+            identity.
         log: where what it prints goes (a path or an fsspec URL), at most ``log_bytes`` of it.
         payload: what the worker has to know beside the trial; None for most.
     """

@@ -24,7 +24,7 @@ from dvta.facts.encoders import KINEMATIC
 from dvta.features import FeatureSet
 from dvta.methods import METHODS
 from dvta.skeleton.splits import SkeletonSplit
-from dvta.training import EpochResult, Fit, derived_seed
+from dvta.training import EpochResult, Fit, derived_seed, native_precision
 from orchestrator.execute.capture import Log, capturing
 from orchestrator.execute.checkpoints import Checkpoints, read_bytes, write, write_array, write_bytes
 from orchestrator.execute.failures import failure
@@ -76,6 +76,7 @@ class Attempt:
         self._saved_at = time.monotonic()
         self._saved_epoch = 0
         self._worker: dict[str, str | int | float] = {}
+        self._precision = job.precision
         self._log = Log(job.log, job.log_bytes)
 
     def step(self) -> Report:
@@ -144,13 +145,15 @@ class Attempt:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu":
             keep_freed_pages()
+        if self._precision == "auto":
+            self._precision = native_precision(device)
         self._worker = {
             "host": platform.node(),
             "pid": os.getpid(),
             "device": torch.cuda.get_device_name() if device == "cuda" else (platform.processor() or "cpu"),
             "threads": torch.get_num_threads(),
             "began": time.time(),
-            "precision": self.job.precision,
+            "precision": self._precision,
         }
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -194,7 +197,7 @@ class AlignmentAttempt(Attempt):
 
     def _open(self, device: str, state: dict[str, Any] | None) -> Fit:
         loaded, held, payload = self._load_features(self.job.features), self.job.hold_out, self.job.payload
-        how: dict[str, Any] = {"device": device, "precision": self.job.precision, "state": state}
+        how: dict[str, Any] = {"device": device, "precision": self._precision, "state": state}
         if isinstance(payload, EndToEndPayload):
             loaded.skeletons.verify()
             data = loaded.hold_out(held) if held else loaded
@@ -216,7 +219,7 @@ class AlignmentAttempt(Attempt):
             run.config,
             seed=self.trial.seed,
             device=device,
-            precision=self.job.precision,
+            precision=self._precision,
         ).results()
 
     def _outcome(self) -> Outcome:
@@ -279,7 +282,7 @@ class EncoderAttempt(Attempt):
             self.trial,
             self._data,
             device=device,
-            precision=self.job.precision,
+            precision=self._precision,
             held_out=self.job.hold_out,
             state=state,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from orchestrator.spec.check_search import check_candidates
 from orchestrator.spec.model import MAX_TRIALS, Axis, Checkpoint, Resources, Search, Spec, When, YamlPath
 from orchestrator.spec.yaml import Document, flag_value, read_yaml
 from orchestrator.tables import layout
+
+WHOLE_FILE = ("seeds", "precision")  # keys of the file that a profile and --set may give, too
 
 
 def load_spec(
@@ -42,26 +44,11 @@ def load_spec(
     for name in ("text", "forced"):
         if name in raw:
             problems.add((name,), f"unknown key; {name} as an axis stands under defaults or grid")
-    # a profile may set the number of seeds, the stand-in's size …, under the names of the file
     raw["text"] = document.text
     if profile is not None:
         raw["profile"] = profile
-    forced = {k: flag_value(f"--set {k}", v) for k, v in (overrides or {}).items()}
-    chosen = (
-        (raw.get("profiles") or {}).get(raw.get("profile"), {})
-        if isinstance(raw.get("profiles"), dict) and isinstance(raw.get("profile"), str | None)
-        else {}
-    )
-    if "seeds" in forced:
-        raw["seeds"] = forced.pop("seeds")
-    elif isinstance(chosen, dict) and "seeds" in chosen:
-        raw["seeds"] = chosen["seeds"]
-    if isinstance(raw.get("profiles"), dict):
-        raw["profiles"] = {
-            name: {k: v for k, v in values.items() if k != "seeds"} if isinstance(values, dict) else values
-            for name, values in raw["profiles"].items()
-        }
-    raw["forced"] = forced
+    raw["forced"] = {k: flag_value(f"--set {k}", v) for k, v in (overrides or {}).items()}
+    problems.given = _lift(raw)
     fits = check_size(raw, problems.add)
     try:
         Spec.model_validate(raw)
@@ -80,6 +67,27 @@ def load_spec(
                 check_candidates(spec, problems.add)
     problems.raise_if_any()
     return Spec.model_validate({**raw, **checked})
+
+
+def _lift(raw: dict[str, Any]) -> dict[str, YamlPath]:
+    """Give keys of the whole file what ``--set``, or else the chosen profile, has for them; return their places."""
+    profiles, chosen = raw.get("profiles"), raw.get("profile")
+    sources: list[tuple[YamlPath, Any]] = [(("--set",), raw["forced"])]
+    if isinstance(profiles, dict):
+        if isinstance(chosen, str):
+            sources.insert(0, (("profiles", chosen), profiles.get(chosen)))
+        raw["profiles"] = {name: _without(WHOLE_FILE, values) for name, values in profiles.items()}
+    raw["forced"] = _without(WHOLE_FILE, raw["forced"])
+    places: dict[str, YamlPath] = {}
+    for place, values in sources:
+        for key in WHOLE_FILE:
+            if isinstance(values, dict) and key in values:
+                raw[key], places[key] = values[key], (*place, key)
+    return places
+
+
+def _without(names: Collection[str], values: Any) -> Any:
+    return {k: v for k, v in values.items() if k not in names} if isinstance(values, dict) else values
 
 
 def check_size(raw: dict[str, Any], add: Callable[[YamlPath, str], None]) -> bool:
@@ -123,6 +131,9 @@ class Problems:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._found: dict[tuple[Any, ...], str] = {}
+        self.given: dict[
+            str, YamlPath
+        ] = {}  # where keys of the whole file have their values from, if not there
         for where, message in document.problems:
             self.add(where, message)
 
@@ -132,6 +143,7 @@ class Problems:
         Raises:
             SpecError: there are so many that the rest is not worth looking for.
         """
+        where = (*self.given[where[0]], *where[1:]) if where[:1] and where[0] in self.given else where
         self._found.setdefault(where, message)
         if len(self._found) >= self.MOST:
             self.raise_if_any()

@@ -141,7 +141,7 @@ class Spec(_Strict):
     resources: Resources = Field(default_factory=Resources)
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)
     lease_seconds: float = Field(60.0, ge=3)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     search: Search | None = None
     forced: Point = {}
     text: str = ""

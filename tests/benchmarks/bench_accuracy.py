@@ -31,13 +31,13 @@ from dvta.training_config import TrainingConfig
 from orchestrator.execute.inputs import Inputs
 from orchestrator.execute.memory import keep_freed_pages
 from orchestrator.execute.model import build_method
-from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.trial import Trial
 from tests.benchmarks.rows import Row
 from tests.conftest import ROOT
+from tests.sweeps import settings_of
 
 CMU = ROOT.parent / "shared/data/cmu"
 SPLITS, SEEDS = ("split_1", "split_2", "hard"), 5
@@ -94,10 +94,7 @@ def _start(trial: Trial, features: FeatureSet, precision: str) -> Fit:
 def tasks(folder: Path) -> list[Task]:
     """Return what is to be trained, the longest first; data and store lie in ``folder``."""
     import_features("cmu", CMU, folder / "data")
-    runs = folder / "runs"
-    settings = Settings(
-        folder / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db"
-    )
+    settings = settings_of(folder)
     study = read_study(ROOT / "experiments/cmu_leaderboard.yaml", settings)
     planned = plan_study(study, Store.open(settings.store)).to_run
     inputs = Inputs(study.resolver)

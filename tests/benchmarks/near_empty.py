@@ -9,11 +9,11 @@ from typing import NamedTuple
 from rich.console import Console
 
 from orchestrator.cli.progress import SweepProgress
-from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import make_executor, run_study
+from tests.sweeps import settings_of
 
 WARM = 10  # trials after which every actor is there
 SPEC = """
@@ -45,9 +45,9 @@ class Swept(NamedTuple):
 
 def sweep(folder: Path, trials: int, address: str = "local") -> Swept:
     """Sweep so many near-empty trials on a cluster; runs lie in ``folder/runs``."""
-    path, runs = folder / "spec.yaml", folder / "runs"
+    path = folder / "spec.yaml"
     path.write_text(SPEC.replace("SEEDS", str(trials)))
-    settings = Settings(folder, str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
+    settings = settings_of(folder)
     study = read_study(path, settings)
     store = Store.open(settings.store)
     plan = plan_study(study, store)

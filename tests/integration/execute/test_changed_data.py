@@ -11,12 +11,12 @@ from dvta.arrays import file_digest
 from dvta.datasets.stand_in import StandIn
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute.inline import InlineExecutor
-from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
 from tests.factories import make_skeletons
+from tests.sweeps import settings_of
 
 SPEC = """
 study: s
@@ -39,8 +39,7 @@ def place(tmp_path):
 
 
 def planned(place, visual="st_gcn"):
-    runs = place / "runs"
-    settings = Settings(place / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
+    settings = settings_of(place)
     (place / "spec.yaml").write_text(SPEC.replace("VISUAL", visual))
     study = read_study(place / "spec.yaml", settings)
     store = Store.open(settings.store)
@@ -120,12 +119,7 @@ def test_features_of_a_trained_encoder_must_be_those_it_wrote(tmp_path):
     (path,) = tmp_path.glob("runs/features/*/*/ztest.npy")
     rewrite(path, same_time=True)
     (tmp_path / "spec.yaml").write_text(spec)
-    settings = Settings(
-        tmp_path / "data",
-        str(tmp_path / "runs"),
-        f"sqlite:///{tmp_path}/runs/dvta.db",
-        f"sqlite:///{tmp_path}/m.db",
-    )
+    settings = settings_of(tmp_path)
     (tmp_path / "spec.yaml").write_text(spec.replace("VISUAL", "{encoder: kinematic}"))
     study = read_study(tmp_path / "spec.yaml", settings)
     plan = plan_study(study, store)

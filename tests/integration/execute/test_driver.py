@@ -1,20 +1,23 @@
 """The driver on a real store, with executors that go wrong on purpose."""
 
+import pytest
 import sqlalchemy as sa
+import torch
 from rich.console import Console
 
 from orchestrator.cli.progress import SweepProgress
+from orchestrator.execute import worker
 from orchestrator.execute.driver import Driver, SweepOptions
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.execute.protocol import Job, Report
 from orchestrator.execute.sources import PlannedTrials
 from orchestrator.records import EpochRow, Failure, Outcome, Wait
-from orchestrator.settings import Settings
 from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
 from orchestrator.trial import State, Trial
+from tests.sweeps import settings_of, sweep
 
 
 def begin(jobs):
@@ -154,10 +157,7 @@ seeds: 1
 
 
 def test_what_failed_before_or_elsewhere_makes_the_exit_code_1(tmp_path):
-    runs = tmp_path / "runs"
-    settings = Settings(
-        tmp_path / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db"
-    )
+    settings = settings_of(tmp_path)
     store = Store.open(settings.store)
 
     def planned(rates):
@@ -178,3 +178,19 @@ def test_what_failed_before_or_elsewhere_makes_the_exit_code_1(tmp_path):
     claim = store.claim(plan.to_run[0], "other", 60, {})
     store.record(claim.attempt_id, "other", [], failure=Failure("error", "no"))
     assert run(study, plan) == 1
+
+
+@pytest.mark.parametrize("native", ["bf16", "fp32"])
+def test_a_worker_chooses_the_precision_its_device_is_fast_in(tmp_path, monkeypatch, native):
+    monkeypatch.setattr(worker, "native_precision", lambda device: native)
+    products = []
+    with_dtype = torch.autocast.__enter__
+    monkeypatch.setattr(
+        torch.autocast, "__enter__", lambda self: products.append(self._enabled) or with_dtype(self)
+    )
+    text = SPEC.replace("LRS", "0.001") + "precision: auto\n"
+    _, code, store = sweep(tmp_path, text, settings_of(tmp_path))
+    (trial,) = store.trials({})
+    (attempt,) = store.attempts([trial.key])
+    assert (code, attempt.worker["precision"]) == (0, native)
+    assert set(products) == {native == "bf16"}

@@ -12,7 +12,7 @@ from orchestrator import sweep
 from orchestrator.execute import stacked
 from orchestrator.execute.inline import carry_out
 from orchestrator.search.study import SearchTrials
-from orchestrator.settings import Settings
+from tests.sweeps import settings_of
 from tests.sweeps import sweep as sweep_spec
 
 SPEC = """
@@ -31,10 +31,7 @@ class Place:
     def __init__(self, folder):
         self.folder = folder
         folder.mkdir()
-        runs = folder / "runs"
-        self.settings = Settings(
-            folder / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db"
-        )
+        self.settings = settings_of(folder)
 
     def sweep(self, text, executor=None, **flags):
         return sweep_spec(self.folder, SPEC + text, self.settings, executor, **flags)[1]

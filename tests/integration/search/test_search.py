@@ -29,7 +29,7 @@ from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study, save_study
 from orchestrator.sweep import run_study
-from tests.sweeps import sweep
+from tests.sweeps import settings_of, sweep
 
 SPEC = """
 study: found
@@ -62,8 +62,7 @@ def place(tmp_path):
 
 
 def run(place, name, *, sampler="tpe", trials=5, objective="val_acc", space=SPACE, more="", **flags):
-    runs = place / name
-    settings = Settings(place / "data", str(runs), f"sqlite:///{runs}/dvta.db", f"sqlite:///{runs}/mlflow.db")
+    settings = settings_of(place, name)
     _, code, store = sweep(place, SPEC % (sampler, trials, objective, space, more), settings, **flags)
     storage = optuna.storages.RDBStorage(settings.optuna)
     found = {

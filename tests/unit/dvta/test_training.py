@@ -4,7 +4,7 @@ import torch
 from dvta.errors import DataError, NonFiniteLossError, OptionError
 from dvta.evaluation import Evaluation
 from dvta.methods import build
-from dvta.training import fit, load_state
+from dvta.training import fit, load_state, native_precision
 from dvta.training_config import TrainingConfig
 from tests.factories import make_features
 
@@ -52,6 +52,19 @@ def test_a_loss_that_is_not_finite_is_a_typed_failure():
         method.temperatures.fill_(float("nan"))
     with pytest.raises(NonFiniteLossError, match="epoch 1, step 1"):
         next(fit(method, features, CONFIG))
+
+
+@pytest.mark.parametrize(
+    ("has", "precision"),
+    [
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx512_bf16": True}, "bf16"),
+        ({"amx_bf16": False, "avx2": True}, "fp32"),
+    ],
+)
+def test_bf16_is_native_where_the_processor_multiplies_it(monkeypatch, has, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert native_precision("cpu") == precision
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -75,6 +75,23 @@ def test_later_wins(tmp_path):
     assert spec(tmp_path, text, overrides={"dataset": "pku"}).cell_config({})["lr"] == 0.2
 
 
+def test_a_profile_and_set_may_give_keys_of_the_whole_file(tmp_path):
+    text = "study: s\nprecision: fp32\nseeds: 3\nprofiles:\n  p: {precision: auto}\n  q: {precision: bf17, seeds: [x]}\n"
+    assert (found := spec(tmp_path, text)).precision == "fp32"
+    assert len(found.seeds) == 3
+    assert (found := spec(tmp_path, text, profile="p")).precision == "auto"
+    assert found.cell_config({}).get("precision") is None
+    assert (
+        spec(tmp_path, text, profile="q", overrides={"precision": "bf16", "seeds": "2"}).precision == "bf16"
+    )
+    with pytest.raises(SpecError) as caught:
+        spec(tmp_path, text, profile="q")
+    assert "profiles.q.precision (line 6): 'bf17' is not allowed here" in str(caught.value)
+    assert "profiles.q.seeds[0] (line 6)" in str(caught.value)
+    with pytest.raises(SpecError, match="--set.precision: 'half' is not allowed here"):
+        spec(tmp_path, text, overrides={"precision": "half"})
+
+
 def test_a_spec_may_extend_one_file_and_not_itself(tmp_path):
     (tmp_path / "base.yaml").write_text("study: base\nseeds: 5\ndefaults: {lr: 0.1, epochs: 2}\n")
     found = spec(tmp_path, "extends: base.yaml\nstudy: s\ndefaults: {lr: 0.2}\n")
