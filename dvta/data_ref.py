@@ -12,13 +12,14 @@ from dvta import datasets
 from dvta.arrays import digest, file_digest, read
 from dvta.datasets import PARTS, Dataset
 from dvta.datasets.stand_in import VERSION, StandIn
-from dvta.errors import DataError, MissingTextsError, did_you_mean
-from dvta.feature_files import FILES, OPTIONAL, feature_folder, file_names, present_files
+from dvta.errors import DataError, MissingTextsError, OptionError, did_you_mean
+from dvta.feature_files import FILES, OPTIONAL, feature_folder, file_names, has_any, present_files
 
 if TYPE_CHECKING:
     from dvta.features import FeatureSet
 
 PHASES = ("start", "middle", "end")
+SOURCES = ("auto", "real", "simulated")
 #: visual encoders whose features the stand-in imitates
 SIMULATED = ("st_gcn", "shift_gcn", "ctr_gcn", "kinematic", "st_gcn_classical")
 VISUAL_NEEDS = frozenset({"unpooled", "masked", "generalised"})
@@ -88,7 +89,12 @@ def locate(
 
     Raises:
         DataError: files are missing where they must not be, or only some of a folder's are there.
+        OptionError: ``source`` is none of the three.
     """
+    if source not in SOURCES:
+        raise OptionError(
+            f"source: {source!r} is unknown{did_you_mean(source, SOURCES)}; allowed: {', '.join(SOURCES)}"
+        )
     known = datasets.get(dataset, root)
     stamp = known.split(split, unseen).stamp
     names = (dataset, split, *([stamp] if stamp else []))
@@ -120,7 +126,7 @@ def locate(
             dataset, split, visual, text, "real", content, folder, root, kept, visual_needs, unseen,
             files=stems, words=words, text_needs=needs,
         )  # fmt: skip
-    if source == "real" or (source == "auto" and any((folder / f"{n}.npy").is_file() for n in FILES)):
+    if source == "real" or (source == "auto" and has_any(folder)):
         absent = ", ".join(f"{name}.npy" for name in missing)
         meant = _meant(root, dataset, visual)
         raise DataError(f"{folder}: missing {absent}{meant}; to get {dataset}: {known.where}")
@@ -172,6 +178,11 @@ def read_texts(root: Path, dataset: Dataset, text: str) -> dict[str, np.ndarray]
     parts = {"labels": 2, "contexts": 2, "motions": 2, "verbs": 2, "nouns": 2, "parts": 3}
     paths = {part: folder / f"{text}_{part}.npy" for part in parts}
     if not paths["labels"].is_file():
+        others = [path.name for path in paths.values() if path.is_file()]
+        if others:
+            raise DataError(
+                f"{paths['labels']}: no such file, and {', '.join(others)} are nothing without it"
+            )
         packaged = datasets.packaged_text(dataset)
         if packaged is None or text != "sbert":
             lie = {p.name.removesuffix("_labels.npy") for p in folder.glob("*_labels.npy")}

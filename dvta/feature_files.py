@@ -25,6 +25,17 @@ def file_names(name: str, needs: frozenset[str]) -> tuple[str, ...]:
     return (name, RENAMED[name]) if name in RENAMED else (name,)
 
 
+def has_any(folder: Path) -> bool:
+    """Whether a folder has any feature file, whatever a method needs."""
+    names = {
+        n
+        for needs in (frozenset[str](), frozenset({"unpooled"}))
+        for f in FILES
+        for n in file_names(f, needs)
+    }
+    return any((folder / f"{name}.npy").is_file() for name in (*names, "train_masked"))
+
+
 def present_files(folder: Path, needs: frozenset[str] = frozenset()) -> dict[str, Path]:
     """Return the feature files of a folder by array."""
     found = {}

@@ -13,7 +13,7 @@ from torch import Tensor
 from dvta import datasets
 from dvta.data_ref import DataRef, read_texts, words_digest
 from dvta.datasets import Dataset
-from dvta.errors import DataChangedError
+from dvta.errors import DataChangedError, DataError
 from dvta.feature_files import read_arrays
 
 
@@ -43,10 +43,31 @@ class ClassText:
     motions: Tensor | None = None
 
     def select(self, ids: Iterable[int] | Tensor) -> ClassText:
-        """Return the texts of the given global ids, in that order."""
-        wanted = torch.as_tensor(ids if isinstance(ids, Tensor) else list(ids)).to(self.ids)
+        """Return the texts of the given global ids, in that order; a tensor's are taken for granted.
+
+        Raises:
+            DataError: one of other ids has no text here.
+        """
+        if not isinstance(ids, Tensor):
+            ids = torch.tensor(list(ids), dtype=torch.int64)
+            if len(absent := ids[~torch.isin(ids, self.ids.cpu())]):
+                raise DataError(
+                    f"class {int(absent[0])} is unknown; there are texts of {len(self.ids)} classes"
+                )
+        wanted = ids.to(self.ids)
         rows = (self.ids[None, :] == wanted[:, None]).int().argmax(1)
         return self._each(lambda tensor: tensor[rows])
+
+    def equals(self, other: ClassText) -> bool:
+        """Whether classes, texts and device are those of another."""
+        for field in dataclasses.fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine is None or theirs is None:
+                if mine is not theirs:
+                    return False
+            elif mine.device != theirs.device or not torch.equal(mine, theirs):
+                return False
+        return True
 
     def to(self, device: torch.device | str) -> ClassText:
         """Move every tensor to a device."""
@@ -195,7 +216,9 @@ def _class_text(texts: dict[str, np.ndarray], dataset: Dataset) -> ClassText:
         if part not in texts:
             return None
         unit = torch.nn.functional.normalize(torch.from_numpy(texts[part]), dim=1)
-        return (unit @ unit.T > SAME_WORD).int().argmax(1)
+        same = unit @ unit.T > SAME_WORD
+        # a class without a word has features of zeros, which resemble nothing, not even themselves
+        return (same | torch.eye(len(same), dtype=torch.bool)).int().argmax(1)
 
     tensors = {part: torch.from_numpy(array) for part, array in texts.items()}
     return ClassText(

@@ -110,7 +110,7 @@ def evaluate(
         config: how it was trained; the copy is trained likewise.
 
     Raises:
-        DataError: there are no test samples of all classes.
+        DataError: there are no test samples of all classes, or too few training samples for the gate.
     """
     if features.gtest is None or features.g_label is None:
         raise DataError(
@@ -158,6 +158,12 @@ def calibrate(
     """Train a copy of the method without the validation classes; return the gates and the factor it gives."""
     stage = hold_out(features, validation)
     kept = _keep(stage.train_label, seed)
+    new, known = len(stage.ztest), int((~kept).sum())
+    if not new or not known or new + known < 3:
+        raise DataError(
+            f"{features.dataset} {features.split}: too few training samples for the gate of protocol gzsl, {new} of "
+            f"validation classes and {known} held out of the other seen ones; needed: 3, and 1 of each"
+        )
     trained = dataclasses.replace(
         stage,
         train=stage.train[kept],

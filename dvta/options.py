@@ -41,7 +41,7 @@ class Options:
         """
         given = dict(given)
         preset = given.pop("preset", None)
-        if preset is not None and preset not in cls.PRESETS:
+        if preset is not None and (not isinstance(preset, str) or preset not in cls.PRESETS):
             raise OptionError(
                 f"preset: {preset!r} is unknown{did_you_mean(preset, cls.PRESETS)}; "
                 f"allowed: {', '.join(cls.PRESETS)}"
@@ -92,14 +92,14 @@ def check_least(owner: object, least: int, *names: str) -> None:
 
 
 def fits(kind: Any, value: object) -> bool:
-    """Return whether a value is of a field's type; a whole number is a number, true is none."""
+    """Return whether a value is of a field's type; a whole number is a number, true and infinity are none."""
     if typing.get_origin(kind) is Literal:
         return value in typing.get_args(kind)
     if isinstance(kind, types.UnionType):
         return any(fits(k, value) for k in typing.get_args(kind))
     if kind in (int, float):
         number = numbers.Integral if kind is int else numbers.Real
-        return isinstance(value, number) and not isinstance(value, bool)
+        return isinstance(value, number) and not isinstance(value, bool) and math.isfinite(value)
     return isinstance(value, kind)
 
 
@@ -109,7 +109,7 @@ def expected(kind: Any) -> str:
         return "one of " + ", ".join(map(str, typing.get_args(kind)))
     if isinstance(kind, types.UnionType):
         return " or ".join(expected(k) for k in typing.get_args(kind))
-    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    words = {float: "a finite number", int: "a whole number", bool: "true or false", str: "a text"}
     return words.get(kind, "none" if kind is types.NoneType else str(kind))
 
 

@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvta.errors import DataError, NonFiniteLossError
+from dvta.errors import DataError, NonFiniteLossError, OptionError
 from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
 from dvta.files import write_file
 from dvta.methods.base import Method
 from dvta.training_config import TrainingConfig
+
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Fit:
         precision: str = "fp32",
         state: dict[str, Any] | None = None,
     ) -> None:
+        check_precision(precision)
         self.config, self.seed, self.precision = config, seed, precision
         self.device = torch.device(device)
         if "masked" in method.needs(method.options):
@@ -238,8 +241,21 @@ def fit(
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``fp32``, or ``bf16`` autocast.
         state: of an earlier :meth:`Fit.state`, to continue from.
+
+    Raises:
+        OptionError: the precision is unknown.
     """
     return Fit(method, features, config, seed=seed, device=device, precision=precision, state=state)
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a precision that nothing is trained in.
+
+    Raises:
+        OptionError: it is neither ``fp32`` nor ``bf16``.
+    """
+    if precision not in PRECISIONS:
+        raise OptionError(f"precision: {precision!r} is unknown; allowed: {', '.join(PRECISIONS)}")
 
 
 def native_precision(device: str) -> str:

@@ -39,10 +39,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         check_values(type(self), vars(self))
         check_least(self, 1, "epochs", "batch_size", "eval_batch_size")
-        if not (math.isfinite(self.lr) and self.lr >= 0):
-            raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number from 0 up")
-        if self.weight_decay < 0:
-            raise OptionError(f"weight_decay: {self.weight_decay!r} is impossible; allowed: 0 or more")
+        check_least(self, 0, "lr", "weight_decay")
         if not 0 <= self.warmup_epochs < max(self.epochs, 1):
             raise OptionError(
                 f"warmup_epochs: {self.warmup_epochs!r} is impossible; allowed: 0 to epochs - 1, "
@@ -76,14 +73,14 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         check_values(type(self), vars(self))
         check_least(self, 1, "epochs", "batch_size", "eval_batch_size")
-        if not (math.isfinite(self.lr) and self.lr > 0):
+        if self.lr <= 0:
             raise OptionError(f"lr: {self.lr!r} is impossible; allowed: a number above 0")
         if self.weight_decay < 0 or not 0 <= self.warmup_epochs < self.epochs:
             raise OptionError(
                 f"weight_decay {self.weight_decay!r}, warmup_epochs {self.warmup_epochs!r}; "
                 "allowed: 0 or more, and fewer than epochs"
             )
-        if not all(part.strip().isdigit() for part in self.steps.split(",") if part):
+        if not all(p.strip().isascii() and p.strip().isdecimal() for p in self.steps.split(",") if p):
             raise OptionError(f"steps: {self.steps!r} is impossible; allowed: epochs such as 60,80,100")
 
     def rate(self, epoch: int) -> float:

@@ -13,6 +13,8 @@ SINGLE = [
         "one of leaky_sigmoid, sigmoid, none (did you mean 'leaky_sigmoid'?)",
     ),
     ("study: s\ndefaults: {sde: 1}\n", "1 is not allowed here: true or false"),
+    ("study: s\ndefaults: {weight_decay: .nan}\n", "nan is impossible; allowed: a finite number"),
+    ("study: s\ndefaults: {tau: .inf}\n", "inf is impossible; allowed: a finite number"),
     ("study: s\ndefaults: {warmup_epochs: 200}\n", "warmup_epochs: 200 is impossible"),
     ('study: s\ngrid:\n  "dataset, split": [[ntu60]]\n', "a list of 2 values"),
     ("- 1\n", "a spec is a mapping"),
@@ -60,6 +62,11 @@ CANNOT_RUN = [
             "grid.tau (line 3): tau: -1.0 is impossible",
             "grid.epochs (line 3): epochs: 0 is",
         ],
+    ),
+    (
+        f"protocol: gzsl\nsplits: {{most: {list(range(33))}}}\ndefaults: {{dataset: cmu, split: most}}\n"
+        "grid: {gamma: [0.1]}\n",
+        ["nothing to run: cmu most: has 1 seen class, of which none can be held out; protocol gzsl"],
     ),
     (
         "tables: [1]\nwhere: {method: [dvtaa]}\n",

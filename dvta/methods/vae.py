@@ -66,7 +66,8 @@ class LatentMethod(LatentFacts, Method):
     def __init__(self) -> None:
         super().__init__()
         self._step = self._cycle = 0
-        self._classifier: tuple[Tensor, Tensor, Tensor] | None = None  # class ids, weight, bias
+        self._classifier: tuple[ClassText, Tensor, Tensor] | None = None  # texts, weight, bias
+        self.register_load_state_dict_post_hook(_forget)
 
     def batches_per_epoch(self, samples: int, batch_size: int) -> int:
         """Return the steps of a cycle, whatever the number of samples."""
@@ -120,11 +121,11 @@ class LatentMethod(LatentFacts, Method):
                 optimizer.zero_grad()
                 F.cross_entropy(self._last(layer(latents)), target).backward()
                 optimizer.step()
-            self._classifier = (text.ids.clone(), layer.weight.detach(), layer.bias.detach())
+            self._classifier = (text, layer.weight.detach(), layer.bias.detach())
 
     def class_scores(self, visual: Tensor, text: ClassText) -> Tensor:
         """Return (N, U) outputs of the final classifier on latent means."""
-        if self._classifier is None or not torch.equal(self._classifier[0], text.ids):
+        if self._classifier is None or not self._classifier[0].equals(text):
             self.adapt(text, torch.Generator().manual_seed(0))
         assert self._classifier is not None
         _, weight, bias = self._classifier
@@ -132,3 +133,8 @@ class LatentMethod(LatentFacts, Method):
 
     def _last(self, x: Tensor) -> Tensor:
         return torch.relu(x) if self.options.classifier == "relu" else x
+
+
+def _forget(method: LatentMethod, _: object) -> None:
+    """Drop the classifier, which was fitted to other weights."""
+    method._classifier = None

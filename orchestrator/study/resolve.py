@@ -102,6 +102,8 @@ class Resolver:
         canonical, needs = self._options[memo]
         if full["evaluate_on"] == "gzsl":
             needs |= {"generalised"}
+        if full["evaluate_on"] != "unseen":
+            self._check_validation(full["dataset"], full["split"])
         make = self._end_to_end if full["train"] == END_TO_END else self._pre_extracted
         ref, training, encoder = make(full, seed, method, needs)
         return Trial(
@@ -120,6 +122,15 @@ class Resolver:
             evaluate_on=full["evaluate_on"],
             depends_on=encoder.key if encoder else None,
         )
+
+    def _check_validation(self, dataset: str, name: str) -> None:
+        """Refuse a split of which no seen class can be held out."""
+        split = self._catalogue(dataset).split(name, self._own_splits.get(name))
+        if not split.validation:
+            raise DataError(
+                f"{dataset} {name}: has {len(split.seen)} seen class, of which none can be held out; "
+                "protocol gzsl, validation and search need 2 or more"
+            )
 
     def profile(self, config: Mapping[str, Any]) -> Trial:
         """Return the trial that measures a method's cost; it reads no data and has no seed."""

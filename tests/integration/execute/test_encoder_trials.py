@@ -216,7 +216,7 @@ def test_steps_are_read_as_people_write_them():
         ("{encoder: st_gcn, seed: all}", "0 to 2147483647, or each"),
         ("{encodr: st_gcn}", "did you mean 'encoder'"),
         ("{encoder: st_gcn, train: {epochs: 12.5}}", "allowed: a whole number"),
-        ("{encoder: st_gcn, train: {lr: fast}}", "lr: 'fast' is impossible; allowed: a number"),
+        ("{encoder: st_gcn, train: {lr: fast}}", "lr: 'fast' is impossible; allowed: a finite number"),
         ("{encoder: st_gcn, protocol: 3}", "a name such as xsub_300"),
         ("{encoder: st_gcn, options: {partition: offical}}", "did you mean 'official'"),
         ("{encoder: shift_gcn, options: {partition: official}}", "unknown option; allowed: shift_grad"),

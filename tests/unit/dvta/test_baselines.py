@@ -293,6 +293,22 @@ def test_a_latent_classifier_is_the_same_for_the_same_generator_and_leaves_train
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_latent_classifier_belongs_to_its_texts_and_weights():
+    features = features_for("cada_vae")
+    method = build("cada_vae", visual_dim=32, text_dim=16, **SMALL["cada_vae"])
+    unseen = features.class_text.select(features.unseen)
+    found = method.class_scores(features.ztest, unseen)
+    assert torch.equal(method.class_scores(features.ztest, unseen), found)
+    others = dataclasses.replace(unseen, labels=unseen.labels.flip(0))
+    assert not torch.equal(method.class_scores(features.ztest, others), found)
+    torch.manual_seed(9)
+    fresh = build("cada_vae", visual_dim=32, text_dim=16, **SMALL["cada_vae"])
+    method.load_state_dict(fresh.state_dict())
+    assert torch.equal(
+        method.class_scores(features.ztest, unseen), fresh.class_scores(features.ztest, unseen)
+    )
+
+
 def smie_weights(seed=0):
     g = torch.Generator().manual_seed(seed)
     shapes = {"l0": (1024, 1024), "l1": (512, 1024), "l2": (1, 512)}

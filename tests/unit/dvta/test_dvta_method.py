@@ -192,7 +192,7 @@ def test_the_temperatures_are_reported():
 
 def test_values_of_another_type_are_refused():
     for wrong, message in (
-        ({"gamma": "big"}, "gamma: 'big' is impossible; allowed: a number"),
+        ({"gamma": "big"}, "gamma: 'big' is impossible; allowed: a finite number"),
         ({"sde": 1}, "sde: 1 is impossible; allowed: true or false"),
         ({"combine": "sum_logit"}, "did you mean 'sum_logits'"),
     ):

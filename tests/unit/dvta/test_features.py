@@ -161,6 +161,37 @@ def test_missing_files_say_where_and_where_from(tmp_path):
         load(tmp_path, "auto")
 
 
+@pytest.mark.parametrize("name", ["test", "train_unpooled", "gtest", "train_masked"])
+def test_one_real_file_is_never_answered_with_simulated_features(tmp_path, name):
+    folder = tmp_path / "pku/features/st_gcn/smie_7"
+    folder.mkdir(parents=True)
+    assert load(tmp_path, "auto").source == "simulated"
+    np.save(folder / f"{name}.npy", np.zeros((2, 256), np.float32))
+    with pytest.raises(DataError, match=r"missing train\.npy"):
+        load(tmp_path, "auto")
+
+
+def test_own_contexts_are_not_replaced_by_the_shipped_ones(tmp_path):
+    folder = tmp_path / "pku/text"
+    folder.mkdir(parents=True)
+    np.save(folder / "sbert_contexts.npy", np.full((51, 384), 7, np.float32))
+    with pytest.raises(DataError, match="no such file, and sbert_contexts.npy are nothing without it"):
+        load(tmp_path, "auto")
+
+
+def test_an_unknown_source_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="source: 'Real' is unknown.*did you mean 'real'"):
+        load(tmp_path, "Real")
+
+
+def test_texts_of_classes_that_are_not_there_are_refused(tmp_path):
+    text = load(tmp_path, "auto").class_text
+    assert text.select([50, 0]).ids.tolist() == [50, 0]
+    for absent in (51, -1):
+        with pytest.raises(DataError, match=f"class {absent} is unknown; there are texts of 51 classes"):
+            text.select([0, absent])
+
+
 def test_hostile_files_are_refused(tmp_path):
     huge = tmp_path / "huge.npy"
     np.save(huge, np.zeros(4, np.float32))
@@ -266,6 +297,10 @@ def test_equal_words_are_told_by_their_features(tmp_path):
     own = datasets.packaged_text(datasets.get("cmu"))
     own["verbs"] = own["verbs"][[0, 9] * 17]  # walk, jump
     assert _class_text(own, datasets.get("cmu")).verb_ids.tolist() == [0, 1] * 17
+    # classes without a noun share none
+    own["nouns"][[5, 9]] = 0
+    numbers = _class_text(own, datasets.get("cmu")).noun_ids.tolist()
+    assert (numbers[5], numbers[9]) == (5, 9)
 
 
 def test_texts_under_the_names_of_synse_and_sa_dvae(tmp_path):

@@ -75,6 +75,11 @@ def test_without_test_samples_of_all_classes_it_says_so():
         run(features)
 
 
+def test_too_few_samples_for_the_gate_are_named():
+    with pytest.raises(DataError, match="3 of validation classes and 0 held out of the other seen ones"):
+        run(make_features(per_class=1))
+
+
 def test_every_protocol_of_one_trial_and_its_result_names():
     features = make_features(per_class=20)
     found = run(features)

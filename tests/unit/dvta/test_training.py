@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -74,11 +76,25 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"lr": -1.0}, {"warmup_epochs": 100}, {"weight_decay": -1.0}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"lr": -1.0},
+        {"lr": math.inf},
+        {"warmup_epochs": 100},
+        {"weight_decay": -1.0},
+        {"weight_decay": math.nan},
+        {"weight_decay": math.inf},
+    ],
 )
 def test_impossible_settings(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         TrainingConfig(**wrong)
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(OptionError, match="precision: 'fp16' is unknown; allowed: fp32, bf16"):
+        fit(fresh(features := make_features()), features, CONFIG, precision="fp16")
 
 
 def test_the_short_last_batch_weighs_as_much_as_the_others_in_batch_accuracy():

@@ -31,7 +31,7 @@ def test_all_mistakes_come_in_one_message_with_place_and_suggestion(tmp_path):
     )
     assert "3 mistakes" in message
     assert "sedes (line 2): unknown key (did you mean 'seeds'?); allowed: study" in message
-    assert "grid.gamma[1] (line 7): 'big' is not allowed here: a number" in message
+    assert "grid.gamma[1] (line 7): 'big' is not allowed here: a finite number" in message
     assert (
         "defaults.split (line 5): ntu60 has no split '55/6' (did you mean '55/5'?); allowed: 55/5" in message
     )
