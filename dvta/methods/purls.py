@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvta.datasets import PARTS
-from dvta.errors import DataError
+from dvta.errors import DataError, OptionError
 from dvta.facts.embeddings import PURLSFacts, PURLSOptions
 from dvta.features import ClassText
 from dvta.methods.base import METHODS, Method
@@ -53,6 +53,10 @@ class PURLS(PURLSFacts, Method):
 
     def batches_per_epoch(self, samples: int, batch_size: int) -> int:
         """Return one pass, less a last batch of a single sample, which cannot be normalised."""
+        if batch_size < 2:
+            raise OptionError(
+                f"batch_size: {batch_size} is impossible; purls normalises batches of 2 or more"
+            )
         whole, rest = divmod(samples, batch_size)
         return whole + (rest > 1) if whole else 1
 

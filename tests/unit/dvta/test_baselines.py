@@ -439,13 +439,20 @@ def test_the_leak_of_purls_cannot_be_asked_for():
     torch.testing.assert_close(leaked[rows, true], honest[rows, true], atol=1e-5, rtol=1e-5)
 
 
-@given(st.integers(1, 200), st.integers(1, 64))
+@given(st.integers(1, 200), st.integers(2, 64))
 @settings(max_examples=60, deadline=None)
 def test_purls_never_normalises_a_single_sample(samples, size):
     steps = PURLS.batches_per_epoch(None, samples, size)
     sizes = [len(range(samples)[i * size : (i + 1) * size]) for i in range(steps)]
     assert steps >= 1
-    assert samples < 2 or size < 2 or min(sizes) > 1 or samples // size == 0
+    assert samples < 2 or min(sizes) > 1 or samples // size == 0
+
+
+def test_purls_refuses_batches_of_one():
+    with pytest.raises(
+        OptionError, match="batch_size: 1 is impossible; purls normalises batches of 2 or more"
+    ):
+        PURLS.batches_per_epoch(None, 200, 1)
 
 
 def test_missing_words_are_named():
