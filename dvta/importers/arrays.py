@@ -21,7 +21,8 @@ from dvta.importers.recordings import Recordings, read_ntu_files, read_pyskl
 from dvta.importers.staging import Imported, staged_import
 from dvta.labels import as_ids, check_range, raw_labels
 from dvta.skeleton.clips import part_by_clip
-from dvta.skeleton.preprocess import RECIPES, WINDOWS
+from dvta.skeleton.motion import check_fps
+from dvta.skeleton.preprocess import WINDOWS, frames_of, recipe_of
 from dvta.skeleton.sequences import (
     ARRAY_RATE,
     as_sequences,
@@ -67,7 +68,10 @@ def import_arrays(
 
     Raises:
         DataError: nothing of this is there, or the arrays contradict each other or the catalogue.
+        OptionError: the recipe is unknown, or the frames a second are impossible.
     """
+    recipe_of(recipe)
+    check_fps(fps)
     if choice.dataset is None:
         raise DataError("--dataset is missing; name the data set whose classes the labels are")
     known = datasets.get(choice.dataset, root)
@@ -282,7 +286,7 @@ def _write_part(
     stage: Path, part: str, recordings: Recordings, recipe: str, fps: float, done: Imported
 ) -> int:
     """Write one part's samples, labels and names; returns how many there are."""
-    frames = RECIPES["frames50"] if recipe == WINDOWS else RECIPES[recipe]
+    frames = frames_of(recipe)
     people = 1 if recipe == WINDOWS else 2
     names = []
     with (

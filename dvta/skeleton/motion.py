@@ -47,13 +47,23 @@ class Reading:
     def __post_init__(self) -> None:
         if self.unit is not None:
             factor(self.unit)
-        if self.fps is not None and not _SLOWEST <= self.fps <= _FASTEST:
-            raise OptionError(f"fps: {self.fps} is impossible; allowed: {_SLOWEST:g} to {_FASTEST:g}")
+        if self.fps is not None:
+            check_fps(self.fps)
         if self.first_frame not in FIRST_FRAMES:
             raise OptionError(
                 f"first_frame: {self.first_frame!r} is unknown{did_you_mean(self.first_frame, FIRST_FRAMES)}; "
                 f"allowed: {', '.join(FIRST_FRAMES)}"
             )
+
+
+def check_fps(fps: float) -> None:
+    """Check frames a second that a person says.
+
+    Raises:
+        OptionError: no recording has as many, or as few.
+    """
+    if not _SLOWEST <= fps <= _FASTEST:
+        raise OptionError(f"fps: {fps} is impossible; allowed: {_SLOWEST:g} to {_FASTEST:g}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ from dvta.skeleton import clips
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.motion import Reading
-from dvta.skeleton.preprocess import CLEAN, RECIPES, WINDOWS
+from dvta.skeleton.preprocess import CLEAN, RECIPES, WINDOWS, frames_of
 from dvta.skeleton.samples import EmptyRecordingError, Processed, process
 from dvta.skeleton.splits import CLIPS, read_names
 from dvta.skeleton.tasks import Found, Task, clip_tasks, ntu_tasks, pku_tasks
@@ -248,8 +248,7 @@ def _write(
 ) -> _Written:
     written = _Written({})
     parts = sorted({task.part for task in tasks} | ({"train", "val"} if tasks[0].part != "all" else set()))
-    frames = 50 if tasks[0].kind == "bvh" else RECIPES.get(tasks[0].recipe, 50)
-    shape = (3, frames, 25, 1 if tasks[0].kind == "bvh" else 2)
+    shape = (3, frames_of(tasks[0].recipe), 25, 1 if tasks[0].kind == "bvh" else 2)
     with ExitStack() as stack:
         positions = {
             p: stack.enter_context(RowWriter(stage / f"{p}_position.npy", shape, "<f4")) for p in parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -27,11 +27,26 @@ def recipe_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
     Raises:
         OptionError: there is none of that name.
     """
-    if name not in RECIPES:
-        raise OptionError(
-            f"recipe: {name!r} is unknown{did_you_mean(name, RECIPES)}; allowed: {', '.join(RECIPES)}"
-        )
+    _known(name, RECIPES)
     return frames50 if name == "frames50" else frames300
+
+
+def frames_of(name: str) -> int:
+    """Return the frames of what any recipe makes: those above, ``windows`` and ``clean``.
+
+    Raises:
+        OptionError: there is none of that name.
+    """
+    frames = {**RECIPES, **dict.fromkeys((WINDOWS, CLEAN), RECIPES["frames50"])}
+    _known(name, frames)
+    return frames[name]
+
+
+def _known(name: str, recipes: Mapping[str, int]) -> None:
+    if name not in recipes:
+        raise OptionError(
+            f"recipe: {name!r} is unknown{did_you_mean(name, recipes)}; allowed: {', '.join(recipes)}"
+        )
 
 
 def valid_frames(positions: np.ndarray) -> int:

@@ -13,7 +13,7 @@ from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.motion import RATE, Reading, read_clip
 from dvta.skeleton.ntu import read_ntu
 from dvta.skeleton.pku import read_pku
-from dvta.skeleton.preprocess import CLEAN, WINDOWS, cmu_windows, frames50, recipe_of
+from dvta.skeleton.preprocess import CLEAN, WINDOWS, cmu_windows, frames50, frames_of, recipe_of
 from dvta.skeleton.sequences import network_input
 
 ENDINGS = (".skeleton", ".txt", ".bvh", ".amc", ".npy")
@@ -54,6 +54,8 @@ def read_any(
         raise OptionError(
             f"{path}: joint map, unit, frame rate and first frame are options of .bvh and .amc only"
         )
+    if recipe is not None:
+        frames_of(recipe)  # before a long file is read
     if ending == ".npy":
         # an array has no body ids to clean by
         return network_input(path, "frames50" if recipe in (None, CLEAN) else recipe)

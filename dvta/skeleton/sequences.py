@@ -12,7 +12,7 @@ from dvta.arrays import finite, load, stream_header
 from dvta.errors import DataError
 from dvta.limits import limits, open_regular
 from dvta.pickles import read_pickle
-from dvta.skeleton.preprocess import CENTRE, RECIPES, WINDOWS, cmu_windows, recipe_of
+from dvta.skeleton.preprocess import CENTRE, WINDOWS, cmu_windows, frames_of, recipe_of
 
 ARRAY_RATE = 30.0  # frames a second, where an array does not say
 TORSO = (0.25, 0.9)  # metres between shoulders and hips of a human; others are scaled to
@@ -179,8 +179,12 @@ def network_input(path: Path, recipe: str) -> np.ndarray:
 
 
 def is_prepared(sequences: np.ndarray, recipe: str) -> bool:
-    """Tell whether (N, M, T, V, C) positions have been through a recipe already."""
-    if sequences.shape[3:] != (25, 3) or sequences.shape[2] != RECIPES.get(recipe, RECIPES["frames50"]):
+    """Tell whether (N, M, T, V, C) positions have been through a recipe already.
+
+    Raises:
+        OptionError: there is no such recipe.
+    """
+    if sequences.shape[2:] != (frames_of(recipe), 25, 3):
         return False
     first = sequences[:, 0]  # (N, T, 25, 3)
     origin = {WINDOWS: first[:, 0, 0], "frames300": first[:, :, 1]}.get(recipe, first[:, :, CENTRE])

@@ -11,7 +11,7 @@ import pytest
 from dvta import datasets
 from dvta.data_ref import locate
 from dvta.encoders.text import read_sentences
-from dvta.errors import DataError
+from dvta.errors import DataError, OptionError
 from dvta.importers.arrays import import_arrays
 from dvta.importers.cmu import import_cmu_skeletons
 from dvta.importers.features import Choice, import_features
@@ -303,6 +303,29 @@ def test_own_arrays_that_cannot_be_right_are_refused(tmp_path, own, arrays, choi
     assert sorted(p.name for p in own.rglob("*")) == ["dataset.yaml", "waves"]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"recipe": "frames51"},
+            r"recipe: 'frames51' is unknown \(did you mean 'frames50'\?\); allowed: frames50",
+        ),
+        ({"recipe": "windows"}, "recipe: 'windows' is unknown; allowed: frames50, frames300"),
+        ({"fps": 0.0}, "fps: 0.0 is impossible; allowed: 0.1 to 10000"),
+        ({"fps": float("nan")}, "fps: nan is impossible"),
+        ({"fps": float("inf")}, "fps: inf is impossible"),
+    ],
+)
+@pytest.mark.parametrize("parts", [False, True])
+def test_own_arrays_with_impossible_options_are_refused(tmp_path, own, options, message, parts):
+    path, skeletons = tmp_path / "s.npz", np.repeat(person()[None], 4, 0)
+    one = {"x": skeletons, "y": Y[:4]}
+    np.savez(path, **({f"{k}_{p}": v for k, v in one.items() for p in ("train", "test")} if parts else one))
+    with pytest.raises(OptionError, match=message):
+        import_arrays(path, own, Choice(dataset="waves"), **options)
+    assert sorted(p.name for p in own.rglob("*")) == ["dataset.yaml", "waves"]
+
+
 # --- joint positions ----------------------------------------------------------------------------
 
 
@@ -340,6 +363,8 @@ def test_what_is_prepared_is_taken_as_it_is(tmp_path):
     made = frames50(person()[:, None])[None]
     np.save(tmp_path / "a.npy", made)
     np.testing.assert_array_equal(read_any(tmp_path / "a.npy"), made)
+    with pytest.raises(OptionError, match=r"recipe: 'framez50' is unknown.*allowed: .*windows, clean"):
+        read_any(tmp_path / "a.npy", "framez50")
 
 
 @pytest.mark.parametrize("form", ["TVC", "NTVC", "NCTV", "NCTVM", "NMTVC"])
