@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -128,21 +128,40 @@ def read_bvh(path: Path | str) -> Bvh:
     """
     with Lines(path) as lines:
         nodes, frames, frame_time = read_header(lines)
-        width = sum(len(node.channels) for node in nodes)
-        if frames * 2 * width > lines.size:
-            raise lines.error(f"{frames} frames of {width} numbers do not fit in {lines.size} bytes")
-        motion = np.empty((frames, width))
+        columns = Columns(nodes)
+        if frames * 2 * columns.width > lines.size:
+            raise lines.error(f"{frames} frames of {columns.width} numbers do not fit in {lines.size} bytes")
+        motion = np.empty((frames, columns.width))
         for frame in range(frames):
-            row = lines.need(f"frame {frame + 1} of {frames}")
-            motion[frame] = lines.numbers(row, width, f"frame {frame + 1}")
+            motion[frame] = columns.read(lines, lines.need(f"frame {frame + 1} of {frames}"), frame + 1)
         while (rest := lines.read()) is not None:
             if rest.strip():
                 raise lines.error(f"text after the last of {frames} frames: {shown(rest)}")
-        channels = [channel for node in nodes for channel in node.channels]
-        scales = motion[:, [channel in _SCALE for channel in channels]]
-        if (np.abs(scales - 1) > 1e-3).any():
-            raise lines.error("scale channels that are not 1 are not supported; export without scale")
     return Bvh(Path(path), tuple(nodes), frame_time, motion)
+
+
+class Columns:
+    """The numbers of a frame: as many as all nodes have channels.
+
+    Attributes:
+        width: how many.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        channels = [channel for node in nodes for channel in node.channels]
+        self.width = len(channels)
+        self._scales = [index for index, channel in enumerate(channels) if channel in _SCALE]
+
+    def read(self, lines: Lines, line: bytes, frame: int) -> np.ndarray:
+        """Return the numbers (width,) of the current line.
+
+        Raises:
+            SkeletonError: another count, no number, not finite, or a scale that is not 1.
+        """
+        found = lines.numbers(line, self.width, f"frame {frame}")
+        if self._scales and (np.abs(found[self._scales] - 1) > 1e-3).any():
+            raise lines.error("scale channels that are not 1 are not supported; export without scale")
+        return found
 
 
 def read_header(lines: Lines) -> tuple[list[Node], int, float]:

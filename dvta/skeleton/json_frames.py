@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -75,9 +74,9 @@ def _body(body: Any) -> np.ndarray:
     rows = []
     for number, joint in enumerate(body, start=1):
         place = [joint.get(axis, 0.0) for axis in "xyz"] if isinstance(joint, dict) else joint
-        good = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in place)
-        # no camera sees a million; this also refuses NaN and infinity
-        if len(place) not in (2, 3) or not good or not math.fsum(map(abs, place)) < 1e6:
+        # no camera sees a million; this also refuses NaN, infinity and whole numbers that no float holds
+        good = all(isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e6 for x in place)
+        if len(place) not in (2, 3) or not good:
             raise DataError(f"joint {number} is {str(place)[:60]}; allowed: two or three finite numbers")
         rows.append([*map(float, place), 0.0][:3])
     return np.array(rows, np.float32).reshape(len(rows), 3)

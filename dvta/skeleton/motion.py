@@ -148,8 +148,7 @@ def _read_clip(path: Path, how: Reading, rate: float) -> Clip:
     if first == "drop" or (first == "auto" and rests):
         joints = joints[1:]
         said.append("first frame left out" + ("" if how.first_frame == "drop" else ": an added T-pose"))
-    if len(joints) < 2:
-        raise DataError(f"{len(joints)} frames of motion are too few; allowed: 2 or more")
+    check_motion(len(joints))
     scale, unit = metres(joints, how.unit, header)
     said += [unit, f"{1 / frame_time:.4g} frames a second{' as given' if how.fps else ''}"]
     return Clip(resampled(joints * scale, frame_time, rate), tuple(said))
@@ -166,6 +165,16 @@ def resampled(joints: np.ndarray, frame_time: float, rate: float = RATE) -> np.n
     high = np.minimum(low + 1, len(joints) - 1)
     part = (wanted - low)[:, None, None]
     return joints[low] * (1 - part) + joints[high] * part
+
+
+def check_motion(frames: int) -> None:
+    """Check the length of a recording without what is left out at its beginning.
+
+    Raises:
+        DataError: it is no motion.
+    """
+    if frames < 2:
+        raise DataError(f"{frames} frames of motion are too few; allowed: 2 or more")
 
 
 def checked_frame_time(stated: float, fps: float | None) -> float:

@@ -17,10 +17,10 @@ import numpy as np
 
 from dvta.errors import DataError
 from dvta.skeleton import json_frames
-from dvta.skeleton.bvh import Bvh, Node, read_header
+from dvta.skeleton.bvh import Bvh, Columns, Node, read_header
 from dvta.skeleton.joints import Fitted, choose
 from dvta.skeleton.lines import BOM, MAX_LINE_BYTES, Lines, SkeletonError, shown
-from dvta.skeleton.motion import RATE, Reading, checked_frame_time
+from dvta.skeleton.motion import RATE, Reading, check_motion, checked_frame_time
 from dvta.skeleton.ntu import MAX_BODIES, read_bodies
 from dvta.skeleton.units import metres
 
@@ -65,7 +65,7 @@ class StreamLines(Lines):
         self.path, self.number, self.size = Path(name), 0, 0
         self._name = name
         self._waiting: collections.deque[bytes] = collections.deque()
-        self._rest = b""
+        self._rest, self._begun = b"", False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -76,13 +76,15 @@ class StreamLines(Lines):
         Raises:
             SkeletonError: a line is absurdly long.
         """
-        first = not self.size
         self.size += len(data)
-        *whole, self._rest = (self._rest + data).split(b"\n")
+        data = self._rest + data
+        if not self._begun:
+            self._begun = len(data) >= len(BOM) or not BOM.startswith(data)
+            if self._begun:
+                data = data.removeprefix(BOM)
+        *whole, self._rest = data.split(b"\n")
         if max(map(len, (*whole, self._rest))) > MAX_LINE_BYTES:
             raise self.error(f"a line of more than {MAX_LINE_BYTES} bytes; these are no frames")
-        if first and whole:
-            whole[0] = whole[0].removeprefix(BOM)
         self._waiting.extend(line.removesuffix(b"\r") for line in whole)
 
     def end(self) -> None:
@@ -91,9 +93,9 @@ class StreamLines(Lines):
             self._waiting.append(self._rest)
         self._rest = b""
 
-    def peek(self, index: int = 0) -> bytes | None:
-        """Return a line that is yet to be read, None where it is not complete."""
-        return self._waiting[index] if index < len(self._waiting) else None
+    def peek(self) -> bytes | None:
+        """Return the next line without reading it, None where it is not complete."""
+        return self._waiting[0] if self._waiting else None
 
     def has(self, pattern: re.Pattern[bytes]) -> bool:
         """Return whether a line that is yet to be read begins so."""
@@ -184,6 +186,7 @@ class NtuFormat:
 
     def __init__(self) -> None:
         self._count: int | None = None
+        self._bodies: int | None = None  # of a frame whose lines are not all there
         self._done = 0
         self.said = [f"NTU .skeleton lines, {CAMERA_RATE:g} frames a second"]
 
@@ -197,15 +200,17 @@ class NtuFormat:
         found: list[Frame] = []
         if self._count is None:
             self._count = lines.count("the number of frames", 2**31)
-        while not self.complete and (line := lines.peek()) is not None:
-            if not line.strip():
-                lines.read()
-                continue
-            bodies = lines.whole(line, "the number of bodies", 0, MAX_BODIES)
-            if len(lines) < 1 + bodies * _BODY_LINES and not end:
+        while not self.complete:
+            if self._bodies is None:
+                if (line := lines.read()) is None:
+                    break
+                if not line.strip():
+                    continue
+                self._bodies = lines.whole(line, "the number of bodies", 0, MAX_BODIES)
+            if len(lines) < self._bodies * _BODY_LINES and not end:
                 break
-            lines.read()
-            joints, ids = read_bodies(lines, bodies)
+            joints, ids = read_bodies(lines, self._bodies)
+            self._bodies = None
             empty = np.zeros((1, 25, 3), np.float32)
             found.append(Frame(np.stack(joints) if joints else empty, np.array(ids or [0], np.int64)))
             self._done += 1
@@ -245,6 +250,7 @@ class BvhFormat:
     def __init__(self, how: Reading) -> None:
         self._how, self.said = how, list[str]()
         self._nodes: tuple[Node, ...] | None = None
+        self._columns = Columns(())
         self._fitted: Fitted | None = None
         self._announced, self._rows = 0, 0
         self._frame_time = 0.0
@@ -262,11 +268,10 @@ class BvhFormat:
         if self._nodes is None and not self._header(lines, end=end):
             return []
         assert self._nodes is not None
-        width = sum(len(node.channels) for node in self._nodes)
         rows = []
         while not self.complete and (line := lines.read()) is not None:
             if line.strip():
-                rows.append(lines.numbers(line, width, f"frame {self._rows + 1}"))
+                rows.append(self._columns.read(lines, line, self._rows + 1))
                 self._rows += 1
         ended = end or self.complete
         if self._scale is None:
@@ -285,7 +290,7 @@ class BvhFormat:
             return False
         nodes, self._announced, stated = read_header(lines)
         self._fitted = choose([node.name for node in nodes], lines.path, self._how.joints)
-        self._nodes = tuple(nodes)
+        self._nodes, self._columns = tuple(nodes), Columns(nodes)
         self._frame_time = checked_frame_time(stated, self._how.fps)
         return True
 
@@ -299,6 +304,7 @@ class BvhFormat:
         dropped = first == "drop" or (first == "auto" and rests)
         if dropped:
             self.said.append("first frame left out" + (": an added T-pose" if rests else ""))
+        check_motion(len(rows) - dropped)
         self._scale, unit = metres(joints[dropped:], self._how.unit)
         self.said += [unit, f"{1 / self._frame_time:.4g} frames a second"]
         self._resample = Resampler(self._frame_time, RATE)

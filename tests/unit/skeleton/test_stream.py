@@ -172,6 +172,7 @@ def test_json_lines_of_every_form_are_the_same_joints():
         ("{", "no readable JSON"), ('{"a": 1}', "has a; allowed"), ("5", "no list of joints"),
         ("[[1,2,3]]", "1 joints; allowed: 25, alike"), (json.dumps([[1, 2, "x"]] * 25), "joint 1 is"),
         (json.dumps([[1, 2, float("nan")]] * 25), "joint 1 is"), (json.dumps([[1, 2, 3, 4]] * 25), "joint 1 is"),
+        (json.dumps([[10**400, 2, 3]] * 25), "joint 1 is"), (json.dumps([[1, 2, -2e6]] * 25), "joint 1 is"),
         ("[" * 100_000, "no readable JSON"), (json.dumps([[[1, 2, 3]] * 25, [[1, 2, 3]] * 17]), "alike for all"),
     ],
 )  # fmt: skip
@@ -193,6 +194,58 @@ def test_malformed_json_is_named_with_its_line(line, message):
 def test_what_is_no_recording_is_refused(content, message):
     with pytest.raises(DataError, match=message):
         frames_of(content, [1 << 22])
+
+
+@pytest.mark.parametrize("cuts", [[1], [2, 1000], [3], [4], [10**6]])
+def test_a_byte_order_mark_is_passed_over_wherever_the_bytes_are_cut(cuts):
+    content = b"\xef\xbb\xbf" + json.dumps([[0.1, 0.2, 0.3]] * 25).encode()
+    assert len(frames_of(content + b"\n", cuts)[0]) == 1
+    assert len(frames_of(content, cuts)[0]) == 1  # nothing ends the line
+
+
+@pytest.mark.parametrize("cuts", [[1], [500], [10**6]])
+def test_a_wrong_count_of_bodies_is_named_with_its_own_line(tmp_path, cuts):
+    path = write_ntu(tmp_path / "a.skeleton", [[b] for b in walking(2)])
+    lines = path.read_text().splitlines()
+    lines[29] = "x"
+    with pytest.raises(DataError, match="motion, line 30: the number of bodies should be a whole number"):
+        frames_of("\n".join(lines).encode(), cuts)
+
+
+def changed_motion(path, change):
+    """Rewrite the frames of a BVH file, lists of words."""
+    head, _, rows = path.read_text().partition("Frame Time:")
+    time, *rows = rows.splitlines()
+    rows = [" ".join(row) for row in change([row.split() for row in rows])]
+    path.write_text(f"{head}Frame Time:{time}\n" + "\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_stream_with_too_little_motion_is_refused_like_its_file(tmp_path, frames):
+    path = write_person(tmp_path / "a.bvh", "mixamo", frames=frames)
+    message = f"{frames - 1} frames of motion are too few; allowed: 2 or more"
+    with pytest.raises(DataError, match=message):
+        read_clip(path, Reading(first_frame="drop"))
+    with pytest.raises(DataError, match=message):
+        frames_of(path.read_bytes(), [500], Reading(first_frame="drop"))
+
+
+def test_scale_channels_of_a_stream_are_refused_like_those_of_its_file(tmp_path):
+    path = write_person(tmp_path / "a.bvh", "mixamo", frames=40)
+    text = path.read_text().replace("CHANNELS 6 ", "CHANNELS 7 Xscale ", 1)
+    path.write_text(text)
+    changed_motion(path, lambda rows: [["1.0", *row] for row in rows])
+    assert len(frames_of(path.read_bytes(), [999])[0]) == len(read_clip(path).joints) == 40
+    changed_motion(
+        path, lambda rows: [["2.0" if i == 30 else row[0], *row[1:]] for i, row in enumerate(rows)]
+    )
+    line = len(path.read_text().splitlines()) - 9
+    message = f"line {line}: scale channels that are not 1 are not supported"
+    with pytest.raises(DataError, match=message):
+        read_clip(path)
+    with pytest.raises(DataError, match=message):
+        frames_of(path.read_bytes(), [999])
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "2m", "", "s", "nan"])
