@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,13 @@ _INCH = 0.0254
 _AXES = {"rx": 0, "ry": 1, "rz": 2}
 _MOVES = {"tx": 0, "ty": 1, "tz": 2}
 _LENGTH = "l"
+
+
+class _Field(NamedTuple):
+    """What stands behind a keyword, and in which line."""
+
+    words: list[bytes]
+    line: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,10 +190,10 @@ class _AsfReader:
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
         self._limits = limits()
-        self._raw: dict[str, dict[str, list[bytes]]] = {}
+        self._raw: dict[str, dict[str, _Field]] = {}
         self._parents: dict[str, str] = {}
         self._depths = {"root": 0}
-        self._root: dict[str, list[bytes]] = {}
+        self._root: dict[str, _Field] = {}
         self._unit, self._degrees = _INCH, True
 
     def read(self) -> Asf:
@@ -200,7 +208,7 @@ class _AsfReader:
             elif section == b":units":
                 self._units(words)
             elif section == b":root":
-                self._root[words[0].decode("ascii", "replace").lower()] = words[1:]
+                self._root[words[0].decode("ascii", "replace").lower()] = _Field(words[1:], lines.number)
             elif section == b":bonedata" and words[0].lower() == b"begin":
                 self._bone()
             elif section == b":hierarchy" and words[0].lower() not in (b"begin", b"end"):
@@ -226,14 +234,15 @@ class _AsfReader:
             self._degrees = name.startswith(b"deg")
 
     def _bone(self) -> None:
-        lines, fields = self._lines, dict[str, list[bytes]]()
+        lines, fields = self._lines, dict[str, _Field]()
         while (words := lines.need("the end of a bone").split()) not in ([b"end"], [b"END"]):
             # further lines of a bone's limits start with a bracket
             if words and not words[0].startswith(b"("):
-                fields[words[0].decode("ascii", "backslashreplace").lower()] = words[1:]
-        if not {"name", "direction", "length", "axis"} <= fields.keys() or len(fields["name"]) != 1:
+                key = words[0].decode("ascii", "backslashreplace").lower()
+                fields[key] = _Field(words[1:], lines.number)
+        if not {"name", "direction", "length", "axis"} <= fields.keys() or len(fields["name"].words) != 1:
             raise lines.error("a bone needs name, direction, length and axis")
-        name = fields["name"][0].decode("utf-8", "backslashreplace")
+        name = fields["name"].words[0].decode("utf-8", "backslashreplace")
         if name in self._raw or name == "root":
             raise lines.error(f"bone {name!r} stands twice")
         if problem := self._limits.exceeded("max_joints", len(self._raw) + 1, "bones"):
@@ -252,35 +261,47 @@ class _AsfReader:
             if problem:
                 raise self._lines.error(problem)
 
+    def _at(self, field: _Field) -> list[bytes]:
+        """Return the words of a field; what is wrong with them is an error of its line."""
+        self._lines.number = field.line
+        return field.words
+
+    def _numbers(self, field: _Field, count: int, what: str) -> np.ndarray:
+        return self._lines.numbers(b" ".join(self._at(field)), count, what)
+
     def _built(self, name: str, parent: str) -> Bone:
-        lines, fields = self._lines, self._raw[name]
-        direction = lines.numbers(b" ".join(fields["direction"]), 3, f"direction of {name}")
-        length = lines.numbers(b" ".join(fields["length"]), 1, f"length of {name}")
-        freedoms = tuple(word.decode("ascii", "backslashreplace").lower() for word in fields.get("dof", []))
+        fields, axis = self._raw[name], self._raw[name]["axis"]
+        direction = self._numbers(fields["direction"], 3, f"direction of {name}")
+        length = self._numbers(fields["length"], 1, f"length of {name}")
+        dof = self._at(fields.get("dof", _Field([])))
+        freedoms = tuple(word.decode("ascii", "backslashreplace").lower() for word in dof)
         allowed = (*_AXES, *_MOVES, _LENGTH)
         if not set(freedoms) <= set(allowed) or len(set(freedoms)) != len(freedoms):
-            raise lines.error(
+            raise self._lines.error(
                 f"dof of {name}: {' '.join(freedoms)}; allowed, once each: {', '.join(allowed)}"
             )
-        return Bone(parent, direction * length, self._axis(fields["axis"], f"axis of {name}"), freedoms)
+        angles, order = _Field(axis.words[:-1], axis.line), _Field(axis.words[-1:], axis.line)
+        return Bone(parent, direction * length, self._axis(angles, order, f"axis of {name}"), freedoms)
 
     def _started(self) -> Root:
-        fields, lines = self._root, self._lines
-        given = tuple(word.decode("ascii", "replace").lower() for word in fields.get("order", []))
-        order = given or Root().order
+        fields, zeros = self._root, _Field([b"0"] * 3)
+        given = self._at(fields.get("order", _Field([])))
+        order = tuple(word.decode("ascii", "replace").lower() for word in given) or Root().order
         if not set(order) <= {*_MOVES, *_AXES} or len(set(order)) != len(order):
-            raise lines.error(f"order of the root: {' '.join(order)}; allowed, once each: TX TY TZ RX RY RZ")
-        position = lines.numbers(b" ".join(fields.get("position", [b"0"] * 3)), 3, "position of the root")
-        angles = [*fields.get("orientation", [b"0"] * 3), *fields.get("axis", [b"XYZ"])]
-        return Root(order, position, self._axis(angles, "axis and orientation of the root"))
+            raise self._lines.error(
+                f"order of the root: {' '.join(order)}; allowed, once each: TX TY TZ RX RY RZ"
+            )
+        position = self._numbers(fields.get("position", zeros), 3, "position of the root")
+        angles, axis = fields.get("orientation", zeros), fields.get("axis", _Field([b"XYZ"]))
+        return Root(order, position, self._axis(angles, axis, "axis and orientation of the root"))
 
-    def _axis(self, words: list[bytes], what: str) -> np.ndarray:
+    def _axis(self, given: _Field, axes: _Field, what: str) -> np.ndarray:
         """Return the (3, 3) rotation of three angles and the order of their axes."""
-        order = words[-1].decode("ascii", "replace").lower() if words else ""
+        order = b" ".join(self._at(axes)).decode("ascii", "replace").lower()
         if sorted(order) != ["x", "y", "z"]:
-            shown_words = shown(b" ".join(words))
-            raise self._lines.error(f"{what}: {shown_words}; allowed: three angles and an order such as XYZ")
-        angles = self._lines.numbers(b" ".join(words[:-1]), 3, what)
+            words = shown(b" ".join([*given.words, *axes.words]))
+            raise self._lines.error(f"{what}: {words}; allowed: three angles and an order such as XYZ")
+        angles = self._numbers(given, 3, what)
         degrees = angles if self._degrees else np.rad2deg(angles)
         # the angles stand in the order of x, y, z, whatever the order in which they are turned
         turned = degrees[["xyz".index(axis) for axis in order]]

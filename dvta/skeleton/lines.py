@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -126,6 +127,21 @@ class Lines:
             raise self.error(f"{what} is {shown(text)}; allowed: {least} to {largest}")
         return value
 
+    def floats(self, parts: Sequence[bytes], what: str) -> list[float]:
+        """Return numbers, finite or not.
+
+        Raises:
+            SkeletonError: one is no number.
+        """
+        try:
+            if b"_" in b"".join(parts):
+                raise ValueError
+            return [float(part) for part in parts]
+        except ValueError:
+            wrong = next(part for part in parts if not _NUMBER.fullmatch(part))
+            hint = "; write decimals with a point" if b"," in wrong else ""
+            raise self.error(f"{what} has a value that is no number: {shown(wrong)}{hint}") from None
+
     def numbers(self, line: bytes, count: int, what: str) -> np.ndarray:
         """Return a line of exactly ``count`` finite numbers as (count,) float64.
 
@@ -135,14 +151,7 @@ class Lines:
         parts = line.split()
         if len(parts) != count:
             raise self.error(f"{what} has {len(parts)} values, expected {count}")
-        try:
-            if b"_" in line:
-                raise ValueError
-            values = np.array([float(part) for part in parts])
-        except ValueError:
-            wrong = next(part for part in parts if not _NUMBER.fullmatch(part))
-            hint = "; write decimals with a point" if b"," in wrong else ""
-            raise self.error(f"{what} has a value that is no number: {shown(wrong)}{hint}") from None
+        values = np.array(self.floats(parts, what))
         if not np.isfinite(values).all():
             wrong = parts[int(np.argmin(np.isfinite(values)))]
             raise self.error(f"{what} has a value that is not finite: {shown(wrong)}")

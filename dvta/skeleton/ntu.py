@@ -161,10 +161,7 @@ def _joints(lines: Lines) -> np.ndarray:
         words = lines.need(f"joint {joint + 1} of {_JOINTS}").split()
         if len(words) != 12:
             raise lines.error(f"joint {joint + 1} has {len(words)} values, expected 12")
-        try:
-            x, y, z = float(words[0]), float(words[1]), float(words[2])
-        except ValueError:
-            raise lines.error(f"joint {joint + 1} has a value that is no number: {shown(words[0])}") from None
+        x, y, z = lines.floats(words[:3], f"joint {joint + 1}")
         # no camera sees a kilometre; this also refuses NaN, infinity and what overflows float32
         if not math.fabs(x) + math.fabs(y) + math.fabs(z) < 1000:
             raise lines.error(f"joint {joint + 1} is at ({x}, {y}, {z}) metres")

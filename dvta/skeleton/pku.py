@@ -27,12 +27,13 @@ LISTS = {"xsub": "cross-subject.txt", "xview": "cross-view.txt"}
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """One labelled stretch: class from 1, first and last frame (1-based, inclusive), confidence."""
+    """One labelled stretch: class from 1, first and last frame (1-based, inclusive), confidence, line of its file."""
 
     action: int
     first: int
     last: int
     confidence: float
+    line: int
 
 
 def read_pku(path: Path | str) -> np.ndarray:
@@ -85,7 +86,7 @@ def read_labels(path: Path | str) -> list[Instance]:
             first = lines.whole(words[1], "the first frame", 1, _LAST_FRAME)
             last = lines.whole(words[2], "the last frame", first, _LAST_FRAME)
             confidence = float(lines.numbers(words[3], 1, "the confidence")[0])
-            found.append(Instance(action, first, last, confidence))
+            found.append(Instance(action, first, last, confidence, lines.number))
     return found
 
 
@@ -129,23 +130,28 @@ def missing_samples(path: Path | str) -> frozenset[str]:
 def instances(recording: Path, labels: Path) -> Iterator[tuple[str, int, np.ndarray]]:
     """Cut a recording into its labelled instances.
 
+    An instance that ends beyond the recording ends with it, as in the published preprocessing.
+
     Yields:
-        the sample's name ``FfffVvvvCcccLlll`` (file, view, class, position in the file), its class id
+        the sample's name ``FfffVvvvCcccLlll`` (file, view, class, number of the instance), its class id
         from 0, and its (F, 2, 25, 3) positions, the central 300 frames where there are more.
 
     Raises:
-        SkeletonError: a file is malformed, or a label lies beyond the recording.
+        SkeletonError: a file is malformed, or most of an instance lies beyond the recording.
     """
     match = _STEM.fullmatch(recording.stem)
     if match is None:
         raise SkeletonError(recording, "the name is not of the form 0002-L.txt")
     positions = read_pku(recording)
-    for index, instance in enumerate(read_labels(labels)):
-        if instance.first > len(positions):
-            raise SkeletonError(
-                labels, f"an instance starts at frame {instance.first} of {len(positions)}", index + 1
-            )
+    for number, instance in enumerate(read_labels(labels), start=1):
         cut = positions[instance.first - 1 : instance.last]
+        if 2 * len(cut) < instance.last - instance.first + 1:
+            raise SkeletonError(
+                labels,
+                f"most of an instance of frames {instance.first} to {instance.last} lies beyond "
+                f"the {len(positions)} frames of {recording}",
+                instance.line,
+            )
         spare = max(0, len(cut) - CENTRAL) // 2
-        name = f"F{int(match[1]):03d}V{VIEWS[match[2]]:03d}C{instance.action:03d}L{index + 1:03d}"
+        name = f"F{int(match[1]):03d}V{VIEWS[match[2]]:03d}C{instance.action:03d}L{number:03d}"
         yield name, instance.action - 1, cut[spare : spare + CENTRAL]

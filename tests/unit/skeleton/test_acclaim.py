@@ -123,13 +123,20 @@ def test_the_skeleton_beside_a_motion(tmp_path: Path) -> None:
         ("  axis XYZ", "  axis XYY", "allowed: three angles and an order such as XYZ"),
         ("dof rx ry rz", "dof rx rq", "dof of spine: rx rq; allowed, once each"),
         ("arm hand", "arm hand spine", "has two parents"),
+        ("  position 1 2 3", "  position 1 x 3", "position of the root has a value that is no number: 'x'"),
+        ("  orientation ", "  orientation 0 ", "axis and orientation of the root has 4 values, expected 3"),
+        ("    direction ", "    direction abc ", "direction of spine has 4 values, expected 3"),
+        ("    length 2.5", "    length two", "length of spine has a value that is no number: 'two'"),
+        ("    axis ", "    axis nan ", "axis of spine has 4 values, expected 3"),
     ],
 )
 def test_wrong_headers_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
     asf, _ = _write(tmp_path)
-    asf.write_text(asf.read_text().replace(old, new))
-    with pytest.raises(SkeletonError, match=words):
+    text = asf.read_text()
+    asf.write_text(text.replace(old, new, 1))
+    with pytest.raises(SkeletonError, match=words) as caught:
         read_asf(asf)
+    assert caught.value.line == text[: text.index(old)].count("\n") + 1
 
 
 def test_a_stretching_bone_is_refused(tmp_path: Path) -> None:

@@ -95,6 +95,18 @@ def test_ntu_round_trip_with_two_bodies_empty_frames_and_17_digit_ids(tmp_path: 
         (lambda lines: [*lines[:3], "20", *lines[4:]], 4, "expected 25"),
         (lambda lines: [*lines[:4], "nan " + lines[4].split(" ", 1)[1], *lines[5:]], 5, "metres"),
         (lambda lines: [*lines[:4], "1 2 3", *lines[5:]], 5, "expected 12"),
+        *(
+            (
+                lambda lines, w=w: [*lines[:4], f"0.1 {w} 0.3 " + lines[4].split(" ", 3)[3], *lines[5:]],
+                5,
+                said,
+            )
+            for w, said in (
+                ("abc", "joint 1 has a value that is no number: 'abc'"),
+                ("1_0", "joint 1 has a value that is no number: '1_0'"),
+                ("0,2", "no number: '0,2'; write decimals with a point"),
+            )
+        ),
         (lambda lines: lines[:20], 21, "the file ends before joint"),
         (lambda lines: [*lines, "1"], 58, "text after the last"),
     ],
@@ -152,9 +164,14 @@ def test_pku_instances_are_cut_named_and_centred(tmp_path: Path) -> None:
     table.write_text("52,1,10,2\n")
     with pytest.raises(SkeletonError, match="line 1: the class is '52'; allowed: 1 to 51"):
         read_labels(table)
-    table.write_text("5,1,10,2\n5,600,610,2\n")
-    with pytest.raises(SkeletonError, match="line 2: an instance starts at frame 600 of 500"):
-        list(instances(path, table))
+    table.write_text("\n5,1,10,2\n\n6,401,600,2\n")
+    assert [(name[-3:], len(cut)) for name, _, cut in instances(path, table)] == [("001", 10), ("002", 100)]
+    for last in ("5,600,610,2", "5,401,601,2", "5,1,1500,2"):
+        table.write_text(f"5,1,10,2\n\n{last}\n")
+        with pytest.raises(
+            SkeletonError, match=r"line 3: most of an instance .* lies beyond the 500 frames of"
+        ):
+            list(instances(path, table))
 
 
 def test_pku_lists(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_pku_layouts(cases: Path) -> None:
     np.testing.assert_array_equal(one[:, 0], blank[:, 0])
     assert not one[:, 1].any()
     for name in ("bom", "spaces"):
-        assert read_labels(cases / f"lab_{name}.txt") == [Instance(1, 2, 30, 2.0)]
+        assert read_labels(cases / f"lab_{name}.txt") == [Instance(1, 2, 30, 2.0, 1)]
     with pytest.raises(SkeletonError, match="line 1: the last frame is '2'; allowed: 30 to"):
         read_labels(cases / "lab_swapped.txt")
     with pytest.raises(SkeletonError, match="line 1: expected class,start,end,confidence"):
