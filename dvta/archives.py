@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import zipfile
 import zlib
@@ -18,7 +19,7 @@ from dvta.limits import open_regular
 
 DAMAGE = (
     *(OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
 

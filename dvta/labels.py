@@ -97,10 +97,15 @@ def as_ids(place: str, labels: np.ndarray, names: Sequence[str] = ()) -> np.ndar
 
 
 def _named(place: str, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    if all(label.strip().lstrip("-").isdecimal() and len(label) < 18 for label in labels.tolist()):
+    texts = [
+        label
+        for label in labels.tolist()
+        if not label.strip().removeprefix("-").isdecimal() or len(label) >= 18
+    ]
+    if not texts:
         return np.array([int(label) for label in labels.tolist()], np.int64)
     if not names:
-        raise DataError(f"{place}: expected whole numbers as labels, found {labels[0][:80]!r}")
+        raise DataError(f"{place}: expected whole numbers as labels, found {texts[0][:80]!r}")
     known = {name.casefold(): c for c, name in enumerate(names)}
     found = []
     for row, label in enumerate(labels.tolist()):

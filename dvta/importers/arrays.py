@@ -190,15 +190,13 @@ class _Arrays:
         if x is not None:
             values, ids = self.read(x), self._labels(known, self._ids())
             clips = self._one(GROUPS)
-            _same_length(
-                self.path, {x: values, "labels": ids, **({clips: self.read(clips)} if clips else {})}
-            )
-            names = self.read(clips) if clips else np.arange(len(ids)).astype(str)
+            names = self._groups(clips, len(ids))
+            _same_length(self.path, {x: values, "labels": ids, clips or "recordings": names})
             if not clips:
                 done.say(
                     f"{self.path}: no array of recordings (clip); each row is taken for a recording of its own"
                 )
-            test = part_by_clip(names.astype(str), ids, list(split.seen))
+            test = part_by_clip(names, ids, list(split.seen))
             train_x, train_y, test_x, test_y = values[~test], ids[~test], values[test], ids[test]
             unseen = np.isin(ids, split.unseen)
             zx, zy = values[unseen], ids[unseen]
@@ -230,9 +228,20 @@ class _Arrays:
         array = self.read(x)
         sequences = as_sequences(place, array)
         ids = self._labels(known, y)
-        names = [str(n) for n in self.read(clips)] if clips else [str(i) for i in range(len(ids))]
-        _same_length(self.path, {x: sequences, "labels": ids, "recordings": names})
-        return Recordings(place, lambda: iter(sequences), ids, names)
+        names = self._groups(clips, len(ids))
+        _same_length(self.path, {x: sequences, "labels": ids, clips or "recordings": names})
+        return Recordings(place, lambda: iter(sequences), ids, names.tolist())
+
+    def _groups(self, name: str | None, count: int) -> np.ndarray:
+        """Return the names (N,) of the recordings that samples were cut from; each is its own where there is no array."""
+        if name is None:
+            return np.arange(count).astype(str)
+        found = self.read(name)
+        if found.ndim == 2 and found.shape[1] == 1:
+            found = found[:, 0]
+        if found.ndim != 1:
+            raise DataError(f"{self.place(name)}: shape {found.shape}, allowed: (N,) or (N, 1)")
+        return found.astype(str)
 
     def _labels(self, known: Dataset, name: str) -> np.ndarray:
         ids = as_ids(self.place(name), self.read(name), known.class_names)

@@ -35,7 +35,13 @@ class Recordings:
 
 
 def read_pyskl(path: Path, known: Dataset, protocol: str | None) -> dict[str, Recordings]:
-    """Return the parts of a pyskl ``.pkl``: ``annotations`` with ``keypoint`` (M, T, V, C), and their ``split``."""
+    """Return the parts of a pyskl ``.pkl``: ``annotations`` with ``keypoint`` (M, T, V, C), and their ``split``.
+
+    A recording that stands twice, alike in all, counts once.
+
+    Raises:
+        DataError: the file is unsafe, has another form, or contradicts itself.
+    """
     content = read_pickle(path, limits().max_array_bytes, "pyskl pickle")
     if isinstance(content, list):
         content = {"annotations": content}
@@ -43,7 +49,12 @@ def read_pyskl(path: Path, known: Dataset, protocol: str | None) -> dict[str, Re
         raise DataError(f"{path}: expected annotations (and split), as pyskl writes them")
     rows: dict[str, tuple[np.ndarray, int]] = {}
     for i, entry in enumerate(content["annotations"]):
-        rows.setdefault(*_annotation(f"{path}: annotation {i}", entry))
+        name, found = _annotation(f"{path}: annotation {i}", entry)
+        known_row = rows.setdefault(name, found)
+        if known_row[1] != found[1] or not np.array_equal(known_row[0], found[0]):
+            raise DataError(
+                f"{path}: annotation {i}: {name[:80]!r} stands twice, with other positions or label"
+            )
     chosen = _pyskl_split(path, content.get("split"), protocol, rows)
     return {
         part: Recordings(
@@ -62,7 +73,12 @@ def _annotation(place: str, entry: Any) -> tuple[str, tuple[np.ndarray, int]]:
     keypoint, label = entry["keypoint"], entry["label"]
     if not isinstance(keypoint, np.ndarray) or keypoint.ndim != 4 or not isinstance(label, int):
         raise DataError(f"{place}: allowed: keypoint (bodies, frames, joints, 2 or 3) and a whole label")
-    return str(entry.get("frame_dir", place)), (as_sequences(place, keypoint[None])[0], label)
+    if abs(label) >= 2**62:
+        raise DataError(f"{place}: a label of {label.bit_length()} bits; allowed: a class id")
+    name = entry.get("frame_dir", place)
+    if not isinstance(name, str):
+        raise DataError(f"{place}: frame_dir {str(name)[:80]} is no text")
+    return name, (as_sequences(place, keypoint[None])[0], label)
 
 
 def _pyskl_split(
@@ -71,6 +87,10 @@ def _pyskl_split(
     """Return the names of each part's recordings; all of them are clips where there is no split."""
     if not isinstance(split, dict) or not split:
         return {CLIPS: list(rows)}
+    if not all(isinstance(name, str) for name in split):
+        raise DataError(
+            f"{path}: split: {', '.join(map(str, split))[:80]}; allowed: names such as xsub_train"
+        )
     known = sorted({name.rpartition("_")[0] for name in split if name.endswith(("_train", "train"))})
     wanted = protocol or ("xsub" if "xsub" in known else known[0] if len(known) == 1 else None)
     if wanted is None or wanted not in known:
@@ -82,9 +102,12 @@ def _pyskl_split(
     for part, endings in (("train", ("train",)), ("test", ("val", "test"))):
         key = next((f"{prefix}{e}" for e in endings if f"{prefix}{e}" in split), None)
         names = split.get(key)
-        if not isinstance(names, list) or not all(n in rows for n in names if isinstance(n, str)):
+        if not isinstance(names, list):
             raise DataError(f"{path}: split {key or part}: names of annotations are expected")
-        chosen[part] = [str(n) for n in names]
+        wrong = next((n for n in names if not isinstance(n, str) or n not in rows), None)
+        if wrong is not None:
+            raise DataError(f"{path}: split {key}: {str(wrong)[:80]!r} is the name of no annotation")
+        chosen[part] = names
     return chosen
 
 

@@ -48,12 +48,16 @@ def import_smie(path: Path, root: Path, *, link: bool = False) -> Imported:
         for part in PARTS:
             positions = open_positions(folder / f"{part}_position.npy")
             read_labels(_labels(folder, part), len(positions), len(datasets.get(dataset).class_names))
+    splits = [_split_parts(folder) for folder in cut]
     done = Imported()
+    copies = _text_files(texts, done)
     for dataset, folder in plans:
         _copy_frames(folder, root / dataset / "skeletons" / folder.name, done, link=link)
-    for folder in cut:
-        _join_split(folder, root, done)
-    _copy_texts(texts, root, done)
+    for target, parts in splits:
+        _join_split(root / target, parts, done)
+    with staged_import(root, done) as stage:
+        for source, copy in copies:
+            copy_file(source, stage / copy)
     return done
 
 
@@ -79,21 +83,35 @@ def _copy_frames(folder: Path, target: Path, done: Imported, *, link: bool) -> N
                     shutil.copyfile(source, stage / source.name)
 
 
-def _join_split(folder: Path, root: Path, done: Imported) -> None:
-    """Write one split's arrays as training and test part: seen and unseen test samples in one file."""
+#: by part: arrays of samples, and their labels
+Parts = dict[str, tuple[list[np.ndarray], list[np.ndarray]]]
+
+
+def _split_parts(folder: Path) -> tuple[Path, Parts]:
+    """Return where one split's arrays belong below the data root, and what they hold: nothing is written yet."""
     number = folder.name.removeprefix("split_")
     if not number.isdecimal() or int(number) not in OF_SPLIT:
         raise DataError(f"{folder}: allowed: split_1 to split_9")
-    dataset, split = OF_SPLIT[int(number)], f"smie_{number}"
-    target = root / dataset / "skeletons" / f"zeroshot_{split}"
-    known = datasets.get(dataset)
+    dataset = OF_SPLIT[int(number)]
+    classes = len(datasets.get(dataset).class_names)
+    parts: Parts = {}
+    for part, sources in (("train", ("seen_train",)), ("val", ("seen_test", "unseen"))):
+        arrays = [open_positions(folder / f"{s}_data.npy") for s in sources]
+        if len({array.shape[1:] for array in arrays}) > 1:
+            shapes = " and ".join(f"{s}_data.npy {a.shape}" for s, a in zip(sources, arrays, strict=True))
+            raise DataError(f"{folder}: {shapes} cannot be joined; allowed: alike but for the samples")
+        labels = [
+            read_labels(folder / f"{s}_label.npy", len(a), classes)
+            for s, a in zip(sources, arrays, strict=True)
+        ]
+        parts[part] = arrays, labels
+    return Path(dataset) / "skeletons" / f"zeroshot_smie_{number}", parts
+
+
+def _join_split(target: Path, parts: Parts, done: Imported) -> None:
+    """Write one split's arrays as training and test part: seen and unseen test samples in one file."""
     with done.folder(target) as stage:
-        for part, sources in (("train", ("seen_train",)), ("val", ("seen_test", "unseen"))):
-            arrays = [open_positions(folder / f"{s}_data.npy") for s in sources]
-            labels = [
-                read_labels(folder / f"{s}_label.npy", len(a), len(known.class_names))
-                for s, a in zip(sources, arrays, strict=True)
-            ]
+        for part, (arrays, labels) in parts.items():
             with (
                 RowWriter(stage / f"{part}_position.npy", arrays[0].shape[1:], "<f4") as positions,
                 RowWriter(stage / f"{part}_label.npy", (), "<i8") as ids,
@@ -104,20 +122,21 @@ def _join_split(folder: Path, root: Path, done: Imported) -> None:
                         ids.append(int(value))
 
 
-def _copy_texts(files: list[Path], root: Path, done: Imported) -> None:
-    """Copy label and context embeddings; descriptions of SMIE are no contexts and stay."""
+def _text_files(files: list[Path], done: Imported) -> list[tuple[Path, Path]]:
+    """Return label and context embeddings and where they belong; descriptions of SMIE are no contexts and stay."""
     forms = {"": ("sbert", "labels"), "_cont": ("sbert", "contexts"), "_clip": ("clip", "labels")}
-    with staged_import(root, done) as stage:
-        for file in files:
-            stem = file.name.removesuffix("_embeddings.npy")
-            dataset = next(
-                (n for n in sorted(datasets.names(), key=len, reverse=True) if stem.startswith(n)), None
-            )
-            form = forms.get(stem.removeprefix(dataset)) if dataset else None
-            if dataset is None or form is None:
-                done.say(f"left out {file}: neither labels nor contexts of a known data set")
-                continue
-            shape, _ = header(file)
-            if len(shape) != 2 or shape[0] != len(datasets.get(dataset).class_names):
-                raise DataError(f"{file}: shape {shape}, expected a row for every class of {dataset}")
-            copy_file(file, stage / dataset / "text" / f"{form[0]}_{form[1]}.npy")
+    copies = []
+    for file in files:
+        stem = file.name.removesuffix("_embeddings.npy")
+        dataset = next(
+            (n for n in sorted(datasets.names(), key=len, reverse=True) if stem.startswith(n)), None
+        )
+        form = forms.get(stem.removeprefix(dataset)) if dataset else None
+        if dataset is None or form is None:
+            done.say(f"left out {file}: neither labels nor contexts of a known data set")
+            continue
+        shape, _ = header(file)
+        if len(shape) != 2 or shape[0] != len(datasets.get(dataset).class_names):
+            raise DataError(f"{file}: shape {shape}, expected a row for every class of {dataset}")
+        copies.append((file, Path(dataset) / "text" / f"{form[0]}_{form[1]}.npy"))
+    return copies

@@ -369,6 +369,14 @@ def test_smie_skeletons_in_both_layouts(tmp_path):
         assert sorted(p.name for p in (root / "ntu60/text").iterdir()) == [
             "clip_labels.npy", "sbert_contexts.npy", "sbert_labels.npy",
         ]  # fmt: skip
+    np.save(cut / "unseen_data.npy", x[list(split.unseen)][..., :1])
+    with pytest.raises(DataError, match=r"unseen_data.npy \(5, 3, 4, 25, 1\) cannot be joined"):
+        import_smie(tmp_path / "in", tmp_path / "other")
+    np.save(cut / "unseen_data.npy", x[list(split.unseen)])
+    np.save(language / "ntu60_embeddings.npy", np.ones((59, 8), np.float32))
+    with pytest.raises(DataError, match="expected a row for every class of ntu60"):
+        import_smie(tmp_path / "in", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
     (frames / "val_label.pkl").write_bytes(pickle.dumps(os.system))
     with pytest.raises(DataError, match="not a safe label pickle"):
         import_smie(tmp_path / "in", tmp_path / "other")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dvta import datasets
+from dvta.archives import Archive
 from dvta.data_ref import locate
 from dvta.encoders.text import read_sentences
 from dvta.errors import DataError, OptionError
@@ -16,6 +17,7 @@ from dvta.importers.arrays import import_arrays
 from dvta.importers.cmu import import_cmu_skeletons
 from dvta.importers.features import Choice, import_features
 from dvta.importers.texts import import_text
+from dvta.labels import as_ids, raw_labels
 from dvta.pickles import read_pickle
 from dvta.skeleton import splits
 from dvta.skeleton.arrays import open_positions, read_labels
@@ -217,7 +219,7 @@ def written(tmp_path, form):
     elif form == "one_hot":
         np.savez_compressed(path, features=X.astype(np.float64), labels=np.eye(4)[Y], clip=CLIPS)
     elif form == "column":
-        np.savez(path, data=np.asfortranarray(X), label=Y[:, None].astype(np.uint8), clip=CLIPS)
+        np.savez(path, data=np.asfortranarray(X), label=Y[:, None].astype(np.uint8), clip=CLIPS[:, None])
     else:
         path = tmp_path / form
         path.mkdir()
@@ -275,6 +277,8 @@ def test_own_parts_stay_as_they_are(tmp_path, own):
         ({"x": X, "y": Y[:-1]}, CHOICE, "32 of x, 31 of labels"),
         ({"x": X, "y": Y + 1}, CHOICE, "label 4, allowed: 0 to 3; they seem to count from 1"),
         ({"x": X, "y": np.array(["wave", "jmp"])[Y % 2]}, CHOICE, "'jmp' is no class (did you mean 'jump'?)"),
+        ({"x": X, "y": Y, "clip": np.stack([CLIPS, CLIPS], 1)}, CHOICE, "clip: shape (32, 2), allowed: (N,)"),
+        ({"x": X, "y": Y, "clip": CLIPS[1:]}, CHOICE, "32 of x, 32 of labels, 31 of clip"),
         ({"x": X, "y": Y + 0.5}, CHOICE, "row 0: label 0.5 is no whole number"),
         ({"x": X * np.nan, "y": Y}, CHOICE, "row 0 has a value that is not finite"),
         ({"x": X.astype(complex), "y": Y}, CHOICE, "holds complex128, allowed: numbers"),
@@ -444,6 +448,42 @@ def test_pyskl_pickles_become_both_parts(tmp_path, own, joints):
         import_arrays(path, own, Choice(dataset="waves"))
 
 
+ONE, TWO = ({"frame_dir": n, "label": i, "keypoint": person()[None]} for i, n in enumerate("ab"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"annotations": [ONE, TWO], "split": {"xsub_train": [0], "xsub_val": ["b"]}}, "split xsub_train: '0' is"),
+        ({"annotations": [ONE, TWO], "split": {"xsub_train": ["c"], "xsub_val": ["b"]}}, "split xsub_train: 'c' is"),
+        (
+            {"annotations": [ONE, TWO], "split": {0: ["a"], "xsub_train": ["a"], "xsub_val": ["b"]}},
+            "split: 0, xsub_train, xsub_val; allowed: names such as xsub_train",
+        ),
+        ([{**ONE, "label": 2**70}], "annotation 0: a label of 71 bits; allowed: a class id"),
+        ([{**ONE, "label": -(2**70)}], "annotation 0: a label of 71 bits"),
+        ([{**ONE, "frame_dir": 5}], "annotation 0: frame_dir 5 is no text"),
+        ([ONE, TWO, {**ONE, "label": 3}], "annotation 2: 'a' stands twice, with other positions or label"),
+        ([ONE, {**ONE, "keypoint": ONE["keypoint"] + 1}], "annotation 1: 'a' stands twice"),
+    ],
+)  # fmt: skip
+def test_pyskl_pickles_that_contradict_themselves_are_refused(tmp_path, own, content, message):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(DataError) as caught:
+        import_arrays(path, own, Choice(dataset="waves"))
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert sorted(p.name for p in own.rglob("*")) == ["dataset.yaml", "waves"]
+
+
+def test_a_recording_of_pyskl_that_stands_twice_counts_once(tmp_path, own):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([ONE, TWO, ONE]))
+    import_arrays(tmp_path / "a.pkl", own, Choice(dataset="waves"))
+    names = splits.read_names(own / "waves/skeletons/clips/all_name.txt", 8)
+    assert {n.partition(":")[0] for n in names} == {"a", "b"}
+
+
 def test_files_of_ntu_as_mappings_are_parted_by_their_names(tmp_path):
     source = tmp_path / "in"
     source.mkdir()
@@ -489,6 +529,24 @@ def test_label_pickles_of_every_protocol(tmp_path, protocol, content, expected):
     with pytest.raises(DataError, match=expected) as caught:
         read_labels(path, 2)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1\n--5\n2\n", "expected whole numbers as labels, found '--5'"),
+        ("1\n-\n", "found '-'"),
+        ("-1\n2\n", None),
+    ],
+)
+def test_labels_written_as_text(tmp_path, content, message):
+    path = tmp_path / "y.txt"
+    path.write_text(content)
+    if message is None:
+        assert as_ids(str(path), raw_labels(path)).tolist() == [-1, 2]
+        return
+    with pytest.raises(DataError, match=message):
+        as_ids(str(path), raw_labels(path))
 
 
 @pytest.mark.parametrize(
@@ -623,6 +681,19 @@ def test_headers_are_checked_before_memory_is_asked_for(shared, name):
     with pytest.raises(DataError) as caught:
         open_positions(path)
     assert NPY[name] in str(caught.value)
+
+
+@pytest.mark.parametrize("byte", [200, 500, 900])
+def test_damage_of_any_compression_is_a_refusal(tmp_path, byte):
+    content, path = io.BytesIO(), tmp_path / "a.npz"
+    np.save(content, np.random.default_rng(0).random(200))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", content.getvalue())
+    raw = bytearray(path.read_bytes())
+    raw[byte] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match="not a readable .npz archive"):
+        Archive(path).read("x")
 
 
 def test_members_of_archives_are_measured_before_they_are_unpacked(tmp_path, monkeypatch):
