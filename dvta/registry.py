@@ -23,9 +23,9 @@ class Registry(Generic[T]):
 
     A name is looked up among the decorated objects, then in the entry-point ``group``, then as a
     dotted path (``package.module:Object`` or ``package.module.Object``). With ``of``, what somebody
-    else wrote must be a subclass or an instance of it (a class, or the dotted path of one that is imported
-    when it is needed); with ``takes``, a function that can be called like that one. ``home`` is the package
-    whose import decorates the objects that were announced.
+    else wrote must be an instance of that class, or a subclass of the one that a dotted path names and that
+    is imported when it is needed; with ``takes``, a function that can be called like that one. ``home`` is
+    the package whose import decorates the objects that were announced.
     """
 
     def __init__(
@@ -121,11 +121,14 @@ class Registry(Generic[T]):
     def _checked(self, name: str, found: T) -> T:
         if self._takes is not None and not _can_be_called(found, self._takes):
             raise UnknownNameError(f"{self.kind} {name!r} cannot be called as {self._takes}")
-        of = _imported(self._of) if isinstance(self._of, str) else self._of
-        if of is not None and not (
-            isinstance(found, of) or (isinstance(found, type) and issubclass(found, of))
-        ):
-            raise UnknownNameError(f"{self.kind} {name!r} is no {of.__module__}.{of.__qualname__}")
+        if isinstance(self._of, str):
+            base = _imported(self._of)
+            if not isinstance(found, type) or not issubclass(found, base) or found is base:
+                raise UnknownNameError(f"{self.kind} {name!r} is no {self._of}")
+        elif self._of is not None and not isinstance(found, self._of):
+            raise UnknownNameError(
+                f"{self.kind} {name!r} is no {self._of.__module__}.{self._of.__qualname__}"
+            )
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dvta.arrays import finite
 from dvta.datasets import PARTS, Dataset
 from dvta.errors import DataError, did_you_mean
 from dvta.files import write_json, write_npy
@@ -19,8 +21,17 @@ from dvta.text_models import DEFAULT_MODELS, not_loaded, require_model
 from dvta.texts import read_table
 
 Encode = Callable[[Sequence[str]], np.ndarray]
+
+
+def _encoder(model: str, device: str) -> Encode:
+    """Be called as every text encoder is."""
+    raise NotImplementedError
+
+
 #: name -> (model name or folder, device) -> function from N sentences to (N, Dt) float32
-TEXT_ENCODERS: Registry[Callable[[str, str], Encode]] = Registry("text encoder", "dvta.encoders")
+TEXT_ENCODERS: Registry[Callable[[str, str], Encode]] = Registry(
+    "text encoder", "dvta.encoders", takes=inspect.signature(_encoder)
+)
 #: the names of MSF's and SA-DVAE's tables: label, description of the action, description of the motion
 NUMBERED = {"lb": "labels", "ad": "contexts", "md": "motions"}
 FIELDS = {"labels": "class", "contexts": "context", "motions": "motion", "verbs": "verb", "nouns": "noun"}
@@ -92,12 +103,27 @@ def load_encoder(encoder: str, model: str | None = None, device: str = "cpu") ->
     """Return the function of a text encoder and the name of its model.
 
     Raises:
-        DataError: no model is named for an encoder that has no default, or it cannot be loaded.
+        UnknownNameError: there is no such encoder.
+        DataError: no model is named for an encoder that has no default, or it cannot be loaded; or what
+            makes the features gives none.
     """
     named = model or DEFAULT_MODELS.get(encoder)
     if named is None:
         raise DataError(f"text encoder {encoder!r} has no default model; give one with --model")
-    return TEXT_ENCODERS.get(encoder)(named, device), named
+    encode = TEXT_ENCODERS.get(encoder)(named, device)
+    if not callable(encode):
+        raise DataError(f"text encoder {encoder!r} gave no function of sentences but {type(encode).__name__}")
+
+    def checked(sentences: Sequence[str]) -> np.ndarray:
+        found = encode(sentences)
+        form = f"of shape {found.shape}" if isinstance(found, np.ndarray) else f"as {type(found).__name__}"
+        if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != len(sentences):
+            raise DataError(
+                f"text encoder {encoder!r} gave features {form}; allowed: an array ({len(sentences)}, width)"
+            )
+        return finite(f"text encoder {encoder!r}", found)
+
+    return checked, named
 
 
 def encode_dataset(
@@ -143,7 +169,7 @@ def encode_dataset(
     files = []
     for part, array in arrays.items():
         path = folder / f"{name or encoder}_{part}.npy"
-        write_npy(path, array.astype(np.float32))
+        write_npy(path, array)
         files.append(path)
     dim = int(arrays["labels"].shape[1])
     about: dict[str, Any] = {"encoder": encoder, "model": named, "dim": dim}

@@ -4,8 +4,9 @@ import inspect
 
 import pytest
 
-from dvta import losses
+from dvta import datasets, losses
 from dvta.encoders import ENCODERS
+from dvta.errors import UnknownNameError
 from dvta.facts import LOSSES, EncoderFacts, MethodFacts
 from dvta.methods import METHODS, build
 from orchestrator.spec.configuration import BUILD
@@ -34,6 +35,20 @@ def test_every_class_begins_with_its_facts_and_says_nothing_else(registry, base,
             )
             # a variant of CADA-VAE cannot be stacked, which only its class can know
             assert ours is theirs or (name, attribute) == ("cada_vae", "stackable"), (name, attribute)
+
+
+@pytest.mark.parametrize(
+    ("get", "path", "message"),
+    [
+        (ENCODERS.get, "dvta.encoders.base:SkeletonEncoder", "is no dvta.encoders.base.SkeletonEncoder"),
+        (ENCODERS.get, "os.path:join", "is no dvta.encoders.base.SkeletonEncoder"),
+        (METHODS.get, "dvta.methods.base:Method", "is no dvta.methods.base.Method"),
+        (datasets.DATASETS.get, "dvta.datasets.dataset:Dataset", "is no dvta.datasets.dataset.Dataset"),
+    ],
+)
+def test_a_dotted_path_gives_a_subclass_or_an_instance_but_no_base(get, path, message):
+    with pytest.raises(UnknownNameError, match=f"'{path}' {message}"):
+        get(path)
 
 
 def test_the_announced_losses_are_those_there_are():

@@ -1,6 +1,7 @@
 """Text encoders: a real Sentence-BERT, a tiny CLIP made here, and models that are out of reach."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from dvta import datasets
 from dvta.data_ref import locate
 from dvta.encoders.text import TEXT_ENCODERS, dataset_texts, encode_dataset, load_encoder, sentences_digest
-from dvta.errors import DataError
+from dvta.errors import DataError, UnknownNameError
 
 WORDS = ["walk", "run", "jump", "on", "one", "foot", "a", "person"]
 
@@ -74,6 +75,43 @@ def test_a_model_out_of_reach_is_named_with_the_remedy(encoder, tmp_path):
     assert "--model" in str(caught.value)
     assert not (tmp_path / "cmu").exists()
     assert TEXT_ENCODERS.names() == ["clip", "clip_b32", "sbert"]
+
+
+def features(shape, dtype=np.float32):
+    return lambda model, device: lambda sentences: np.ones(shape, dtype)
+
+
+#: what a dotted path gives -> the refusal
+OWN = {
+    "os.path:sep": (UnknownNameError, r"text encoder 'os.path:sep' cannot be called as \(model"),
+    "os.path:basename": (UnknownNameError, "text encoder 'os.path:basename' cannot be called"),
+    "os.path:join": (DataError, "text encoder 'os.path:join' gave no function of sentences but str"),
+}
+
+
+@pytest.mark.parametrize("encoder", OWN)
+def test_what_is_no_text_encoder_is_named(tmp_path, encoder):
+    kind, message = OWN[encoder]
+    with pytest.raises(kind, match=message):
+        encode_dataset(datasets.get("cmu"), tmp_path, encoder=encoder, model="x")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (features((34,)), r"gave features of shape \(34,\); allowed: an array \(34, width\)"),
+        (features((33, 4)), r"gave features of shape \(33, 4\)"),
+        (features((34, 4), str), "holds <U"),
+        (lambda model, device: lambda sentences: [[1.0]] * len(sentences), "gave features as list"),
+        (lambda model, device: lambda sentences: np.full((len(sentences), 4), np.nan), "not finite"),
+    ],
+)
+def test_what_is_no_features_of_texts_is_named(tmp_path, monkeypatch, made, message):
+    monkeypatch.setattr(sys.modules[__name__], "mine", made, raising=False)
+    with pytest.raises(DataError, match=f"text encoder .{__name__}:mine.*{message}"):
+        encode_dataset(datasets.get("cmu"), tmp_path, encoder=f"{__name__}:mine", model="x")
+    assert not list(tmp_path.iterdir())
 
 
 def table(path, change=lambda rows: rows, columns="class,context"):
