@@ -166,11 +166,12 @@ def prepared(frames: Sequence[Frame], recipe: str) -> np.ndarray | None:
     if recipe == WINDOWS:
         window = normalise(resample(positions[:, 0], 50)).astype(np.float32)
         return np.ascontiguousarray(window.transpose(2, 0, 1)[..., None])
-    if recipe == CLEAN:
-        tracked = ids.any()
-        return frames50(clean(NtuRecording(positions, ids)) if tracked else positions)
+    centred = frames[0].ids is None  # formats without ids have their origin anywhere
     try:
-        return recipe_of(recipe)(positions)
+        if recipe == CLEAN:
+            people = clean(NtuRecording(positions, ids)) if ids.any() else positions
+            return frames50(people, centred=centred)
+        return recipe_of(recipe, centred=centred)(positions)
     except DataError:  # somebody, but never the first body
         return None
 

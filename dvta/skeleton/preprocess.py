@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 
@@ -21,14 +22,14 @@ CLEAN = "clean"
 WINDOW, STEP, SHORT = 2.0, 0.5, 2.5
 
 
-def recipe_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a recipe for NTU and PKU-MMD recordings by name.
+def recipe_of(name: str, *, centred: bool = False) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a recipe for recordings by name; ``centred`` as :func:`valid_frames` says.
 
     Raises:
         OptionError: there is none of that name.
     """
     _known(name, RECIPES)
-    return frames50 if name == "frames50" else frames300
+    return functools.partial(frames50, centred=centred) if name == "frames50" else frames300
 
 
 def frames_of(name: str) -> int:
@@ -49,16 +50,18 @@ def _known(name: str, recipes: Mapping[str, int]) -> None:
         )
 
 
-def valid_frames(positions: np.ndarray) -> int:
+def valid_frames(positions: np.ndarray, *, centred: bool = False) -> int:
     """Return the number of frames whose joint 1 of person 1 is not at the origin.
 
     Args:
         positions: (F, M, 25, 3) raw positions.
+        centred: the origin may lie in the body, not in a camera; any joint off it shows a person then.
     """
-    return int(np.count_nonzero(np.any(positions[:, 0, 0] != 0, axis=-1)))
+    shown = positions[:, 0] if centred else positions[:, 0, :1]
+    return int(np.count_nonzero((shown != 0).any((1, 2))))
 
 
-def frames50(positions: np.ndarray, frames: int = 50) -> np.ndarray:
+def frames50(positions: np.ndarray, frames: int = 50, *, centred: bool = False) -> np.ndarray:
     """Return the "position" form of a recording, (3, 50, 25, 2) float32 (reference section 5.1).
 
     The frames with a person are counted and taken from the front; every person is set relative to
@@ -69,12 +72,13 @@ def frames50(positions: np.ndarray, frames: int = 50) -> np.ndarray:
     Args:
         positions: (F, M, 25, 3) raw positions in metres; missing persons are zero, M is cut or padded to 2.
         frames: output length.
+        centred: as :func:`valid_frames` says.
 
     Raises:
         DataError: no frame has a person.
     """
     positions = two_persons(positions)
-    length = valid_frames(positions)
+    length = valid_frames(positions, centred=centred)
     if length == 0:
         raise DataError("no frame shows a person")
     people = positions[:length].astype(np.float32)

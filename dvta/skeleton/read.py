@@ -62,10 +62,12 @@ def read_any(
     recipe = recipe or OWN_RECIPE.get(ending, "frames50")
     try:
         positions, rate = _positions(path, ending, recipe, how, say)
+        # only a camera's frames have their origin far from the body
+        centred = ending in OWN_RECIPE
         if recipe == CLEAN:
-            return frames50(positions)[None]
+            return frames50(positions, centred=centred)[None]
         if recipe != WINDOWS:
-            return recipe_of(recipe)(positions)[None]
+            return recipe_of(recipe, centred=centred)(positions)[None]
         first = positions[:, 0]
         if rate == CAMERA_RATE:
             first = first[first[:, 0].any(-1)]  # a camera's frames may show nobody

@@ -205,7 +205,7 @@ def prepare_sequence(
     positions, notes = to_ntu(sequence)
     try:
         if recipe != WINDOWS:
-            return recipe_of(recipe)(positions)[None], notes
+            return recipe_of(recipe, centred=True)(positions)[None], notes
         first = positions[:, 0]
         windows = cmu_windows(first[first.any((1, 2))], rate)[0]
     except DataError as error:

@@ -363,6 +363,19 @@ def test_every_array_for_predict_becomes_network_input(shared):
     np.testing.assert_allclose(coco[0, :, :, 20, 0], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("origin", ["root", "first frame"])
+def test_arrays_around_their_own_root_are_those_of_a_camera(tmp_path, own, origin):
+    far = np.stack([person(60), person(60) + 0.1])
+    near = far - (far[:, :, :1] if origin == "root" else far[:, :1, :1])
+    expected = [frames50(f[:, None]) for f in far]
+    np.save(tmp_path / "a.npy", near)
+    np.testing.assert_allclose(read_any(tmp_path / "a.npy"), expected, atol=1e-5)
+    np.savez(tmp_path / "a.npz", x_train=near, y_train=[0, 1], x_test=near, y_test=[0, 1])
+    import_arrays(tmp_path / "a.npz", own, Choice(dataset="waves"))
+    written = open_positions(own / "waves/skeletons/xsub/train_position.npy")
+    np.testing.assert_allclose(written, expected, atol=1e-5)
+
+
 def test_what_is_prepared_is_taken_as_it_is(tmp_path):
     made = frames50(person()[:, None])[None]
     np.save(tmp_path / "a.npy", made)

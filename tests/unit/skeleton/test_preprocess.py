@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvta.errors import DataError
-from dvta.skeleton.preprocess import cmu_windows, frames50, frames300, resize_time
+from dvta.skeleton.preprocess import cmu_windows, frames50, frames300, resize_time, valid_frames
 from tests.skeleton_files import walking
 
 
@@ -61,6 +61,24 @@ def test_a_recording_without_anybody_is_refused() -> None:
             shape(np.zeros((10, 2, 25, 3)))
     with pytest.raises(DataError, match="expected"):
         frames50(np.zeros((10, 2, 24, 3)))
+
+
+def test_a_body_around_its_own_origin_is_there() -> None:
+    raw = np.zeros((44, 2, 25, 3), np.float32)
+    raw[:40, 0] = walking(40)
+    far = frames50(raw)
+    for origin in (raw[:, :, :1], raw[:1, :, :1]):
+        moved = raw.copy()
+        moved[:40] -= origin[:40]
+        # relative to the root of every frame, or of the first
+        np.testing.assert_allclose(frames50(moved, centred=True), far, atol=1e-5)
+        assert valid_frames(moved, centred=True) == 40
+    assert valid_frames(raw) == 40
+    with pytest.raises(DataError, match="no frame shows a person"):
+        frames50(np.zeros_like(raw), centred=True)
+    # of a camera's recordings joint 1 alone says whether somebody is there
+    raw[10:20, 0, 0] = 0
+    assert (valid_frames(raw), valid_frames(raw, centred=True)) == (30, 40)
 
 
 @settings(max_examples=25, deadline=None)

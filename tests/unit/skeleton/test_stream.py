@@ -13,6 +13,7 @@ from dvta.live import Live, Span, prepared
 from dvta.skeleton.json_frames import joints_of
 from dvta.skeleton.motion import Reading, read_clip, resampled
 from dvta.skeleton.ntu import read_ntu
+from dvta.skeleton.preprocess import frames50
 from dvta.skeleton.read import read_any
 from dvta.skeleton.stream import Frame, Resampler, Stream
 from tests.people import write_person
@@ -254,6 +255,25 @@ def test_spans_are_frames_or_seconds(text):
         Span.parse(text, "--window")
     assert Span.parse("48", "").frames(30.0, 2) == 48
     assert Span.parse("1.5s", "").frames(30.0, 2) == 45
+
+
+@pytest.mark.parametrize("recipe", ["frames50", "clean"])
+def test_windows_without_a_first_body_are_nobody_and_the_stream_goes_on(recipe):
+    somebody = walking(20)
+    frames = [[[[0.0] * 3] * 25, b.tolist()] if i < 10 else b.tolist() for i, b in enumerate(somebody)]
+    live, inputs = recorder(recipe=recipe, window="10", every="10")
+    windows = live.push("".join(f"{json.dumps(f)}\n" for f in frames).encode()) + live.finish()
+    assert [bool(w.scores.isnan().all()) for w in windows] == [True, False]
+    assert len(inputs) == 1
+
+
+@pytest.mark.parametrize("recipe", ["frames50", "clean"])
+def test_json_lines_around_their_own_root_show_a_person(recipe):
+    body = walking(20)
+    body -= body[:, :1]
+    frames, _ = frames_of("\n".join(json.dumps(b.tolist()) for b in body).encode(), [1000])
+    expected = frames50(body.astype(np.float32)[:, None], centred=True)
+    np.testing.assert_array_equal(prepared(frames, recipe), expected)
 
 
 def test_mediapipe_windows_are_taken_to_ntu_by_their_own_frames():
