@@ -55,7 +55,7 @@ class Prepared:
         folder: where.
         samples: their number by part.
         skipped: files left out, with the reason.
-        absent: clips of the class table without a recording.
+        absent: clips of the class table, or names of PKU-MMD's list, without a recording.
         unlisted: recordings that the class table lacks.
         replaced: samples of the same folder prepared earlier that are gone, by part.
         said: how recordings were read, with the number of recordings.

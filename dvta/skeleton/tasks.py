@@ -36,7 +36,7 @@ class Found:
 
     Attributes:
         tasks: the files to turn into samples.
-        absent: clips of the class table without a recording.
+        absent: clips of the class table, or names of the train/test list, without a recording.
         unlisted: recordings that the class table lacks.
         left_out: recordings that the ignore list names.
     """
@@ -73,7 +73,7 @@ def pku_tasks(folder: Path, protocol: str, ignore: Path | None) -> Found:
 
     Raises:
         OptionError: PKU-MMD has no such protocol.
-        DataError: a list or label file is missing, or two recordings have the same name.
+        DataError: a list or label file is missing, or two recordings or two label files have the same name.
     """
     if protocol not in pku.LISTS:
         raise OptionError(
@@ -88,9 +88,12 @@ def pku_tasks(folder: Path, protocol: str, ignore: Path | None) -> Found:
     train, test = pku.read_lists(lists[0])
     left_out = pku.missing_samples(ignore) if ignore is not None else frozenset()
     texts = _files(folder, (".txt",))
-    labels = {path.stem: path for path in texts if "label" in path.parent.name.lower()}
-    paths = [p for p in texts if p.stem in train | test and "skeleton" in p.parent.name.lower()]
-    _once(folder, paths)
+    listed = [path for path in texts if path.stem in train | test]
+    tables = [path for path in listed if "label" in path.parent.name.lower()]
+    paths = [path for path in listed if "skeleton" in path.parent.name.lower()]
+    for files in (tables, paths):
+        _once(folder, files)
+    labels = {path.stem: path for path in tables}
     tasks = []
     for path in paths:
         if path.stem in left_out:
@@ -99,7 +102,10 @@ def pku_tasks(folder: Path, protocol: str, ignore: Path | None) -> Found:
             raise SkeletonError(path, f"no label file {path.name} in a folder named …Label…")
         part = "train" if path.stem in train else "val"
         tasks.append(Task("pku", path, part, path.stem, labels=labels[path.stem], ignore=left_out))
-    return Found(tasks, left_out=tuple(path.stem for path in paths if path.stem in left_out))
+    absent = (train | test) - {path.stem for path in paths} - left_out
+    return Found(
+        tasks, tuple(sorted(absent)), left_out=tuple(path.stem for path in paths if path.stem in left_out)
+    )
 
 
 def clip_tasks(folder: Path, classes: Path | None, class_names: Sequence[str] | None, how: Reading) -> Found:

@@ -139,7 +139,7 @@ def _notes(done: Prepared) -> list[str]:
     lines += [f"{count} recordings: {said}" for said, count in done.said.items()]
     lines += [f"{count} recordings: {problem}" for problem, count in done.problems.items()]
     for names, what in (
-        (done.absent, "clips of the class table have no recording here"),
+        (done.absent, "entries of the class table or list have no recording here"),
         (done.unlisted, "recordings are not in the class table"),
     ):
         if names:

@@ -38,7 +38,10 @@ def test_raw_clips_and_prepared_arrays_become_a_table_and_an_answer(
     thinned(shared / "data/cmu/skeletons.npz", tmp_path / "cmu")
     assert run("data", "import", "cmu", "cmu") == 0
     assert run("data", "prepare", "bvh", str(shared / "data/cmu/raw"), "--add") == 0
-    assert "259 clips of the class table have no recording here, such as 01_" in capsys.readouterr().err
+    assert (
+        "259 entries of the class table or list have no recording here, such as 01_"
+        in capsys.readouterr().err
+    )
     assert run("sweep", STUDY, "--executor", "inline") == 0
     capsys.readouterr()
     run("report", "--format", "json")

@@ -99,6 +99,25 @@ def test_pku_folder_becomes_instances(tmp_path: Path) -> None:
     assert read_names(done.folder / "val_name.txt", 1) == ["F291V003C003L001"]
 
 
+def test_pku_names_of_the_list_without_a_file_are_said_and_labels_stand_once(tmp_path: Path) -> None:
+    raw, positions = tmp_path / "raw", np.zeros((20, 2, 25, 3), np.float32)
+    positions[:, 0] = walking(20)
+    write_pku(raw, "0002-L", positions, [(1, 1, 20)])
+    write_split_list(raw / "cross-subject.txt", ["0002-L", "0004-L", "0006-M"], ["0291-R"])
+    (raw / "ignore.txt").write_text("0006-M\n")
+    done = prepare("pku", raw, tmp_path / "root", ignore=raw / "ignore.txt", processes=1)
+    assert done.absent == ("0004-L", "0291-R")
+    other = raw / "Label_of_others"
+    other.mkdir()
+    (other / "0003-L.txt").write_text("1,1,5,1\n")  # no recording of the list
+    prepare("pku", raw, tmp_path / "root", processes=1)
+    (other / "0002-L.txt").write_text("9,1,20,1\n")
+    with pytest.raises(
+        DataError, match=r"Label_of_others/0002-L.txt and .*Train_Label.* have the same name; keep"
+    ):
+        prepare("pku", raw, tmp_path / "root", processes=1)
+
+
 def test_clips_become_windows_and_a_class_keeps_150(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
