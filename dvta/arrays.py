@@ -176,11 +176,17 @@ def finite(place: str, array: np.ndarray) -> np.ndarray:
     """
     if array.dtype.kind not in NUMBERS:
         raise DataError(f"{place}: holds {array.dtype}, allowed: numbers")
-    array = np.ascontiguousarray(array, dtype=np.float32)
+    array = as_float32(array)
     if array.size and not np.isfinite(array).all():
         bad = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(1)))
         raise DataError(f"{place}: row {bad} has a value that is not finite")
     return array
+
+
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """Return an array of numbers as float32 in C order; what float32 cannot hold becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def digest(*parts: np.ndarray | str) -> str:

@@ -48,9 +48,11 @@ def statistics(skeletons: np.ndarray) -> np.ndarray:
     acceleration, mean and standard deviation of the angle at every joint with two bones.
     """
     x = skeletons.astype(np.float64).transpose(0, 4, 2, 3, 1)  # (N, M, T, V, 3)
-    velocity = np.diff(x, axis=2)
-    parts = [x.mean(2), x.std(2), np.ptp(x, axis=2), np.abs(velocity).mean(2)]
-    parts.append(np.abs(np.diff(velocity, axis=2)).mean(2) if x.shape[2] > 2 else np.zeros_like(parts[0]))
+    parts = [x.mean(2), x.std(2), np.ptp(x, axis=2)]
+    for order in (1, 2):  # velocity and acceleration, which one or two frames do not have
+        parts.append(
+            np.abs(np.diff(x, order, axis=2)).mean(2) if x.shape[2] > order else np.zeros_like(parts[0])
+        )
     angles = _angles(x)
     flat = [p.reshape(*p.shape[:2], -1) for p in (*parts, angles.mean(2), angles.std(2))]
     each = np.concatenate(flat, axis=2)  # (N, M, D)

@@ -8,7 +8,7 @@ import numpy as np
 
 from dvta import datasets
 from dvta.archives import Archive
-from dvta.arrays import NAMES, NUMBERS
+from dvta.arrays import NAMES, NUMBERS, as_float32
 from dvta.errors import DataError
 from dvta.files import RowWriter, staged_folder, write_json
 from dvta.labels import as_ids, check_range
@@ -45,9 +45,10 @@ def import_cmu_skeletons(path: Path, root: Path) -> Path:
             RowWriter(stage / "all_label.npy", (), "<i8") as ids,
         ):
             for row, (sample, label) in enumerate(zip(archive.rows("x"), labels, strict=True)):
-                if not np.isfinite(sample).all():
-                    raise DataError(f"{path}: x row {row} has a value that is not finite")
-                positions.append(sample.transpose(2, 0, 1)[..., None])
+                written = as_float32(sample)
+                if not np.isfinite(written).all():
+                    raise DataError(f"{path}: x row {row} has a value that is not finite as float32")
+                positions.append(written.transpose(2, 0, 1)[..., None])
                 ids.append(int(label))
         (stage / "all_name.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
         about = {"dataset": "cmu", "protocol": CLIPS, "from": path.name, "samples": {"all": len(labels)}}

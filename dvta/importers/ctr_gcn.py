@@ -9,6 +9,7 @@ import numpy as np
 
 from dvta import datasets
 from dvta.archives import Archive
+from dvta.arrays import as_float32
 from dvta.errors import DataError
 from dvta.files import RowWriter, write_json
 from dvta.importers.staging import Imported
@@ -93,7 +94,7 @@ class CtrGcnArchive:
         """Yield ((F, 2, 25, 3) float32 positions, class id) of the samples of ``train`` or ``test``."""
         labels = as_ids(f"{self.path}: y_{part}", self._archive.read(f"y_{part}"))
         for row, (x, label) in enumerate(zip(self._archive.rows(f"x_{part}"), labels, strict=True)):
-            positions = x.reshape(len(x), 2, 25, 3).astype(np.float32)
+            positions = as_float32(x.reshape(len(x), 2, 25, 3))
             if not np.isfinite(positions).all():
                 raise DataError(f"{self.path}: x_{part} row {row} has a value that is not finite")
             yield positions, int(label)

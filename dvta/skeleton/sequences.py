@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from dvta.arrays import finite, load, stream_header
+from dvta.arrays import NUMBERS, finite, load, stream_header
 from dvta.errors import DataError
 from dvta.limits import limits, open_regular
 from dvta.pickles import read_pickle
-from dvta.skeleton.preprocess import CENTRE, WINDOWS, cmu_windows, frames_of, recipe_of
+from dvta.skeleton.preprocess import CENTRE, RECIPES, WINDOWS, cmu_windows, frames_of, recipe_of
 
 ARRAY_RATE = 30.0  # frames a second, where an array does not say
 TORSO = (0.25, 0.9)  # metres between shoulders and hips of a human; others are scaled to
@@ -34,7 +34,7 @@ JOINT_MAPS: Mapping[int, tuple[str, tuple[tuple[int, ...], ...]]] = {
 }
 JOINTS = (25, *JOINT_MAPS)
 SHAPES = (
-    "(T, V, C), (N, T, V, C), (N, C, T, V), (N, C, T, V, M) or (N, M, T, V, C) "
+    "(T, V, C), (N, T, V, C), (N, C, T, V), (N, C, T, V, M), (N, M, T, V, C) or a prepared (C, T, V, M) "
     "of V = 25 (NTU), 17 (COCO) or 33 (MediaPipe) joints, C = 2 or 3 and M = 1 or 2"
 )
 
@@ -77,6 +77,8 @@ def as_sequences(place: str, array: np.ndarray) -> np.ndarray:
     Raises:
         DataError: the shape is unknown, or a value is not finite; the message begins with ``place``.
     """
+    if array.ndim == 4 and array.shape[0] == 3 and array.shape[2:] == (25, 2):
+        array = _one_sample(place, array)
     order = _order(array.shape)
     if order is None or not array.size:
         raise DataError(f"{place}: shape {array.shape}; known: {SHAPES}")
@@ -86,6 +88,23 @@ def as_sequences(place: str, array: np.ndarray) -> np.ndarray:
         if wrong := limits().exceeded(name, count, name.removeprefix("max_")):
             raise DataError(f"{place}: {wrong}")
     return found
+
+
+def _one_sample(place: str, array: np.ndarray) -> np.ndarray:
+    """Return a sample (1, 3, T, 25, 2), whose shape without the first axis three recordings of 25 joints in two
+    dimensions have too.
+
+    Raises:
+        DataError: it is not prepared, so nothing tells which it is.
+    """
+    one = array[None]
+    if array.dtype.kind in NUMBERS and any(is_prepared(one.transpose(0, 4, 2, 3, 1), r) for r in RECIPES):
+        return one
+    frames = array.shape[1]
+    raise DataError(
+        f"{place}: shape {array.shape} is one sample of two bodies or three recordings in two dimensions; "
+        f"write the first as (1, 3, {frames}, 25, 2), the second as (3, 1, {frames}, 25, 2)"
+    )
 
 
 def _order(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
@@ -100,6 +119,8 @@ def _order(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | 
         return (shape[0], 1, *shape[1:]), (0, 1, 2, 3, 4)
     if len(shape) == 4 and shape[3] in JOINTS and channels(shape[1]):
         return (shape[0], 1, *shape[1:]), (0, 1, 3, 4, 2)
+    if len(shape) == 4 and shape[2] in JOINTS and shape[0] == 3 and shape[3] == 1:
+        return (1, *shape), (0, 4, 2, 3, 1)
     if len(shape) == 5 and shape[3] in JOINTS and channels(shape[1]) and shape[4] in (1, 2):
         return shape, (0, 4, 2, 3, 1)
     if len(shape) == 5 and shape[3] in JOINTS and channels(shape[4]):

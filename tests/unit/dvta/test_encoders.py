@@ -273,6 +273,16 @@ def test_kinematic_features_are_fitted_on_seen_training_samples_alone(tmp_path):
     assert not np.array_equal(first["ztest"], other["ztest"])
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_statistics_of_the_shortest_windows_are_numbers(frames):
+    skeletons = np.random.default_rng(0).normal(size=(4, 3, frames, 25, 1))
+    found = kinematic.statistics(skeletons)
+    assert np.isfinite(found).all()
+    assert found.shape == kinematic.statistics(np.repeat(skeletons, 5, 2)).shape
+    velocity, acceleration = found[:, 225:300], found[:, 300:375]
+    assert (velocity.any(), acceleration.any()) == (frames > 1, frames > 2)
+
+
 def test_an_absent_second_person_does_not_change_the_statistics():
     rng = np.random.default_rng(0)
     one = rng.normal(size=(2, 3, 10, 25, 1))

@@ -10,6 +10,7 @@ import pytest
 
 from dvta import datasets
 from dvta.archives import Archive
+from dvta.arrays import finite
 from dvta.data_ref import locate
 from dvta.encoders.text import read_sentences
 from dvta.errors import DataError, OptionError
@@ -21,7 +22,7 @@ from dvta.labels import as_ids, raw_labels
 from dvta.pickles import read_pickle
 from dvta.skeleton import splits
 from dvta.skeleton.arrays import open_positions, read_labels
-from dvta.skeleton.preprocess import frames50
+from dvta.skeleton.preprocess import cmu_windows, frames50, frames300
 from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import COCO17, MEDIAPIPE33, read_sequences, to_ntu
 
@@ -384,6 +385,27 @@ def test_what_is_prepared_is_taken_as_it_is(tmp_path):
         read_any(tmp_path / "a.npy", "framez50")
 
 
+def test_one_prepared_sample_is_one_and_what_may_be_three_recordings_is_asked_about(tmp_path):
+    path = tmp_path / "a.npy"
+    for recipe, shape in (("frames50", frames50), ("frames300", frames300)):
+        made = shape(person()[:, None])
+        np.save(path, made)
+        np.testing.assert_array_equal(read_any(path, recipe), made[None])
+    windows = cmu_windows(person())[0].transpose(0, 3, 1, 2)[..., None]
+    np.save(path, windows[0])
+    np.testing.assert_array_equal(read_any(path, "windows"), windows[:1])
+    flat = np.stack([person()] * 3)[..., :2]
+    np.save(path, flat)
+    with pytest.raises(
+        DataError, match=r"write the first as \(1, 3, 40, 25, 2\), the second as \(3, 1, 40, 25"
+    ):
+        read_any(path)
+    np.save(path, flat[:, None])
+    assert read_any(path).shape == (3, 3, 50, 25, 2)
+    np.save(path, person(joints=17)[None, ..., :2].repeat(3, 0))  # 17 joints are never prepared
+    assert read_any(path).shape == (3, 3, 50, 25, 2)
+
+
 @pytest.mark.parametrize("form", ["TVC", "NTVC", "NCTV", "NCTVM", "NMTVC"])
 def test_every_order_of_axes_means_the_same(tmp_path, form):
     one = person()
@@ -694,6 +716,19 @@ def test_headers_are_checked_before_memory_is_asked_for(shared, name):
     with pytest.raises(DataError) as caught:
         open_positions(path)
     assert NPY[name] in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e39, np.inf])
+@pytest.mark.filterwarnings("error")
+def test_windows_that_float32_cannot_hold_are_refused(tmp_path, value):
+    x = np.zeros((2, 50, 25, 3))
+    x[1, 3, 2, 1] = value
+    np.savez(tmp_path / "skeletons.npz", x=x, y=[0, 1], clip=["a", "b"], start=[0, 0])
+    with pytest.raises(DataError, match="x row 1 has a value that is not finite as float32"):
+        import_cmu_skeletons(tmp_path / "skeletons.npz", tmp_path / "data")
+    assert not list(tmp_path.glob("data/**/*.npy"))
+    with pytest.raises(DataError, match="row 1 has a value that is not finite"):
+        finite("x", x)
 
 
 @pytest.mark.parametrize("byte", [200, 500, 900])
