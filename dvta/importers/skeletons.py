@@ -20,6 +20,8 @@ OF_SPLIT = {
     **dict.fromkeys((4, 5, 6), "ntu120"),
     **dict.fromkeys((7, 8, 9), "pku"),
 }
+#: by part: arrays of samples, and their labels
+Parts = dict[str, tuple[list[np.ndarray], list[np.ndarray]]]
 
 
 def import_smie(path: Path, root: Path, *, link: bool = False) -> Imported:
@@ -81,10 +83,6 @@ def _copy_frames(folder: Path, target: Path, done: Imported, *, link: bool) -> N
                     (stage / source.name).symlink_to(source.resolve())
                 else:
                     shutil.copyfile(source, stage / source.name)
-
-
-#: by part: arrays of samples, and their labels
-Parts = dict[str, tuple[list[np.ndarray], list[np.ndarray]]]
 
 
 def _split_parts(folder: Path) -> tuple[Path, Parts]:
