@@ -5,14 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from dvta.errors import DataError
 from dvta.limits import limits, open_regular
 
+MAX_TABLE_BYTES = 1 << 26
+#: what people call the first and the second column of a table of recordings
+CLIP_COLUMNS = ("clip", "recording", "file", "file name", "filename")
+CLASS_COLUMNS = ("class", "class id", "classid", "class name", "label", "id", "action")
 
-def read_text(path: Path) -> str:
+
+def read_text(path: Path | str, most: int | None = None) -> str:
     """Return a text file's content; UTF-8 (with or without a mark), UTF-16 with its mark, else Windows-1252.
+
+    Args:
+        path: the file. most: bytes that it may have, where that is less than texts may have.
 
     Raises:
         DataError: it is missing, no regular file, too large, or no text.
@@ -21,6 +31,8 @@ def read_text(path: Path) -> str:
         size = os.fstat(file.fileno()).st_size
         if wrong := limits().exceeded("max_text_bytes", size, "bytes of text"):
             raise DataError(f"{path}: {wrong}")
+        if most is not None and size > most:
+            raise DataError(f"{path}: {size:,} bytes; allowed: at most {most:,}")
         content = file.read(size)
     utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp1252", "latin-1"):
@@ -33,6 +45,70 @@ def read_text(path: Path) -> str:
     raise DataError(f"{path}: cannot be read: it is no text")
 
 
+def read_rows(path: Path | str) -> list[tuple[int, list[str]]]:
+    """Read the rows of a table that hold something, separated by commas, semicolons or tabs.
+
+    Returns:
+        For every row its line and its stripped cells.
+
+    Raises:
+        DataError: the file cannot be read, or is no table.
+    """
+    text = read_text(path, MAX_TABLE_BYTES)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    try:
+        # without translation a line that ends in a carriage return alone is one too
+        lines = io.StringIO(text, newline="")
+        reader = csv.reader(lines, delimiter=_delimiter(first), skipinitialspace=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    return [(number, cells) for number, cells in rows if any(cells)]
+
+
+def _delimiter(line: str) -> str:
+    bare = re.sub(r'"[^"]*"', "", line)
+    other = max(";\t", key=bare.count)
+    # names have commas in them, and few semicolons or tabs
+    return other if bare.count(other) >= max(1, bare.count(",")) else ","
+
+
+def read_clips(
+    path: Path | str, is_class: Callable[[str], bool] = lambda name: False
+) -> list[tuple[int, str, str]]:
+    """Read a table of recordings and their classes, with or without a header line.
+
+    Args:
+        path: the table. is_class: whether a text is known to be a class; then the first line is no header.
+
+    Returns:
+        For every recording its line, its name and its class.
+
+    Raises:
+        DataError: the file cannot be read, holds no recording, or a row has other than two cells.
+    """
+    rows = []
+    for number, cells in read_rows(path):
+        while not cells[-1]:
+            cells.pop()
+        if len(cells) != 2 or not cells[0]:
+            raise DataError(f"{path}, line {number}: expected clip,class; found {', '.join(cells)[:60]!r}")
+        rows.append((number, cells[0], cells[1]))
+    if rows and not is_class(rows[0][2]):
+        _, clip, label = rows[0]
+        named = plain(clip) in CLIP_COLUMNS or plain(label) in CLASS_COLUMNS
+        if named or any(is_class(name) for _, _, name in rows[1:2]):
+            del rows[0]
+    if not rows:
+        raise DataError(f"{path}: holds no recording")
+    return rows
+
+
+def plain(name: str) -> str:
+    """Return a name without its case and with single blanks for what parts its words."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read a table with a header line, separated by commas, semicolons or tabs.
 
@@ -42,15 +118,7 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
     Raises:
         DataError: the file cannot be read, has no header, a column twice, or a row of another length.
     """
-    text = read_text(path)
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-        lines = [(reader.line_num, [v.strip() for v in row]) for row in reader]
-    except csv.Error as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    lines = [(number, row) for number, row in lines if any(row)]
+    lines = read_rows(path)
     if not lines:
         raise DataError(f"{path}: has no header line")
     columns = [name.lower() for name in lines[0][1]]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dvta.errors import DataError, did_you_mean
-from dvta.texts import read_table, read_text
+from dvta.texts import CLIP_COLUMNS, plain, read_clips, read_rows, read_table
 
 COLUMNS = {"class": "class_names", "context": "contexts", "verb": "verbs", "noun": "nouns"}
 
@@ -27,9 +27,10 @@ def describe(path: Path) -> dict[str, Any]:
         return {"class_names": _of_folder(path)}
     if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         raise DataError(f"{path}: allowed: a folder of a subfolder a class, or a .csv table")
-    columns, rows = read_table(path)
-    if "clip" in columns or (len(columns) == 2 and "class" not in columns):
+    first = [plain(cell) for _, cells in read_rows(path)[:1] for cell in cells if cell]
+    if first and (first[0] in CLIP_COLUMNS or (len(first) == 2 and "class" not in first)):
         return {"class_names": _of_clips(path)}
+    columns, rows = read_table(path)
     for column in columns:
         if column not in COLUMNS:
             raise DataError(
@@ -57,13 +58,7 @@ def _of_folder(path: Path) -> list[str]:
 def _of_clips(path: Path) -> list[str]:
     """Return the classes of a table of recordings, in the order in which they come."""
     names: dict[str, None] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        clip, found, name = line.replace(";", ",").replace("\t", ",").partition(",")
-        name = name.strip().strip('"')
-        if not line.strip() or (number == 1 and (clip.strip().lower(), name.lower()) == ("clip", "class")):
-            continue
-        if not found or not name:
-            raise DataError(f"{path}, line {number}: expected clip,class; found {line[:60]!r}")
+    for number, _, name in read_clips(path):
         if name.isdecimal():
             raise DataError(
                 f"{path}, line {number}: class {name} is an id and tells no name; give a table of classes, or a folder"

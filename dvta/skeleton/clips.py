@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import functools
 import json
-import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -14,11 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from dvta.errors import DataError, did_you_mean
-from dvta.limits import open_regular
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.motion import ENDINGS
-
-_MAX_TABLE_BYTES = 1 << 26
+from dvta.texts import plain, read_clips
 
 
 @functools.cache
@@ -39,27 +34,16 @@ def read_clip_classes(path: Path | str, class_names: Sequence[str] | None = None
         class_names: of the data set, where it is known: names are allowed then, and ids are checked.
 
     Raises:
-        SkeletonError: the file is missing or malformed, a clip stands twice, or a class is unknown; names the line.
+        DataError: the file is missing or malformed, a clip stands twice, or a class is unknown; names the line.
     """
     found: dict[str, int] = {}
-    rows = _rows(path)
-    for place, (number, cells) in enumerate(rows):
-        filled = [cell for cell in cells if cell]
-        if len(filled) != 2 or not cells[0]:
-            raise SkeletonError(
-                path, f"expected a clip and its class; found {', '.join(cells)[:60]!r}", number
-            )
-        label = _class_id(cells[1], class_names)
-        if label is None and place == 0 and len(rows) > 1 and _is_header(cells, rows[1][1], class_names):
-            continue
-        clip = bare_name(cells[0])
+    for number, name, text in read_clips(path, lambda text: _class_id(text, class_names) is not None):
+        clip, label = bare_name(name), _class_id(text, class_names)
         if label is None:
-            raise SkeletonError(path, _unknown_class(cells[1], class_names), number)
+            raise SkeletonError(path, _unknown_class(text, class_names), number)
         if clip in found:
             raise SkeletonError(path, f"clip {clip!r} stands twice", number)
         found[clip] = label
-    if not found:
-        raise SkeletonError(path, "holds no clip", 1)
     _check_base(path, found, class_names)
     return found
 
@@ -70,48 +54,12 @@ def bare_name(name: str) -> str:
     return stem if dot and f".{ending.lower()}" in ENDINGS else f"{stem}{dot}{ending}"
 
 
-def _rows(path: Path | str) -> list[tuple[int, list[str]]]:
-    """Return line numbers and cells of the rows that hold something."""
-    try:
-        with open_regular(path) as file:
-            content = file.read(_MAX_TABLE_BYTES + 1)
-    except DataError as error:
-        raise SkeletonError(path, str(error).removeprefix(f"{path}: ")) from error
-    if len(content) > _MAX_TABLE_BYTES:
-        raise SkeletonError(path, f"more than {_MAX_TABLE_BYTES:,} bytes are no class table")
-    for encoding in ("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "cp1252"):
-        with contextlib.suppress(UnicodeDecodeError):
-            text = content.decode(encoding)
-            break
-    else:
-        text = "\0"
-    if "\0" in text:
-        raise SkeletonError(path, "is no text in UTF-8")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(";\t,", key=first.count)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        raise SkeletonError(path, str(error), reader.line_num) from error
-    return [(number, cells) for number, cells in rows if any(cells)]
-
-
 def _class_id(text: str, class_names: Sequence[str] | None) -> int | None:
     whole = text.removesuffix(".0")
     if whole.isascii() and whole.isdecimal() and len(whole) <= 6:
         return int(whole)
-    plain = [_plain(name) for name in class_names or ()]
-    return plain.index(_plain(text)) if _plain(text) in plain else None
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
-
-
-def _is_header(cells: list[str], following: list[str], class_names: Sequence[str] | None) -> bool:
-    named = _plain(cells[1]) in ("class", "class id", "classid", "class name", "label", "id", "action")
-    return named or (len(following) > 1 and _class_id(following[1], class_names) is not None)
+    names = [plain(name) for name in class_names or ()]
+    return names.index(plain(text)) if plain(text) in names else None
 
 
 def _unknown_class(text: str, class_names: Sequence[str] | None) -> str:

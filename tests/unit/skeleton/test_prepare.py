@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dvta.datasets.describe import describe
 from dvta.errors import DataError, OptionError
 from dvta.files import RowWriter
 from dvta.importers.cmu import import_cmu_skeletons
@@ -238,6 +239,53 @@ def test_own_clip_tables(tmp_path: Path) -> None:
     table.write_text("09_01,4\n09_01,5\n")
     with pytest.raises(SkeletonError, match="line 2"):
         read_clip_classes(table)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clip,class\na.bvh,walk\nb.bvh,wave\n",
+        "clip,label\na.bvh,walk\nb.bvh,wave\n",
+        "File_Name;Action\na.bvh;walk\nb.bvh;wave\n",
+        '\n"a.bvh",walk\n"b.bvh", "wave"\n',
+        "a.bvh\twalk\nb.bvh\twave\n",
+        "a.bvh,walk,,\r b.bvh ,wave,\r",
+        "walk,walk\nwave,wave\n",
+    ],
+)
+def test_a_new_data_set_has_the_classes_that_preparing_finds(tmp_path: Path, text: str) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_bytes(text.encode())
+    names = describe(table)["class_names"]
+    assert names == ["walk", "wave"]
+    assert list(read_clip_classes(table, names).values()) == [0, 1]
+
+
+def test_commas_in_quotes_are_part_of_a_name(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    for text in ('"take 1, left.bvh",wave\nb,walk\n', "take 1, left.bvh;wave\nb;walk\n"):
+        table.write_text(text)
+        assert describe(table) == {"class_names": ["wave", "walk"]}
+        assert read_clip_classes(table, ["wave", "walk"]) == {"take 1, left": 0, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clip,class,note\na,walk,x\nb,wave,y\n", "line 1: expected clip,class; found 'clip, class, note'"),
+        ("a,walk\nb,wave,y\n", "line 2: expected clip,class; found 'b, wave, y'"),
+        ("a,walk\nb,,wave\n", "line 2: expected clip,class"),
+        ("clip,class\na,\n", "line 2: expected clip,class; found 'a'"),
+        ("clip,class\n", "holds no recording"),
+        (f"a,walk\nb,{'x' * 200_000}\n", "cannot be read .field larger"),
+    ],
+)
+def test_wrong_tables_of_clips_name_the_line(tmp_path: Path, text: str, words: str) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text(text)
+    for read in (describe, lambda path: read_clip_classes(path, ["walk", "wave"])):
+        with pytest.raises(DataError, match=f"clips.csv[,:] ?{words}"):
+            read(table)
 
 
 def test_position_files_are_checked_before_they_are_mapped(tmp_path: Path) -> None:
