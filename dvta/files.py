@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -16,6 +17,23 @@ from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
+
+from dvta.errors import DataError
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
+
+
+def check_id(option: str, name: str) -> None:
+    """Refuse a name that a folder or file cannot have, or that leads elsewhere.
+
+    Raises:
+        DataError: so it is; the message begins with ``option``.
+    """
+    if not _ID.fullmatch(name) or ".." in name:
+        raise DataError(
+            f"{option}: {name[:80]!r} is no name of a folder or file; allowed: at most 64 letters, digits and ._-, "
+            "a letter or digit first"
+        )
 
 
 def write_file(path: Path, content: bytes) -> None:

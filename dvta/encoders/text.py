@@ -15,7 +15,7 @@ import numpy as np
 from dvta.arrays import finite
 from dvta.datasets import PARTS, Dataset
 from dvta.errors import DataError, did_you_mean
-from dvta.files import write_json, write_npy
+from dvta.files import check_id, write_json, write_npy
 from dvta.registry import Registry
 from dvta.text_models import DEFAULT_MODELS, not_loaded, require_model
 from dvta.texts import read_table
@@ -147,8 +147,10 @@ def encode_dataset(
             joins label, context and motion; nothing else is written then.
 
     Raises:
-        DataError: the model cannot be loaded, or the CSV does not fit the dataset.
+        DataError: the model cannot be loaded, the CSV does not fit the dataset, or the id is wrong.
     """
+    if name is not None:
+        check_id("--name", name)
     tables = [sentences] if isinstance(sentences, Path) else list(sentences)
     texts: dict[str, Any] = {} if tables else dataset_texts(dataset)
     for path in tables:

@@ -15,7 +15,7 @@ from dvta.arrays import NAMES, NUMBERS, finite, load
 from dvta.datasets import Dataset
 from dvta.errors import DataError
 from dvta.feature_files import FILES
-from dvta.files import RowWriter, write_json
+from dvta.files import RowWriter, check_id, write_json
 from dvta.importers.features import Choice, Found, Source, place
 from dvta.importers.recordings import Recordings, read_ntu_files, read_pyskl
 from dvta.importers.staging import Imported, staged_import
@@ -67,13 +67,16 @@ def import_arrays(
         recipe: ``frames50`` or ``frames300``, for those. fps: frames a second, for windows.
 
     Raises:
-        DataError: nothing of this is there, or the arrays contradict each other or the catalogue.
+        DataError: nothing of this is there, the protocol is no name, or the arrays contradict each other or the
+            catalogue.
         OptionError: the recipe is unknown, or the frames a second are impossible.
     """
     recipe_of(recipe)
     check_fps(fps)
     if choice.dataset is None:
         raise DataError("--dataset is missing; name the data set whose classes the labels are")
+    if protocol is not None:
+        check_id("--protocol", protocol)
     known = datasets.get(choice.dataset, root)
     done = Imported()
     if path.suffix.lower() in (".pkl", ".pickle"):

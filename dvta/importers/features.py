@@ -14,9 +14,11 @@ from dvta import datasets
 from dvta.archives import Archive
 from dvta.arrays import NAMES, NUMBERS, finite, load, read
 from dvta.datasets import Dataset, Split
+from dvta.datasets.dataset import RANDOM
+from dvta.datasets.own import check_split_name
 from dvta.errors import DataError, did_you_mean
 from dvta.feature_files import FILES, RENAMED, check_arrays, feature_folder
-from dvta.files import write_json
+from dvta.files import check_id, write_json
 from dvta.importers.cmu import import_cmu_skeletons
 from dvta.importers.staging import Imported, staged_import
 from dvta.labels import as_ids, read_labels
@@ -74,9 +76,11 @@ class Choice:
                 f"--labels {self.labels!r} is unknown{did_you_mean(self.labels, COUNTING)}; "
                 f"allowed: {', '.join(COUNTING)}"
             )
-        for name in (self.visual, self.split):
-            if name is not None and (".." in name or name.startswith(("/", ".")) or not name.strip()):
-                raise DataError(f"{name!r} is no name of features or splits")
+        if self.visual is not None:
+            check_id("--visual", self.visual)
+        # random/U/k is a rule, unless somebody gives its classes
+        if self.split is not None and (self.unseen is not None or not RANDOM.fullmatch(self.split)):
+            check_split_name(self.split, "--split")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import read
 from dvta.errors import DataError
+from dvta.files import check_id
 from dvta.importers.staging import Imported, staged_import
 
 TEXT_FORMS = {
@@ -36,8 +37,9 @@ def import_text(
             context and motion; nothing else is written then.
 
     Raises:
-        DataError: there are no labels for the dataset, several files fit, or a shape is wrong.
+        DataError: there are no labels for the dataset, several files fit, or a shape or the id is wrong.
     """
+    check_id("--encoder", encoder)
     written: dict[Path, np.ndarray] = {}
     for part, forms in TEXT_FORMS.items():
         fitting = sorted(f for form in forms for f in path.glob(form) if match in f.name)

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,7 +19,7 @@ import numpy as np
 from dvta import datasets
 from dvta.arrays import header
 from dvta.errors import DataError, OptionError, UnknownNameError, did_you_mean
-from dvta.files import RowWriter, staged_folder, write_json
+from dvta.files import RowWriter, check_id, staged_folder, write_json
 from dvta.skeleton import clips
 from dvta.skeleton.arrays import open_positions, read_labels
 from dvta.skeleton.lines import SkeletonError
@@ -42,7 +41,6 @@ _TAKES = {
     "pku": ("protocol", "recipe", "ignore"),
     "bvh": ("classes", "add", "joints", "unit", "fps", "first_frame"),
 }
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 
 Progress = Callable[[int, int, str], None]
 
@@ -159,6 +157,7 @@ def _check_options(
 
     Raises:
         OptionError: a value is impossible, or an option has no effect for the kind.
+        DataError: the data set's name is none of a folder.
     """
     recipes = (*RECIPES, CLEAN) if kind == "ntu" else tuple(RECIPES)
     for name, value, allowed in (
@@ -174,8 +173,9 @@ def _check_options(
         if present is not None and option not in _TAKES[kind]:
             raise OptionError(f"{option}: has no effect for {kind}; {kind} takes {', '.join(_TAKES[kind])}")
     chosen = dataset or OWN_DATASET[kind]
+    check_id("dataset", chosen)
     others = [name for other, names in _OF_KIND.items() if other != kind for name in names]
-    if chosen in others or (kind == "ntu" and chosen not in _OF_KIND["ntu"]) or not _NAME.fullmatch(chosen):
+    if chosen in others or (kind == "ntu" and chosen not in _OF_KIND["ntu"]):
         fitting = ", ".join(_OF_KIND[kind]) + ("" if kind == "ntu" else ", or a name of your own")
         raise OptionError(f"dataset: {chosen!r} is impossible for {kind} recordings; allowed: {fitting}")
     if kind == "bvh" and chosen != "cmu" and given["classes"] is None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from dvta.encoders import kinematic
 from dvta.encoders.extract import feature_arrays
 from dvta.encoders.training import EncoderFit
-from dvta.files import staged_folder, write_json
+from dvta.files import check_id, staged_folder, write_json
 from dvta.skeleton import splits
 from orchestrator.spec.encoder import EncoderSpec
 
@@ -37,9 +37,11 @@ def encode_skeletons(
         The folder, and the accuracy on test samples of the seen classes (None where nothing trains).
 
     Raises:
-        DataError: there are no prepared skeletons.
+        DataError: there are no prepared skeletons, or the name is none of a folder.
         UnknownNameError: there is no such data set or split.
     """
+    if name is not None:
+        check_id("--name", name)
     data = splits.load(root, dataset, split, protocol=visual.protocol)
     accuracy: float | None = None
     about: dict[str, object] = {

@@ -289,6 +289,9 @@ def test_predict_ranks_phrases_for_a_skeleton_and_for_features(place, minilm, ca
 
 
 def test_encoding_skeletons_into_the_data_root(place, capsys):
+    arguments = ("--dataset", "cmu", "--split", "split_1", "--encoder", "kinematic", "--name", "../out")
+    assert run("encode", "skeleton", *arguments) == 2
+    assert "--name: '../out' is no name of a folder" in capsys.readouterr().err
     assert run("encode", "skeleton", "--dataset", "cmu", "--split", "split_1", "--encoder", "kinematic") == 0
     assert (
         run(

@@ -12,7 +12,7 @@ from dvta import datasets
 from dvta.archives import Archive
 from dvta.arrays import finite
 from dvta.data_ref import locate
-from dvta.encoders.text import read_sentences
+from dvta.encoders.text import encode_dataset, read_sentences
 from dvta.errors import DataError, OptionError
 from dvta.importers.arrays import import_arrays
 from dvta.importers.cmu import import_cmu_skeletons
@@ -22,6 +22,7 @@ from dvta.labels import as_ids, raw_labels
 from dvta.pickles import read_pickle
 from dvta.skeleton import splits
 from dvta.skeleton.arrays import open_positions, read_labels
+from dvta.skeleton.prepare import prepare
 from dvta.skeleton.preprocess import cmu_windows, frames50, frames300
 from dvta.skeleton.read import read_any
 from dvta.skeleton.sequences import COCO17, MEDIAPIPE33, read_sequences, to_ntu
@@ -649,6 +650,34 @@ def test_texts_of_a_class_are_joined(tmp_path):
     np.testing.assert_array_equal(np.load(done.files[0]), np.concatenate(list(arrays.values()), 1))
     with pytest.raises(DataError, match="no features of nouns"):
         import_text(tmp_path, tmp_path / "x", "ntu120", "msf", join=["labels", "nouns"])
+
+
+@pytest.mark.parametrize("name", ["../../../out", "..", "a/b", "/out", ".hidden", "", "a" * 65, "a\nb"])
+def test_names_of_features_and_skeletons_stay_in_the_data_root(tmp_path, own, name):
+    np.save(tmp_path / "cmu_labels.npy", np.ones((34, 8), np.float32))
+    parts = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y}
+    np.savez(tmp_path / "parts.npz", **parts)
+    before = sorted(tmp_path.rglob("*"))
+    cmu = datasets.get("cmu")
+    for option, call in {
+        "--encoder": lambda: import_text(tmp_path, own, "cmu", name),
+        "--name": lambda: encode_dataset(cmu, own, name=name),
+        "--visual": lambda: Choice(dataset="waves", split="one", visual=name),
+        "--split": lambda: Choice(split=name if name != "a/b" else "a/../b"),
+        "--protocol": lambda: import_arrays(tmp_path / "parts.npz", own, CHOICE, protocol=name),
+        "dataset": lambda: prepare("bvh", tmp_path, own, dataset=name or "/"),
+    }.items():
+        if option == "--split" and len(name) == 65:
+            continue  # of a split, a hundred letters are allowed
+        with pytest.raises(DataError, match=f"^{option}: .* is no name .*; allowed: "):
+            call()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_rule_of_splits_takes_no_classes():
+    assert Choice(split="random/5/1").split == "random/5/1"
+    with pytest.raises(DataError, match="--split: 'random/5/1': random/U/k are drawn by a rule"):
+        Choice(split="random/5/1", unseen=("walk",))
 
 
 #: an archive of CMU's windows -> the refusal
