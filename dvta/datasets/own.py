@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dvta.datasets.dataset import RANDOM, Dataset
 from dvta.errors import DataError, did_you_mean
 from dvta.files import write_file
 from dvta.texts import read_text
+from dvta.yaml import dump, load
 
 FILE = "dataset.yaml"
 NAME = re.compile(r"[A-Za-z0-9][\w-]{0,99}")
@@ -46,15 +45,8 @@ def names(root: Path) -> list[str]:
 
 
 @functools.lru_cache(maxsize=64)
-def _read(path: Path, size: int, modified: int) -> Dataset:
-    if size > MAX_BYTES:
-        raise DataError(f"{path}: {size:,} bytes; allowed: at most {MAX_BYTES:,}")
-    try:
-        values = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise DataError(f"{path}: no readable YAML ({reason})") from error
-    return _parse(path, values)
+def _read(path: Path, size: int, modified: int) -> Dataset:  # read again where size or time is another
+    return _parse(path, load(read_text(path, MAX_BYTES), path))
 
 
 def _parse(path: Path, values: Any) -> Dataset:
@@ -163,6 +155,5 @@ def write(root: Path, name: str, description: Mapping[str, Any]) -> Path:
         raise DataError(f"{path}: is there already; edit it, or take another name")
     kept = {key: value for key, value in description.items() if value}
     _parse(path, kept)
-    content = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=110).encode()
-    write_file(path, content)
+    write_file(path, dump(kept).encode())
     return path

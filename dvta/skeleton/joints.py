@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from dvta.errors import DataError, OptionError, did_you_mean
-from dvta.limits import open_regular
+from dvta.texts import read_text
+from dvta.yaml import load
 
 #: the 25 joints in NTU order
 NTU_JOINTS = (
@@ -109,15 +109,7 @@ def read_map(path: Path | str) -> JointMap:
     Raises:
         DataError: the file is missing or malformed; names the key.
     """
-    with open_regular(path) as file:
-        text = file.read(_MAX_MAP_BYTES + 1)
-    if len(text) > _MAX_MAP_BYTES or re.search(rb"(?:^|[\s\[{,])[&*]\w", text):
-        raise DataError(f"{path}: too large for a joint map, or has YAML anchors")
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise DataError(f"{path}: no readable YAML ({' '.join(str(error).split())})") from error
-    return _parsed(content, str(path), Path(path).stem)
+    return _parsed(load(read_text(path, _MAX_MAP_BYTES), path), str(path), Path(path).stem)
 
 
 def choose(names: Sequence[str], path: Path | str, wanted: str | None = None) -> Fitted:
@@ -242,7 +234,7 @@ def _fit(chosen: JointMap, names: _Names) -> tuple[Fitted, list[str], set[str]]:
 @functools.cache
 def _shipped(name: str) -> JointMap:
     text = files(__package__).joinpath("joint_maps", f"{name}.yaml").read_text(encoding="utf-8")
-    return _parsed(yaml.safe_load(text), f"{name}.yaml", name)
+    return _parsed(load(text, f"{name}.yaml"), f"{name}.yaml", name)
 
 
 def _parsed(content: Any, path: str, name: str) -> JointMap:

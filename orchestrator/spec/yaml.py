@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from dvta.yaml import MAX_DEPTH, BoundedLoader
 from orchestrator.errors import SpecError
 from orchestrator.spec.model import YamlPath
 
@@ -17,22 +18,12 @@ _EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 _SEXAGESIMAL = re.compile(r"^[-+]?\d+(:[0-5]?\d)+(\.\d*)?$")
 _YAML = "tag:yaml.org,2002:"
 # what no spec comes near to; aliases are counted wherever they stand
-MAX_BYTES, MAX_DEPTH, MAX_VALUES, MAX_PARENTS = 200_000, 20, 50_000, 10
+MAX_BYTES, MAX_VALUES, MAX_PARENTS = 200_000, 50_000, 10
 MAX_NAME, MAX_TEXT = 500, 20_000
 
 
-class _Loader(yaml.SafeLoader):
-    """Gives up where nesting becomes too deep: to read on takes time with the square of the depth."""
-
-    _depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH + 2:  # the exact place is found later, where it is not much deeper
-            raise RecursionError
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
+class _Loader(BoundedLoader):
+    max_depth = MAX_DEPTH + 2  # the exact place is found later, where it is not much deeper
 
 
 @dataclasses.dataclass

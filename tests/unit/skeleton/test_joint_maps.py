@@ -167,8 +167,14 @@ def test_own_maps(tmp_path: Path) -> None:
         ("joints: {heed: a}", "'heed' is no NTU joint .did you mean 'head'"),
         ("joints: {head: a}", "joints: spine_base, spine_mid, neck, left_shoulder"),
         ("joints: {head: [", "no readable YAML"),
-        ("joints: {head: &a [*a]}", "anchors"),
-        ("[[[[[[[[[[" * 400, "no readable YAML"),
+        ("\njoints: {head: &a [*a]}", "line 2: [*]a: anchors and aliases are not read"),
+        ("joints:\n  head: a\n  neck: b\n  head: c", "line 4: the key 'head' stands here twice"),
+        ("joints: !!bool foo", "line 1: 'foo' is no !!bool"),
+        ("joints: !!int ''", "line 1: '' is no !!int"),
+        ("joints: !!timestamp x", "line 1: 'x' is no !!timestamp"),
+        (f"joints: {{head: {{a: 0x{'f' * 9000}}}}}", "line 1: a number of 9,002 digits; allowed: at most 64"),
+        (f"# {'a' * 40_000}", "40,002 bytes; allowed: at most 32,768"),
+        ("[[[[[[[[[[" * 400, "nested too deeply; allowed: 20 levels"),
     ],
 )
 def test_wrong_maps_name_file_and_key(content: str, words: str, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import functools
 import json
+import re
 
 import pytest
 
 from dvta import datasets
 from dvta.data_ref import locate
+from dvta.datasets import own
 from dvta.errors import DataError, UnknownNameError
 from orchestrator.errors import SpecError
 from orchestrator.settings import Settings
@@ -17,6 +19,14 @@ from orchestrator.study.resolve import Resolver
 from orchestrator.study.study import read_study, save_study
 
 DEFAULTS = "defaults: {dataset: ntu60, epochs: 1, train_per_class: 2, test_per_class: 2, split: mine}\n"
+#: lists of lists of lists: a few hundred bytes that would be printed as a gigabyte
+BOMB = (
+    "citation:\n- &l0 ["
+    + "a," * 10
+    + "]\n"
+    + "".join(f"- &l{i + 1} [{f'*l{i},' * 10}]\n" for i in range(8))
+    + "class_names: [*l8, b]\n"
+)
 
 
 def trials(tmp_path, text):
@@ -151,7 +161,19 @@ def test_a_described_data_set_is_known_through_its_data_root(tmp_path):
         ("class_names: [a, b]\nsplits: {random/1/1: [a]}", "drawn by a rule"),
         ("class_names: [a, b]\nsplits: {../up: [a]}", "is no name of a split"),
         ("class_names: [a, b]\nsplits: {one: [a]}\nvalidation: {one: [a]}", "validation.one: allowed: seen"),
-        ("[" * 3000, "no readable YAML"),
+        ("[" * 3000, "nested too deeply; allowed: 20 levels"),
+        ("class_names: [a, b", "no readable YAML"),
+        ("class_names: [a, b]\n? [x]\n: y", "no readable YAML"),
+        (
+            "class_names: [a, b]\nwhere: x\nclass_names: [c, d]",
+            "line 3: the key 'class_names' stands here twice",
+        ),
+        ("class_names: [a, b]\nsplits: {1: [a], '1': [b]}", "line 2: the key '1' stands here twice"),
+        ("class_names: !!int ''", "line 1: '' is no !!int"),
+        ("class_names: !!bool foo", "line 1: 'foo' is no !!bool"),
+        ("class_names: [a, !!timestamp x]", "line 1: 'x' is no !!timestamp"),
+        (f"class_names: [a, 0x{'f' * 9000}]", "line 1: a number of 9,002 digits; allowed: at most 64"),
+        (BOMB, r"line 3: \*l0: anchors and aliases are not read; write it out"),
         ("- a", "a mapping is expected"),
     ],
 )
@@ -161,4 +183,12 @@ def test_what_is_wrong_with_a_description_is_named_with_its_file(tmp_path, descr
     path.write_text(description)
     with pytest.raises(DataError, match=message) as caught:
         datasets.get("own", tmp_path)
-    assert str(caught.value).startswith(f"{path}: ")
+    assert re.match(rf"{re.escape(str(path))}(, line \d+)?: ", str(caught.value))
+
+
+def test_a_described_data_set_is_written_as_it_is_read(tmp_path):
+    classes = ["walk"]
+    own.write(
+        tmp_path, "waves", {"class_names": ["run", "jump", "walk"], "splits": {"1": classes, "2": classes}}
+    )
+    assert datasets.get("waves", tmp_path).splits == {"1": (2,), "2": (2,)}
