@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dvta import datasets
+from dvta.data_ref import read_texts
 from dvta.datasets import SHIPPED, Dataset
 from dvta.datasets.own import FILE
 from dvta.errors import DvtaError
-from dvta.feature_files import read_arrays
+from dvta.feature_files import ALL_FILES, read_arrays
+from dvta.importers.texts import TEXT_FORMS
 from dvta.skeleton import splits
+
+_TEXT = re.compile(rf"(.+)_({'|'.join((*TEXT_FORMS, 'parts'))})\.npy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +48,9 @@ def contents(root: Path) -> Iterator[str]:
 
 
 def feature_folders(root: Path, name: str) -> list[Path]:
-    """Return the feature folders of a dataset."""
-    return sorted({p.parent for p in (root / name / "features").glob("*/*/train.npy")})
+    """Return the feature folders of a dataset: those that hold any feature file."""
+    files = (root / name / "features").glob("*/*/*.npy")
+    return sorted({p.parent for p in files if p.stem in ALL_FILES})
 
 
 def check_features(root: Path) -> Iterator[Check]:
@@ -72,8 +77,31 @@ def _check(folder: Path, known: Dataset) -> Check:
         return Check(
             folder, unknown=f"{known.name} has no split {folder.name}; a spec may define it under splits"
         )
+    samples = {p.stem for p in folder.glob("*.npy") if p.stem in ALL_FILES and "label" not in p.stem}
+    unpooled = {stem for stem in samples if stem.endswith("_unpooled")}
     try:
-        read_arrays(folder, known, known.split(split))
+        if samples != unpooled or not unpooled:
+            read_arrays(folder, known, known.split(split), frozenset({"masked"}))
+        if unpooled:
+            read_arrays(folder, known, known.split(split), frozenset({"unpooled"}))
     except DvtaError as error:
         return Check(folder, wrong=str(error))
     return Check(folder)
+
+
+def check_texts(root: Path) -> Iterator[Check]:
+    """Read the text features of every data set, by their id; a description that is wrong is no matter of them."""
+    for name in datasets.names(root):
+        try:
+            known = datasets.get(name, root)
+        except DvtaError:
+            continue
+        folder = root / name / "text"
+        found = (_TEXT.fullmatch(p.name) for p in folder.glob("*.npy"))
+        for text in sorted({match[1] for match in found if match}):
+            try:
+                read_texts(root, known, text)
+            except DvtaError as error:
+                yield Check(folder / text, wrong=str(error))
+            else:
+                yield Check(folder / text)

@@ -25,15 +25,18 @@ def file_names(name: str, needs: frozenset[str]) -> tuple[str, ...]:
     return (name, RENAMED[name]) if name in RENAMED else (name,)
 
 
+#: what a feature folder may hold, without ``.npy``
+ALL_FILES = frozenset(
+    {
+        "train_masked",
+        *(f for n in FILES for needs in ((), ("unpooled",)) for f in file_names(n, frozenset(needs))),
+    }
+)
+
+
 def has_any(folder: Path) -> bool:
     """Whether a folder has any feature file, whatever a method needs."""
-    names = {
-        n
-        for needs in (frozenset[str](), frozenset({"unpooled"}))
-        for f in FILES
-        for n in file_names(f, needs)
-    }
-    return any((folder / f"{name}.npy").is_file() for name in (*names, "train_masked"))
+    return any((folder / f"{name}.npy").is_file() for name in ALL_FILES)
 
 
 def present_files(folder: Path, needs: frozenset[str] = frozenset()) -> dict[str, Path]:

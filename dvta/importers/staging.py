@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dvta.feature_files import FILES
+from dvta.feature_files import ALL_FILES
 from dvta.files import staged_files, staged_folder
-
-FEATURES = {*FILES, "train_masked", *(f"{name}_unpooled" for name in ("train", "ztest", "gtest"))}
 
 
 @dataclasses.dataclass
@@ -62,7 +60,7 @@ def staged_import(root: Path, done: Imported) -> Iterator[Path]:
                 done.say(f"replaced {target}, which had other content")
         for folder in sorted({p.parent for p in stage.rglob("train.npy")}):
             for old in sorted((root / folder.relative_to(stage)).glob("*.npy")):
-                if old.stem in FEATURES and not (folder / old.name).exists():
+                if old.stem in ALL_FILES and not (folder / old.name).exists():
                     old.unlink()
                     done.say(f"removed {old}, which belonged to the features that are replaced")
     done.files += written

@@ -227,7 +227,7 @@ class DataList:
 
 @dataclasses.dataclass(frozen=True)
 class CheckedFolder:
-    """A folder or description that was checked: ``good``, ``wrong`` or ``not checked``, and why."""
+    """A folder, description or id of texts that was checked: ``good``, ``wrong`` or ``not checked``, and why."""
 
     path: str
     state: str
@@ -236,12 +236,13 @@ class CheckedFolder:
 
 @dataclasses.dataclass(frozen=True)
 class DataCheck:
-    """Every feature folder, description and prepared skeleton of the data root."""
+    """Every feature folder, description, text and prepared skeleton of the data root."""
 
     root: str
     checked: int
     wrong: int
     features: tuple[CheckedFolder, ...]
+    texts: tuple[CheckedFolder, ...]
     skeletons: tuple[CheckedFolder, ...]
 
 

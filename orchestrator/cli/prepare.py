@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from orchestrator.cli.common import counted, friendly, load_settings
 from orchestrator.cli.output import AsJson, print_json, say
 
 if TYPE_CHECKING:
+    from dvta.data_root import Check
     from dvta.skeleton.prepare import Prepared
     from orchestrator.cli.answers import CheckedFolder
 
@@ -107,30 +109,43 @@ def joints(
 
 @friendly
 def check(as_json: AsJson = False) -> None:
-    """Read and check every feature file, description of a data set and prepared skeleton of the data root."""
-    from dvta.data_root import check_features
-    from orchestrator.cli.answers import CheckedFolder, DataCheck
+    """Read and check every feature file, text, description of a data set and prepared skeleton of the data root."""
+    from dvta.data_root import check_features, check_texts
+    from orchestrator.cli.answers import DataCheck
 
     root = load_settings().data
-    features = []
-    for found in check_features(root):
+    features, texts = _checked(check_features(root)), _checked(check_texts(root))
+    skeletons = _check_skeletons(root, quiet=as_json)
+    known = [folder for folder in features if folder.state != "not checked"]
+    wrong, wrong_texts, wrong_skeletons = (
+        sum(f.state == "wrong" for f in found) for found in (features, texts, skeletons)
+    )
+    every = wrong + wrong_texts + wrong_skeletons
+    if as_json:
+        checked = len(known) + len(texts) + len(skeletons)
+        print_json(DataCheck(str(root), checked, every, tuple(features), tuple(texts), tuple(skeletons)))
+    else:
+        typer.echo(f"{counted(len(known), 'feature folder')} checked, {wrong} wrong")
+        if texts:
+            typer.echo(f"{counted(len(texts), 'text encoding')} checked, {wrong_texts} wrong")
+        if skeletons:
+            typer.echo(f"{len(skeletons)} folders of skeletons checked, {wrong_skeletons} wrong")
+    raise typer.Exit(2 if every else 0)
+
+
+def _checked(checks: Iterable[Check]) -> list[CheckedFolder]:
+    """Return what was checked, and say what is wrong or could not be."""
+    from orchestrator.cli.answers import CheckedFolder
+
+    checked = []
+    for found in checks:
         if found.wrong:
             typer.echo(f"wrong: {found.wrong}", err=True)
         if found.unknown:
             say(f"not checked: {found.path}: {found.unknown}")
         state = "wrong" if found.wrong else "not checked" if found.unknown else "good"
-        features.append(CheckedFolder(str(found.path), state, found.wrong or found.unknown))
-    skeletons = _check_skeletons(root, quiet=as_json)
-    known = [folder for folder in features if folder.state != "not checked"]
-    wrong, wrong_skeletons = (sum(f.state == "wrong" for f in folders) for folders in (features, skeletons))
-    if as_json:
-        checked = len(known) + len(skeletons)
-        print_json(DataCheck(str(root), checked, wrong + wrong_skeletons, tuple(features), tuple(skeletons)))
-    else:
-        typer.echo(f"{counted(len(known), 'feature folder')} checked, {wrong} wrong")
-        if skeletons:
-            typer.echo(f"{len(skeletons)} folders of skeletons checked, {wrong_skeletons} wrong")
-    raise typer.Exit(2 if wrong or wrong_skeletons else 0)
+        checked.append(CheckedFolder(str(found.path), state, found.wrong or found.unknown))
+    return checked
 
 
 def _notes(done: Prepared) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dvta import datasets
 from orchestrator.cli import main as cli
 from orchestrator.settings import Settings
 from orchestrator.store import Store
@@ -57,6 +58,9 @@ def test_a_data_set_of_ones_own_goes_all_the_way(here, capsys, minilm):
     assert shown.out == "2 feature folders checked, 0 wrong\n"
     assert "features/mine/both: waves has no split both; a spec may define it" in shown.err
     assert run("encode", "text", "--dataset", "waves", "--model", minilm) == 0
+    capsys.readouterr()
+    assert run("data", "check") == 0
+    assert capsys.readouterr().out.endswith("\n1 text encoding checked, 0 wrong\n")
     Path("own.yaml").write_text(SPEC)
     assert run("plan", "own.yaml") == 0
     assert run("sweep", "own.yaml", "--executor", "inline") == 0
@@ -74,6 +78,59 @@ def test_a_data_set_of_ones_own_goes_all_the_way(here, capsys, minilm):
         answer = json.loads(capsys.readouterr().out)
         assert answer["samples"] == 3
         assert sum(r["probability"] for r in answer["ranking"]) == pytest.approx(1)
+
+
+def _junk(folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.npy").write_text("junk")
+
+
+def test_every_file_that_a_method_may_read_is_checked(here, capsys):
+    split = datasets.get("cmu").split("split_1")
+    features, texts = here / "data/cmu/features", here / "data/cmu/text"
+    seen, unseen = np.repeat(split.seen, 2), np.repeat(split.unseen, 2)
+    arrays = {
+        "train_label": seen, "z_label": unseen,
+        "train": np.ones((len(seen), 8)), "ztest": np.ones((len(unseen), 8)),
+        "train_masked": np.ones((len(seen), 2, 8)),
+        "train_unpooled": np.ones((len(seen), 3, 25, 8)), "ztest_unpooled": np.ones((len(unseen), 3, 25, 8)),
+    }  # fmt: skip
+    pooled = ("train", "ztest", "train_masked")
+    for visual, names in {
+        "both": arrays,
+        "pooled": [n for n in arrays if "unpooled" not in n],
+        "unpooled": [n for n in arrays if n not in pooled],
+    }.items():
+        (features / visual / "split_1").mkdir(parents=True)
+        for name in names:
+            np.save(features / visual / f"split_1/{name}.npy", arrays[name])
+    texts.mkdir()
+    np.save(texts / "mine_labels.npy", np.ones((34, 4)))
+    assert run("data", "check") == 0
+    assert capsys.readouterr().out == "3 feature folders checked, 0 wrong\n1 text encoding checked, 0 wrong\n"
+    files = [features / "both/split_1" / f"{name}.npy" for name in arrays]
+    for path in [
+        *files,
+        features / "both/split_1/gtest_unpooled.npy",
+        texts / "mine_labels.npy",
+        texts / "mine_verbs.npy",
+    ]:
+        kept = path.read_bytes() if path.exists() else None
+        _junk(path.parent, path.stem)
+        assert run("data", "check") == 2
+        assert f"wrong: {path}: not a NumPy array file" in capsys.readouterr().err
+        path.unlink() if kept is None else path.write_bytes(kept)
+    _junk(features / "alone/split_1", "ztest")
+    _junk(features / "labels/split_1", "train_label")
+    _junk(texts, "other_contexts")
+    assert run("data", "check", "--json") == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["checked"], found["wrong"]) == (7, 3)
+    assert [Path(t["path"]).name for t in found["texts"] if t["state"] == "wrong"] == ["other"]
+    assert {Path(f["path"]).parent.name for f in found["features"] if f["state"] == "wrong"} == {
+        "alone",
+        "labels",
+    }
 
 
 def test_an_edited_split_is_another_trial_and_its_old_one_says_so(here, capsys, minilm):
