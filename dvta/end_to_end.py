@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from dvta.evaluation import Evaluation
 from dvta.features import ClassText, FeatureSet
 from dvta.joint_data import JointData, encode
 from dvta.methods.base import Method
-from dvta.parallel import Others, Part, distributed, opened, private_folder, shareable
+from dvta.parallel import Others, Part, distributed, opened, shareable
 from dvta.skeleton.augment import Augmentation
 from dvta.training import EpochResult, Fit, derived_seed
 from dvta.training_config import TrainingConfig
@@ -78,9 +79,8 @@ class EndToEndFit(Fit):
         self._unpooled = data.features.train.ndim == 4
         if workers > 1 and part is None:
             # they start as this one does, before anything is moved or changed
-            self._others = _start_others(
-                _Work(method, encoder, data, config, joint, seed, precision, state), workers, device
-            )
+            work = _Work(method, encoder, data, config, joint, seed, precision, state)
+            self._others = Others(work.shared, workers, device)
             self._part = self._others.part
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(seed, "head"))
@@ -209,6 +209,14 @@ class _Work:
     precision: str
     state: dict[str, Any] | None
 
+    def shared(self, folder: Path) -> _Work:
+        """Return the work as other processes take it: without test samples, its positions in a file."""
+        skeletons = self.data.skeletons
+        train = shareable(skeletons.train, folder)
+        nothing = train.where(np.zeros(len(train), bool))
+        light = dataclasses.replace(skeletons, train=train, ztest=nothing, gtest=nothing)
+        return dataclasses.replace(self, data=dataclasses.replace(self.data, skeletons=light))
+
     def __call__(self, part: Part, device: str) -> None:
         data = dataclasses.replace(
             self.data,
@@ -228,20 +236,6 @@ class _Along(EndToEndFit):
     def end_epoch(self, loss: float, began: float) -> EpochResult:
         self.epoch += 1
         return EpochResult(self.epoch, {}, 0.0)
-
-
-def _start_others(work: _Work, workers: int, device: str) -> Others:
-    folder = private_folder()
-    skeletons = work.data.skeletons
-    train = shareable(skeletons.train, folder)
-    nothing = train.where(np.zeros(len(train), bool))
-    light = dataclasses.replace(skeletons, train=train, ztest=nothing, gtest=nothing)
-    return Others(
-        dataclasses.replace(work, data=dataclasses.replace(work.data, skeletons=light)),
-        workers,
-        device,
-        folder,
-    )
 
 
 def initial_encoder(name: str, options: Mapping[str, Any], seed: int) -> SkeletonEncoder:

@@ -86,43 +86,42 @@ class Others:
     """The other processes of a run, started with the work they share in; they end with this object or process.
 
     Args:
-        work: pickled; is called with the :class:`Part` and its device, and trains along, epoch by epoch.
+        work: makes what is pickled, given a folder that is there until the end: it is called with the
+            :class:`Part` and its device, and trains along, epoch by epoch.
         device: of process 0; on ``cuda``, process r has GPU r.
-        folder: a private one, removed at the end.
 
     Raises:
         OptionError: there are fewer GPUs than processes.
     """
 
-    def __init__(self, work: Callable[[Part, str], None], workers: int, device: str, folder: Path) -> None:
+    def __init__(
+        self, work: Callable[[Path], Callable[[Part, str], None]], workers: int, device: str
+    ) -> None:
         if device.startswith("cuda") and torch.cuda.device_count() < workers:
             raise OptionError(
                 f"workers: {workers} need a GPU each, here are {torch.cuda.device_count()}; allowed: fewer"
             )
         self.part = Part(0, workers)
-        (folder / WORK).write_bytes(pickle.dumps(work))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        # nobody else can read it
+        folder = Path(tempfile.mkdtemp(prefix="dvta-parallel-"))
+        self.close = weakref.finalize(self, _end, self._processes, folder)
+        try:
+            (folder / WORK).write_bytes(pickle.dumps(work(folder)))
+            self._start(folder, device)
+            os.environ.update(_loopback())
+            _join(folder, self.part, device)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, folder: Path, device: str) -> None:
         environment = {**os.environ, **_loopback(), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         threads = str(torch.get_num_threads())
-        self._processes = [
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "dvta.parallel",
-                    str(folder),
-                    str(rank),
-                    str(workers),
-                    device,
-                    threads,
-                ],
-                stdin=subprocess.PIPE,
-                env=environment,
-            )
-            for rank in range(1, workers)
-        ]
-        self.close = weakref.finalize(self, _end, self._processes, folder)
-        os.environ.update(_loopback())
-        _join(folder, self.part, device)
+        for rank in range(1, self.part.workers):
+            arguments = (str(folder), str(rank), str(self.part.workers), device, threads)
+            command = [sys.executable, "-m", "dvta.parallel", *arguments]
+            self._processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, env=environment))
 
     def lost(self) -> list[int]:
         """Return the numbers of processes that have ended."""
@@ -137,11 +136,6 @@ def distributed(model: nn.Module, device: torch.device) -> nn.Module:
     return DistributedDataParallel(
         model, device_ids=[device] if device.type == "cuda" else None, find_unused_parameters=True
     )
-
-
-def private_folder() -> Path:
-    """Return a new folder that nobody else can read."""
-    return Path(tempfile.mkdtemp(prefix="dvta-parallel-"))
 
 
 def shareable(samples: Samples, folder: Path) -> Samples:
@@ -182,7 +176,7 @@ def _end(processes: list[subprocess.Popen[bytes]], folder: Path) -> None:
         process.wait()
         if process.stdin is not None:
             process.stdin.close()
-    if dist.is_initialized():
+    if processes and dist.is_initialized():
         dist.destroy_process_group()
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 import signal
+import tempfile
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from torch import nn
 from dvta.encoders.base import SkeletonEncoder
 from dvta.end_to_end import EndToEndFit, WorkerLostError, initial_encoder
 from dvta.end_to_end_config import EndToEndConfig
+from dvta.errors import OptionError
 from dvta.methods import build
 from dvta.parallel import Part, opened, shareable
 from dvta.training import load_state
@@ -95,6 +98,25 @@ def test_a_process_that_dies_is_named(root):
     with pytest.raises(WorkerLostError, match="of the 2 processes that train this trial, number 1 died"):
         next(run)
     run._others.close()
+
+
+def test_what_cannot_start_leaves_nothing_behind(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    data = make_joint_data(root)
+    skeletons = data.skeletons
+    train = dataclasses.replace(skeletons.train, positions=np.array(skeletons.train.positions))
+    loose = dataclasses.replace(data, skeletons=dataclasses.replace(skeletons, train=train))
+    torch.manual_seed(0)
+    model = build("devise", visual_dim=256, text_dim=data.features.text_dim)
+    alone = (model, plain(), loose, CONFIG, EndToEndConfig())
+    many = torch.cuda.device_count() + 2
+    with pytest.raises(OptionError, match=f"workers: {many} need a GPU each"):
+        EndToEndFit(*alone, device="cuda", workers=many)
+    assert list(tmp_path.iterdir()) == []
+    model.hook = lambda: None  # nothing pickles it
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        EndToEndFit(*alone, workers=2)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_parts_make_the_batch_and_small_ones_are_not_parted():
