@@ -24,7 +24,7 @@ from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.motion import check_fps
 from dvta.skeleton.preprocess import WINDOWS, frames_of, recipe_of
 from dvta.skeleton.sequences import (
-    ARRAY_RATE,
+    CAMERA_RATE,
     as_sequences,
     is_prepared,
     is_sequence_file,
@@ -48,7 +48,7 @@ def import_arrays(
     labels: Path | None = None,
     protocol: str | None = None,
     recipe: str = "frames50",
-    fps: float = ARRAY_RATE,
+    fps: float = CAMERA_RATE,
 ) -> Imported:
     """Bring in features (N, D) or joint positions of one's own.
 

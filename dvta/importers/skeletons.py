@@ -12,7 +12,7 @@ from dvta.arrays import header
 from dvta.errors import DataError
 from dvta.files import RowWriter, copy_file
 from dvta.importers.staging import Imported, staged_import
-from dvta.skeleton.arrays import open_positions, read_labels
+from dvta.skeleton.arrays import label_path, open_positions, read_labels
 
 PARTS = ("train", "val")
 OF_SPLIT = {
@@ -49,7 +49,7 @@ def import_smie(path: Path, root: Path, *, link: bool = False) -> Imported:
     for dataset, folder in plans:
         for part in PARTS:
             positions = open_positions(folder / f"{part}_position.npy")
-            read_labels(_labels(folder, part), len(positions), len(datasets.get(dataset).class_names))
+            read_labels(label_path(folder, part), len(positions), len(datasets.get(dataset).class_names))
     splits = [_split_parts(folder) for folder in cut]
     done = Imported()
     copies = _text_files(texts, done)
@@ -70,15 +70,10 @@ def _frames_dataset(folder: Path) -> str:
     return name
 
 
-def _labels(folder: Path, part: str) -> Path:
-    pickled = folder / f"{part}_label.pkl"
-    return pickled if pickled.is_file() else folder / f"{part}_label.npy"
-
-
 def _copy_frames(folder: Path, target: Path, done: Imported, *, link: bool) -> None:
     with done.folder(target) as stage:
         for part in PARTS:
-            for source in (folder / f"{part}_position.npy", _labels(folder, part)):
+            for source in (folder / f"{part}_position.npy", label_path(folder, part)):
                 if link:
                     (stage / source.name).symlink_to(source.resolve())
                 else:

@@ -32,6 +32,12 @@ def open_positions(path: Path | str) -> np.ndarray:
         raise SkeletonError(path, f"cannot be mapped: {error}") from error
 
 
+def label_path(folder: Path, part: str) -> Path:
+    """Return the label file of a part of prepared skeletons: a pickle where there is one, as SMIE has it."""
+    pickled = folder / f"{part}_label.pkl"
+    return pickled if pickled.is_file() else folder / f"{part}_label.npy"
+
+
 def read_labels(path: Path | str, samples: int, classes: int | None = None) -> np.ndarray:
     """Read class ids from 0, (N,) int64, of a ``.npy`` file or a ``.pkl`` of (names, labels).
 

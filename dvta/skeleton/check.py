@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dvta.errors import DataError
-from dvta.skeleton.arrays import open_positions, read_labels
+from dvta.skeleton.arrays import label_path, open_positions, read_labels
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.splits import read_names
 
@@ -35,8 +35,7 @@ def check_prepared(folder: Path) -> Checked:
     for path in sorted(folder.glob("*_position.npy")):
         part = path.name.removesuffix("_position.npy")
         positions = open_positions(path)
-        pickled = folder / f"{part}_label.pkl"
-        read_labels(pickled if pickled.is_file() else folder / f"{part}_label.npy", len(positions))
+        read_labels(label_path(folder, part), len(positions))
         if (names := folder / f"{part}_name.txt").is_file():
             read_names(names, len(positions))
         samples[part] = len(positions)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-JOINT_NAMES = (
-    *("spine base", "spine middle", "neck", "head"),
-    *("left shoulder", "left elbow", "left wrist", "left hand"),
-    *("right shoulder", "right elbow", "right wrist", "right hand"),
-    *("left hip", "left knee", "left ankle", "left foot"),
-    *("right hip", "right knee", "right ankle", "right foot"),
-    *("spine at shoulder", "left hand tip", "left thumb", "right hand tip", "right thumb"),
+#: the 25 joints in NTU order
+NTU_JOINTS = (
+    *("spine_base", "spine_mid", "neck", "head", "left_shoulder", "left_elbow", "left_wrist", "left_hand"),
+    *("right_shoulder", "right_elbow", "right_wrist", "right_hand", "left_hip", "left_knee", "left_ankle"),
+    *("left_foot", "right_hip", "right_knee", "right_ankle", "right_foot", "spine_shoulder"),
+    *("left_hand_tip", "left_thumb", "right_hand_tip", "right_thumb"),
 )
 #: (child, parent) pairs, 0-based, of NTU RGB+D's 25 joints
 BONES = tuple(
@@ -21,7 +20,7 @@ BONES = tuple(
         *((22, 23), (23, 8), (24, 25), (25, 12)),
     )
 )
-JOINTS = len(JOINT_NAMES)
+JOINTS = len(NTU_JOINTS)
 CENTRE = 20
 
 

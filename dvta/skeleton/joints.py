@@ -16,16 +16,10 @@ from typing import Any
 import numpy as np
 
 from dvta.errors import DataError, OptionError, did_you_mean
+from dvta.skeleton.graph import NTU_JOINTS
 from dvta.texts import read_text
 from dvta.yaml import load
 
-#: the 25 joints in NTU order
-NTU_JOINTS = (
-    *("spine_base", "spine_mid", "neck", "head", "left_shoulder", "left_elbow", "left_wrist", "left_hand"),
-    *("right_shoulder", "right_elbow", "right_wrist", "right_hand", "left_hip", "left_knee", "left_ankle"),
-    *("left_foot", "right_hip", "right_knee", "right_ankle", "right_foot", "spine_shoulder"),
-    *("left_hand_tip", "left_thumb", "right_hand_tip", "right_thumb"),
-)
 #: the shipped maps; of two that fit equally well the earlier is taken
 SHIPPED = (
     *("cmu_cgspeed", "cmu_acclaim", "mixamo", "motionbuilder", "lafan1", "rokoko", "xsens", "bandai"),

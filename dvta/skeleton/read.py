@@ -14,11 +14,10 @@ from dvta.skeleton.motion import RATE, Reading, read_clip
 from dvta.skeleton.ntu import read_ntu
 from dvta.skeleton.pku import read_pku
 from dvta.skeleton.preprocess import CLEAN, WINDOWS, cmu_windows, frames50, frames_of, recipe_of
-from dvta.skeleton.sequences import network_input
+from dvta.skeleton.sequences import CAMERA_RATE, network_input
 
 ENDINGS = (".skeleton", ".txt", ".bvh", ".amc", ".npy")
 OWN_RECIPE = {".bvh": WINDOWS, ".amc": WINDOWS}
-CAMERA_RATE = 30.0  # frames a second
 
 
 def read_any(

@@ -14,7 +14,7 @@ from dvta.limits import limits, open_regular
 from dvta.pickles import read_pickle
 from dvta.skeleton.preprocess import CENTRE, RECIPES, WINDOWS, cmu_windows, frames_of, recipe_of
 
-ARRAY_RATE = 30.0  # frames a second, where an array does not say
+CAMERA_RATE = 30.0  # frames a second, where neither a format nor a person says
 TORSO = (0.25, 0.9)  # metres between shoulders and hips of a human; others are scaled to
 USUAL_TORSO = 0.5
 SAME = 1e-4  # metres that a joint at the origin may be off
@@ -213,7 +213,7 @@ def is_prepared(sequences: np.ndarray, recipe: str) -> bool:
 
 
 def prepare_sequence(
-    sequence: np.ndarray, recipe: str, place: str, rate: float = ARRAY_RATE
+    sequence: np.ndarray, recipe: str, place: str, rate: float = CAMERA_RATE
 ) -> tuple[np.ndarray, list[str]]:
     """Put one recording, (M, T, V, C), through a recipe.
 

@@ -13,7 +13,7 @@ from dvta import datasets
 from dvta.arrays import file_digest, fresh_digest, stream_header
 from dvta.datasets import Dataset
 from dvta.errors import DataChangedError, MissingSkeletonsError
-from dvta.skeleton.arrays import open_positions, read_labels
+from dvta.skeleton.arrays import label_path, open_positions, read_labels
 from dvta.skeleton.clips import part_by_clip
 from dvta.skeleton.lines import SkeletonError
 from dvta.skeleton.preprocess import CLEAN, WINDOWS
@@ -154,7 +154,7 @@ def load(
         files = [train_path, path]
     content = hashlib.sha256(repr((dataset, folder.name, seen, held)).encode())
     for file in files:
-        for each in (file, _label_path(folder, file.name.split("_")[0])):
+        for each in (file, label_path(folder, file.name.split("_")[0])):
             content.update(file_digest(each).encode())
     headers = {str(file): (_before_numbers(file), file_digest(file)) for file in files}
     if folder.name == CLIPS:
@@ -224,15 +224,10 @@ def _folder(root: Path, dataset: Dataset, split: str, protocol: str | None) -> P
     return root / dataset.name / "skeletons" / chosen
 
 
-def _label_path(folder: Path, part: str) -> Path:
-    pickled = folder / f"{part}_label.pkl"
-    return pickled if pickled.is_file() else folder / f"{part}_label.npy"
-
-
 def _open(folder: Path, part: str, classes: int) -> tuple[Path, np.ndarray, np.ndarray]:
     path = folder / f"{part}_position.npy"
     positions = open_positions(path)
-    labels = _label_path(folder, part)
+    labels = label_path(folder, part)
     planned = file_digest(labels)
     found = read_labels(labels, len(positions), classes)
     if (now := fresh_digest(labels)) != planned:

@@ -22,9 +22,9 @@ from dvta.skeleton.joints import Fitted, choose
 from dvta.skeleton.lines import BOM, MAX_LINE_BYTES, Lines, SkeletonError, shown
 from dvta.skeleton.motion import RATE, Reading, check_motion, checked_frame_time
 from dvta.skeleton.ntu import MAX_BODIES, read_bodies
+from dvta.skeleton.sequences import CAMERA_RATE
 from dvta.skeleton.units import metres
 
-CAMERA_RATE = 30.0  # frames a second, where a format does not say
 #: frames that a BVH stream waits for, to find the unit from the body's length
 SETTLED = 30
 MAX_HEADER_BYTES = 1 << 24

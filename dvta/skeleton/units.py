@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dvta.errors import DataError, OptionError
-from dvta.skeleton.joints import NTU_JOINTS
+from dvta.skeleton.graph import NTU_JOINTS
 
 #: metres in a unit; ``cmu`` is that of CMU's files (inches / 0.45)
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "cmu": 0.056444}

@@ -88,8 +88,7 @@ def predict(
     how = Reading(joints, unit, fps, first_frame)
     chosen = {"temperature": calibrated(trained, reject), "reject": reject, "as_json": as_json}
     if watch:
-        spans = window or "2s", every or "0.25s", 10.0 if idle is None else idle
-        _watch(trained, path, asked, model, how, spans, chosen)
+        _watch(trained, path, asked, model, how, (window, every, idle), chosen)
     elif Path(path).is_dir():
         _folder(trained, Path(path), asked, model, how, chosen)
     else:
@@ -120,14 +119,15 @@ def _watch(
     asked: Asked,
     model: str | None,
     how: Reading,
-    spans: tuple[str, str, float],
+    spans: tuple[str | None, str | None, float | None],
     chosen: dict[str, Any],
 ) -> None:
-    from dvta.live import Span
+    from dvta.live import EVERY, WINDOW, Span
     from orchestrator.cli.watch import Watching, watch
 
     window, every, idle = spans
-    watching = Watching(Span.parse(window, "--window"), Span.parse(every, "--every"), idle, **chosen)
+    length, step = Span.parse(window or WINDOW, "--window"), Span.parse(every or EVERY, "--every")
+    watching = Watching(length, step, 10.0 if idle is None else idle, **chosen)
     watch(trained, source, asked, model, how, watching, _say)
 
 

@@ -128,7 +128,7 @@ def draw(found: list[Strip]) -> Any:
 
 def _draw_poses(axes: Any, sample: Strip) -> None:
     """Draw poses side by side as seen from where the person shows its widest side, the vertical upright."""
-    from dvta.skeleton.graph import BONES, JOINT_NAMES
+    from dvta.skeleton.graph import BONES, NTU_JOINTS
 
     up = int(np.argmax(np.ptp(sample.poses, axis=1).mean(0)))
     flat = [i for i in range(3) if i != up]
@@ -139,7 +139,7 @@ def _draw_poses(axes: Any, sample: Strip) -> None:
         centre = (pose[:, across].max() + pose[:, across].min()) / 2
         x, y = pose[:, across] - centre + i * width, sign * pose[:, up]
         for child, parent in BONES:
-            side = JOINT_NAMES[child]
+            side = NTU_JOINTS[child]
             colour = LEFT if "left" in side else RIGHT if "right" in side else MIDDLE
             axes.plot(
                 x[[child, parent]], y[[child, parent]], color=colour, linewidth=1.1, solid_capstyle="round"

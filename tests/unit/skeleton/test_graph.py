@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dvta.skeleton.graph import BONES, JOINT_NAMES, directed_partition, hops, spatial_partition
+from dvta.skeleton.graph import BONES, NTU_JOINTS, directed_partition, hops, spatial_partition
 
 
 def test_the_skeleton_is_a_tree_of_25_joints_and_24_bones() -> None:
-    assert len(JOINT_NAMES) == len(set(JOINT_NAMES)) == 25
+    assert len(NTU_JOINTS) == len(set(NTU_JOINTS)) == 25
     assert len(set(BONES)) == 24
     assert {child for child, _ in BONES} == set(range(25)) - {20}
     assert hops().max() == 6  # hand tip or thumb to the spine at the shoulders

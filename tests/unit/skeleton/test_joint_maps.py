@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dvta.errors import DataError, OptionError
 from dvta.skeleton import SkeletonError
-from dvta.skeleton.joints import NTU_JOINTS, SHIPPED, choose, read_map, shipped, strip_prefixes
+from dvta.skeleton.graph import NTU_JOINTS
+from dvta.skeleton.joints import SHIPPED, choose, read_map, shipped, strip_prefixes
 from dvta.skeleton.motion import Reading, hierarchy, read_clip, resampled
 from dvta.skeleton.read import read_any
 from dvta.skeleton.units import UNITS, body_length, factor, metres
