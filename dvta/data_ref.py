@@ -91,16 +91,10 @@ def locate(
         DataError: files are missing where they must not be, or only some of a folder's are there.
         OptionError: ``source`` is none of the three.
     """
-    if source not in SOURCES:
-        raise OptionError(
-            f"source: {source!r} is unknown{did_you_mean(source, SOURCES)}; allowed: {', '.join(SOURCES)}"
-        )
+    _check(root, source, dataset, visual, text, split)
     known = datasets.get(dataset, root)
     stamp = known.split(split, unseen).stamp
     names = (dataset, split, *([stamp] if stamp else []))
-    for name in (dataset, visual, text, split):
-        if ".." in name or name.startswith(("/", "\\")):
-            raise DataError(f"{name!r} leads out of the data root {root}")
     folder = feature_folder(root, dataset, visual, split)
     visual_needs = needs & VISUAL_NEEDS
     if trained is not None:
@@ -145,6 +139,17 @@ def locate(
         dataset, split, visual, text, "simulated", content, None, root, chosen, visual_needs, unseen,
         words=words, text_needs=needs,
     )  # fmt: skip
+
+
+def _check(root: Path, source: str, *names: str) -> None:
+    """Refuse an unknown source, and names that lead out of the data root."""
+    if source not in SOURCES:
+        raise OptionError(
+            f"source: {source!r} is unknown{did_you_mean(source, SOURCES)}; allowed: {', '.join(SOURCES)}"
+        )
+    for name in names:
+        if ".." in name or name.startswith(("/", "\\")):
+            raise DataError(f"{name!r} leads out of the data root {root}")
 
 
 def _meant(root: Path, dataset: str, visual: str, *more: str) -> str:
