@@ -14,7 +14,8 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "τ": r"$\tau$", "γ": r"$\gamma$", "±": r"$\pm$",
     "—": "---", "Δ": r"$\Delta$", "→": r"$\to$", "×": r"$\times$", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "≥": r"$\geq$", "≤": r"$\leq$",
+    "[": "{[}", "*": "{*}",  # else arguments of the line above, where a row begins with them
 }  # fmt: skip
 # points: of a column of a two-column paper, of a page of either kind, of a character, between columns
 COLUMN_WIDTH, PAGE_WIDTH, CHARACTER, GAP = 235.0, 340.0, 4.6, 12.0

@@ -40,7 +40,7 @@ def compared_tables():
     yield build_table(table5("simulated"), protocol="final", study="s", layout=layout(5), against="0.01")
     splits = [
         value(row, f"smie_{{}}&%$#^~<{c}>|", s, 0.1 * i + 0.01 * s, f"x_{i}")
-        for row in ("a_b", r"\c") for c in "de" for i in range(3) for s in range(3)
+        for row in ("[a_b]", r"\c", "*") for c in "de" for i in range(3) for s in range(3)
     ]  # fmt: skip
     yield build_table(splits, protocol="final", study="a_b & 100 %")
     yield pivot(splits, "split", ["dataset", "seed"], protocol="final", study="[/s]")
