@@ -88,6 +88,8 @@ def _serve_runs(settings: Settings, host: str, port: int) -> None:
     if path is not None:
         make_ready(path)
     arguments = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+    # its jobs judge what language models say: five processes that import as much as the server does
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     say(f"the runs are at http://{host}:{port}/#/experiments?{TRAINING}")
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *arguments])
 

@@ -8,6 +8,7 @@ import socket
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 
@@ -39,6 +40,8 @@ def address(place):
         wait_for(lambda: urllib.request.urlopen(f"{here}/health", timeout=5).status == 200)
         Path("page.html").write_text(study_page(collect(store, None, here), [], protocol="final"))
         yield here
+        beside = [process.cmdline() for process in psutil.Process(server.pid).children(recursive=True)]
+        assert len(beside) == 1, beside
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.communicate()

@@ -137,9 +137,9 @@ def test_what_cannot_train_an_encoder_is_refused(root):
         ({"encoder_lr": 0}, "a number above 0"),
         ({"frozen_epochs": -1}, "0 or more"),
         ({"frozen_epochs": 1}, "an encoder that has learned nothing"),
-        ({"classification_weight": float("nan")}, "0 or more"),
+        ({"classification_weight": float("nan")}, "a finite number"),
         ({"crop": 0.95}, "0 to 0.9"),
-        ({"mirror": "yes"}, "a number"),
+        ({"mirror": "yes"}, "a finite number"),
     ],
 )
 def test_impossible_settings_are_refused(wrong, message):
