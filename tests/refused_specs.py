@@ -59,8 +59,8 @@ CANNOT_RUN = [
         "defaults: {dataset: ntu60, split: 55/5}\ngrid: {tau: [-1.0, 0.1], epochs: [0, 1]}\n",
         [
             "2 mistakes",
-            "grid.tau (line 3): tau: -1.0 is impossible",
-            "grid.epochs (line 3): epochs: 0 is",
+            "grid.tau[0] (line 3): tau: -1.0 is impossible",
+            "grid.epochs[0] (line 3): epochs: 0 is",
         ],
     ),
     (

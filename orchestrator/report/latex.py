@@ -15,7 +15,6 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "τ": r"$\tau$", "γ": r"$\gamma$", "±": r"$\pm$",
     "—": "---", "Δ": r"$\Delta$", "→": r"$\to$", "×": r"$\times$", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "≥": r"$\geq$", "≤": r"$\leq$",
-    "[": "{[}", "*": "{*}",  # else arguments of the line above, where a row begins with them
 }  # fmt: skip
 # points: of a column of a two-column paper, of a page of either kind, of a character, between columns
 COLUMN_WIDTH, PAGE_WIDTH, CHARACTER, GAP = 235.0, 340.0, 4.6, 12.0
@@ -238,4 +237,6 @@ def _slug(title: str) -> str:
 
 def escape(value: str) -> str:
     """Return a text that LaTeX shows as it is."""
-    return "".join(_LATEX.get(character, character) for character in value)
+    # a bracket or a star at the beginning would be an argument of the line above
+    guard = "{}" if value[:1] in ("[", "*") else ""
+    return guard + "".join(_LATEX.get(character, character) for character in value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -15,10 +14,8 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from orchestrator.spec.model import Axis
+from orchestrator.spec.model import GRID_POINTS, Axis
 from orchestrator.trial import Scalar
-
-GRID_POINTS = 5  # of a range without a step
 
 
 def distribution(axis: Axis) -> BaseDistribution:
@@ -73,13 +70,12 @@ class _Grid(optuna.samplers.GridSampler):
 
 def make_sampler(name: str, space: Mapping[str, Axis], seed: int) -> optuna.samplers.BaseSampler:
     """Return the sampler of a spec's name for it."""
-    grid: dict[str, Sequence[Any]] = {name: grid_values(axis) for name, axis in space.items()}
     samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
         "tpe": lambda: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
         "gp": lambda: optuna.samplers.GPSampler(seed=seed),
         "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=seed),
-        "grid": lambda: _Grid(grid, seed=seed),
+        "grid": lambda: _Grid({name: grid_values(axis) for name, axis in space.items()}, seed=seed),
     }
     return samplers[name]()
 

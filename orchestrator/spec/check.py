@@ -39,6 +39,7 @@ class Checker:
         self._listed = False
         self._wrong: set[tuple[str, int]] = set()  # values of the grid that are reported
         self._impossible: set[str] = set()  # what was said of whole configurations
+        self._grid: dict[str, list[Any]] = {}  # values by axis
         self._types: dict[str, Any] = dict(DATA_TYPES)
         for owner in (TrainingConfig, StandIn):
             self._types |= typing.get_type_hints(owner)
@@ -63,7 +64,7 @@ class Checker:
             if isinstance(rule, dict)
         ]
         self._tables(raw)
-        out["grid"] = self._axes("grid", raw.get("grid"))
+        out["grid"] = self._grid = self._axes("grid", raw.get("grid"))
         out["where"] = self._axes("where", raw.get("where"))
         self._splits(raw, out)
         self._built(out)
@@ -74,7 +75,20 @@ class Checker:
             )
         if isinstance(raw.get("search"), dict):
             out["search"] = SearchChecker(self._add, self._types, self._value).check(raw["search"])
+            self._searched_once(out)
         return out
+
+    def _searched_once(self, out: Mapping[str, Any]) -> None:
+        """Refuse what is searched and given, too: rows would name values that no trial has."""
+        varied = {n.strip() for names in out["grid"] for n in names.split(",")}
+        for point in out["include"]:
+            varied |= point.keys()
+        for name in out["search"]["space"]:
+            place = ("search", "space", name)
+            if name in varied:
+                self._add(place, f"the grid varies {name}, too; allowed: one of both")
+            if name in out["forced"]:
+                self._add(place, f"is searched, and --set gives {name}; allowed: one of both")
 
     def _tables(self, raw: Mapping[str, Any]) -> None:
         """Check the names of tables and of one's own methods."""
@@ -138,8 +152,14 @@ class Checker:
         out: dict[str, list[Any]] = {}
         if not isinstance(grid, dict):
             return out
+        varied: set[str] = set()
         for names, values in grid.items():
             parts = [n.strip() for n in str(names).split(",")]
+            twice = [n for i, n in enumerate(parts) if n in varied or n in parts[:i]]
+            varied.update(parts)
+            if twice:
+                self._add((key, names), f"{twice[0]} stands in two axes; allowed: one for each name")
+                continue
             listed = values if isinstance(values, list) else [values]
             out[names] = []
             if not listed:
@@ -179,6 +199,12 @@ class Checker:
             except (DvtaError, ValueError, TypeError) as error:
                 self._add(where, str(error))
                 return _WRONG
+        if name == "method" and isinstance(value, str) and where[0] != "where":
+            try:
+                METHODS.check(value)
+            except DvtaError as error:
+                self._add(where, str(error))
+                return _WRONG
         kind = self._types[name]
         if isinstance(value, str) and kind is float:
             # YAML 1.1 reads 1e-5 as text
@@ -213,6 +239,9 @@ class Checker:
         for key in ("include", "exclude"):
             pairs += [((key, i), p.get("dataset"), p.get("split")) for i, p in enumerate(out[key])]
         pairs.append((("defaults",), base.get("dataset"), base.get("split")))
+        # a rule that names a split alone may be of any data set
+        whens = [(("overrides", i, "when"), rule.when) for i, rule in enumerate(out["overrides"])]
+        pairs += [(p, w["dataset"], w.get("split")) for p, w in whens if "dataset" in w]
         single = out["grid"].get("dataset", [])
         only = single[0] if len(single) == 1 else None
         for where, dataset, split in pairs:
@@ -220,12 +249,20 @@ class Checker:
                 owner = dataset or base.get("dataset") or only
                 if not all(x is None or isinstance(x, str) for x in (dataset, split, owner)):
                     continue  # reported as a value of the wrong type
-                known = None if owner is None else datasets.get(owner, self._data)
+                known = self._dataset(where, dataset, owner)
                 if split is not None and known is not None:
                     self._split(where, known, split, own)
             except DvtaError as error:
-                name = "dataset" if split is None else "split"
-                self._add(where if where[:2] == ("grid", name) else (*where, name), str(error))
+                self._add(_within(where, "split"), str(error))
+
+    def _dataset(self, where: YamlPath, named: str | None, owner: str | None) -> Dataset | None:
+        """Return a point's dataset, None where there is none; one that is unknown is noted where it is named."""
+        try:
+            return None if owner is None else datasets.get(owner, self._data)
+        except DvtaError as error:
+            if named is not None:
+                self._add(_within(where, "dataset"), str(error))
+            return None
 
     def _split(self, where: YamlPath, known: Dataset, split: str, own: Mapping[str, Any]) -> None:
         """Check a split of a dataset; what is wrong with one of the spec's own stands at its definition."""
@@ -257,8 +294,20 @@ class Checker:
         for name, reason in guilty.items() or ((None, why),):
             if reason not in self._impossible:
                 self._impossible.add(reason)
-                self._add(where if name is None else (*where, name), reason)
+                self._add(self._place(where, name, point), reason)
         return {name: value for name, value in point.items() if name not in guilty}
+
+    def _place(self, where: YamlPath, name: str | None, point: Point) -> YamlPath:
+        """Return where a value of a point stands: in the grid, on its axis."""
+        if name is None:
+            return where
+        for names, values in self._grid.items() if where == ("grid",) else ():
+            parts = [n.strip() for n in names.split(",")]
+            if name in parts:
+                at = parts.index(name)
+                given = [v[at] if len(parts) > 1 else v for v in values]
+                return (*where, names, given.index(point[name]))
+        return (*where, name)
 
     def check_cells(self, spec: Spec, out: Mapping[str, Any]) -> None:
         """Build the options and settings of cells; every value of the grid is in one of them."""
@@ -275,6 +324,11 @@ class Checker:
         for point in itertools.islice(itertools.chain(chosen, whole), CELLS):
             config = spec.cell_config(point)
             self._possible(("grid",), {k: v for k, v in config.items() if k not in point}, point)
+
+
+def _within(where: YamlPath, name: str) -> YamlPath:
+    """Return the place of a name in a point; the value of an axis of its own has one already."""
+    return where if where[:2] == ("grid", name) else (*where, name)
 
 
 def shown(value: object) -> str:

@@ -12,9 +12,11 @@ from dvta.errors import did_you_mean
 from dvta.options import expected
 from orchestrator.spec.configuration import why_impossible
 from orchestrator.spec.grid import grid_points
-from orchestrator.spec.model import DATA_TYPES, Axis, Point, Spec, YamlPath
+from orchestrator.spec.model import DATA_TYPES, GRID_POINTS, Axis, Point, Spec, YamlPath
 
 MAX_STEPS = 100_000  # of an axis
+MAX_POINTS = 1_000_000  # of a grid
+LARGEST = 2**53  # of a whole number that a search may suggest: every one up to it is a float, too
 SAMPLES = {"float": 0.5, "int": 1}
 
 
@@ -56,7 +58,18 @@ class SearchChecker:
             except ValidationError:
                 continue  # reported as a part of the spec
             axes[name] = self._axis(place, name, axis, axes, raw.get("sampler"))
+        if raw.get("sampler") == "grid":
+            self._points(axes)
         return {**raw, "space": axes, "enqueue": self._enqueued(raw, space, axes)}
+
+    def _points(self, axes: Mapping[str, Axis]) -> None:
+        """Refuse a grid of more points than a search can go through."""
+        points = math.prod(_size(axis) for axis in axes.values())
+        if points > MAX_POINTS:
+            self._add(
+                ("search", "space"),
+                f"a grid of {points:,.0f} points; allowed: {MAX_POINTS:,}; give wider steps, or another sampler",
+            )
 
     def _axis(
         self, place: YamlPath, name: str, axis: Axis, earlier: Mapping[str, Axis], sampler: object
@@ -98,6 +111,9 @@ class SearchChecker:
             return
         if axis.log and (low <= 0 or axis.step is not None):
             self._add(place, "log needs low above 0 and no step")
+        if axis.type == "int" and max(abs(low), abs(high)) > LARGEST:
+            self._add(place, f"low {low!r} and high {high!r}; allowed: whole numbers up to {LARGEST}")
+            return
         if axis.step is not None and (high - low) / axis.step > MAX_STEPS:
             self._add((*place, "step"), f"{axis.step:g} makes more than {MAX_STEPS:,} values; allowed: fewer")
         for key in ("low", "high", "step") if axis.type == "int" else ():
@@ -165,6 +181,16 @@ def check_candidates(spec: Spec, add: Callable[[YamlPath, str], None]) -> None:
             found = [why_impossible({**config, **values, **given}) for values in others]
             if all(found):
                 add(place, str(found[0]))
+
+
+def _size(axis: Axis) -> float:
+    """Return how many values a grid sampler tries of an axis; one whose range is wrong has one."""
+    if axis.type == "categorical":
+        return len(axis.choices)
+    step = axis.step or (1.0 if axis.type == "int" else None)
+    if axis.low is None or axis.high is None or not axis.low < axis.high:
+        return 1
+    return GRID_POINTS if step is None else (axis.high - axis.low) // step + 1
 
 
 def _ends(axis: Axis) -> list[tuple[tuple[str | int, ...], Any]]:

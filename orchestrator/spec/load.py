@@ -123,6 +123,11 @@ def check_size(raw: dict[str, Any], add: Callable[[YamlPath, str], None]) -> boo
     return False
 
 
+def _is_kind(part: str | int) -> bool:
+    """Whether a part of Pydantic's path names one of several kinds that a value may be of."""
+    return part in ("int", "str", "constrained-float") or str(part).startswith("literal[")
+
+
 class Problems:
     """Collects what is wrong, each with its place."""
 
@@ -150,7 +155,7 @@ class Problems:
 
     def add_pydantic(self, error: Any) -> None:
         """Note one of Pydantic's errors."""
-        where = tuple(p for p in error["loc"] if p not in ("int", "str"))
+        where = tuple(p for p in error["loc"] if not _is_kind(p))
         if error["type"] == "extra_forbidden":
             models: dict[str, type[BaseModel]] = {
                 "resources": Resources,
@@ -163,6 +168,10 @@ class Problems:
             message = f"unknown key{did_you_mean(where[-1], allowed)}; allowed: {', '.join(allowed)}"
         else:
             message = f"{shown(error['input'])} is not allowed here: {error['msg'].lower()}"
+            if self._found.get(where, "").startswith(
+                message.partition(": ")[0]
+            ):  # of several kinds, it is none
+                self._found[where] += f", or {error['msg'].lower()}"
         self.add(where, message)
 
     def raise_if_any(self) -> None:

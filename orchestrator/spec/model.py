@@ -28,11 +28,13 @@ DEFAULTS: Point = {
 
 LARGEST_SEED = 2**31 - 1  # what every database and random generator takes
 MAX_TRIALS = 1_000_000
+GRID_POINTS = 5  # that a grid sampler tries of a range without a step
+Whole = Annotated[int, Field(strict=True)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class When(_Strict):
@@ -53,10 +55,10 @@ class Resources(_Strict):
 
     cpus_per_trial: float = Field(1.0, gt=0)
     gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
-    max_concurrent: int = Field(0, ge=0)
-    restarts: int = Field(3, ge=0)
+    max_concurrent: Whole = Field(0, ge=0)
+    restarts: Whole = Field(3, ge=0)
     stack: int | str = "auto"
-    workers: int = Field(1, ge=1)
+    workers: Whole = Field(1, ge=1)
 
     @model_validator(mode="after")
     def _one_gpu_each(self) -> Resources:
@@ -101,8 +103,8 @@ class Search(_Strict):
     """
 
     space: dict[str, Axis]
-    trials: int = Field(20, gt=0)
-    repeats: int = Field(1, gt=0)
+    trials: Whole = Field(20, gt=0)
+    repeats: Whole = Field(1, gt=0)
     sampler: Literal["tpe", "random", "gp", "cmaes", "grid"] = "tpe"
     pruner: Literal["none", "median", "percentile", "hyperband", "successive_halving"] = "none"
     objective: Literal["val_acc", "test"] = "val_acc"
@@ -132,7 +134,7 @@ class Spec(_Strict):
     defaults: Point = {}
     overrides: list[When] = []
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
-    max_trials: int = Field(MAX_TRIALS, gt=0)
+    max_trials: Whole = Field(MAX_TRIALS, gt=0)
     profiles: dict[str, Point] = {}
     profile: str | None = None
     protocol: Literal["zsl", "gzsl"] = "zsl"

@@ -15,6 +15,7 @@ from orchestrator.errors import SpecError
 from orchestrator.spec.model import YamlPath
 
 _EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+_OCTAL = re.compile(r"^[-+]?0[0-9_]+$")
 _SEXAGESIMAL = re.compile(r"^[-+]?\d+(:[0-5]?\d)+(\.\d*)?$")
 _YAML = "tag:yaml.org,2002:"
 # what no spec comes near to; aliases are counted wherever they stand
@@ -203,6 +204,9 @@ class _Walk:
             node.tag = f"{_YAML}str"
         elif node.style is None and _SEXAGESIMAL.match(node.value):
             self._note(place, f"YAML reads {node.value} as a number to base 60; quote it: '{node.value}'")
+        elif node.style is None and _OCTAL.match(node.value):
+            plain = node.value.replace("_", "").lstrip("+-0") or "0"
+            self._note(place, f"YAML reads {node.value} as a number to base 8; write {plain}, or quote it")
         else:
             self._constructed(node, place, kind)
 

@@ -45,14 +45,20 @@ def expand(spec: Spec, resolver: Resolver) -> list[Slot]:
 
 
 def _check_where(spec: Spec) -> None:
-    """Refuse a value of ``where`` that no cell of the tables has."""
+    """Refuse a name or value of ``where`` that no cell of the tables has."""
     configs = [c for number in spec.tables for cell in layout(number).cells() for c in cell.configs]
+    names = list(dict.fromkeys(name for config in configs for name in config))
     for name, values in spec.where.items():
+        if configs and name not in names:
+            raise SpecError(
+                f"where.{name}: no cell of the tables has a {name}{did_you_mean(name, names)}; "
+                f"allowed: {', '.join(names)}"
+            )
         known = dict.fromkeys(str(c[name]) for c in configs if name in c)
         if name == "method":
             known |= dict.fromkeys([*METHODS.names(), *spec.methods])
         for value in values:
-            if configs and known and str(value) not in known:
+            if configs and str(value) not in known:
                 raise SpecError(
                     f"where.{name}: {value!r} is in no cell of the tables{did_you_mean(value, known)}; "
                     f"allowed: {', '.join(known)}"
@@ -72,18 +78,18 @@ def encoder_slots(trials: Sequence[Trial]) -> Iterator[Slot]:
 
 
 def grid_cells(spec: Spec) -> list[tuple[str, dict[str, Any]]]:
-    """Return the row and the configuration of every point of the grid."""
+    """Return the row and the configuration of every point of the grid; those that ``--set`` makes alike once."""
     points = list(grid_points(spec.grid, spec.include, spec.exclude, spec.cell_config))
     configs = [spec.cell_config(point) for point in points]
     known = labels(config["visual"] for config in configs)
     # an included point may name what the grid does not vary
     names = list(dict.fromkeys([*spec.grid_names(), *(n for p in spec.include for n in p)]))
-    rows = []
-    for point in points:
-        own = {k: point[k] for k in names if k in point}
+    cells: dict[str, dict[str, Any]] = {}
+    for point, config in zip(points, configs, strict=True):
+        own = {k: config[k] for k in names if k in point}
         shown = {k: known[v] if isinstance(v, EncoderSpec) else format_value(v) for k, v in own.items()}
-        rows.append(",".join(f"{k}={v}" for k, v in shown.items()) or spec.study)
-    return list(zip(rows, configs, strict=True))
+        cells.setdefault(",".join(f"{k}={v}" for k, v in shown.items()) or spec.study, config)
+    return list(cells.items())
 
 
 def searched_cells(spec: Spec, slots: Iterable[Slot]) -> dict[str, dict[str, Any]]:
