@@ -13,6 +13,36 @@ SINGLE = [
         "one of leaky_sigmoid, sigmoid, none (did you mean 'leaky_sigmoid'?)",
     ),
     ("study: s\ndefaults: {sde: 1}\n", "1 is not allowed here: true or false"),
+    (HEAD + 'grid: {gamma: [0.1], "gamma, tau": [[0.3, 0.5]]}\n', "gamma stands in two axes"),
+    (HEAD + 'grid: {"gamma, gamma": [[0.3, 0.5]]}\n', "gamma stands in two axes"),
+    (
+        "study: s\ndefaults: {dataset: ntu6, split: 55/5}\n",
+        "defaults.dataset (line 2): unknown dataset 'ntu6'",
+    ),
+    (HEAD + "overrides: [{when: {dataset: ntu6}, set: {}}]\n", "overrides[0].when.dataset (line 3)"),
+    (HEAD + "overrides: [{when: {method: smi}, set: {}}]\n", "overrides[0].when.method (line 3)"),
+    (HEAD + "grid: {epochs: [010]}\n", "YAML reads 010 as a number to base 8; write 10, or quote it"),
+    ("study: s\nmax_trials: true\n", "max_trials (line 2): True is not allowed here"),
+    ("study: s\nlease_seconds: .inf\n", "lease_seconds (line 2): inf is not allowed here"),
+    (
+        "study: s\nresources: {gpus_per_trial: much}\n",
+        "resources.gpus_per_trial (line 2): 'much' is not allowed here: input should be a valid number, "
+        "unable to parse string as a number, or input should be 'auto'",
+    ),
+    (
+        HEAD + "grid: {gamma: [0.1]}\nsearch: {space: {gamma: {type: float, low: 0.1, high: 1}}}\n",
+        "search.space.gamma (line 4): the grid varies gamma, too",
+    ),
+    (
+        HEAD + "grid: {lr: [0.1]}\nsearch: {space: {data_seed: {type: int, low: 0, high: 1.0e+30}}}\n",
+        "allowed: whole numbers up to 9007199254740992",
+    ),
+    (
+        HEAD
+        + "grid: {lr: [0.1]}\nsearch: {sampler: grid, space: {gamma: {type: float, low: 0, high: 1, step: 0.0001}, "
+        "tau: {type: float, low: 0.1, high: 1, step: 0.0001}}}\n",
+        "search.space (line 4): a grid of 90,0",
+    ),
     ("study: s\ndefaults: {weight_decay: .nan}\n", "nan is impossible; allowed: a finite number"),
     ("study: s\ndefaults: {tau: .inf}\n", "inf is impossible; allowed: a finite number"),
     ("study: s\ndefaults: {warmup_epochs: 200}\n", "warmup_epochs: 200 is impossible"),
@@ -67,6 +97,18 @@ CANNOT_RUN = [
         f"protocol: gzsl\nsplits: {{most: {list(range(33))}}}\ndefaults: {{dataset: cmu, split: most}}\n"
         "grid: {gamma: [0.1]}\n",
         ["nothing to run: cmu most: has 1 seen class, of which none can be held out; protocol gzsl"],
+    ),
+    (
+        "defaults: {dataset: ntu60, split: 55/5, method: dvtaa}\n"
+        "grid: {gamma: [0.1, -3.0, -4.0], lr: [-1.0], method: [smie, devis, dvta]}\n",
+        [
+            "5 mistakes",
+            "defaults.method (line 2): unknown method 'dvtaa'",
+            "grid.gamma[1] (line 3): gamma: -3.0",
+            "grid.gamma[2] (line 3): gamma: -4.0",
+            "grid.lr[0] (line 3): lr: -1.0",
+            "grid.method[1] (line 3): unknown method 'devis'",
+        ],
     ),
     (
         "tables: [1]\nwhere: {method: [dvtaa]}\n",

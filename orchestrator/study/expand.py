@@ -48,17 +48,21 @@ def _check_where(spec: Spec) -> None:
     """Refuse a name or value of ``where`` that no cell of the tables has."""
     configs = [c for number in spec.tables for cell in layout(number).cells() for c in cell.configs]
     names = list(dict.fromkeys(name for config in configs for name in config))
+    if spec.where and not configs:
+        raise SpecError(
+            "where: chooses among the cells of tables, and none is named; allowed: exclude, in a grid"
+        )
     for name, values in spec.where.items():
-        if configs and name not in names:
+        if name not in names:
             raise SpecError(
-                f"where.{name}: no cell of the tables has a {name}{did_you_mean(name, names)}; "
+                f"where.{name}: no cell of the tables has {name}{did_you_mean(name, names)}; "
                 f"allowed: {', '.join(names)}"
             )
         known = dict.fromkeys(str(c[name]) for c in configs if name in c)
         if name == "method":
             known |= dict.fromkeys([*METHODS.names(), *spec.methods])
         for value in values:
-            if configs and str(value) not in known:
+            if str(value) not in known:
                 raise SpecError(
                     f"where.{name}: {value!r} is in no cell of the tables{did_you_mean(value, known)}; "
                     f"allowed: {', '.join(known)}"

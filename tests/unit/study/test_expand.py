@@ -206,6 +206,31 @@ def test_the_grid_is_the_product_of_its_axes(grid):
     assert len({tuple(sorted(p.items())) for p in points}) == len(points)
 
 
+def test_rows_are_called_after_what_is_forced(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "study: s\ndefaults: {dataset: ntu60, split: 55/5}\ngrid: {gamma: [0.1, 0.2], lr: [0.1, 0.2]}\nseeds: 2\n"
+    )
+    slots = expand(load_spec(path, overrides={"gamma": "0.9"}), resolver())
+    assert [slot.row for slot in slots] == [f"gamma=0.9,lr={lr}" for lr in (0.1, 0.1, 0.2, 0.2)]
+    assert {slot.trial.options["gamma"] for slot in slots} == {0.9}
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("loss: [nothing]", "where.loss: no cell of the tables has loss; allowed: method, dataset"),
+        ("epochs: [2]", "where.epochs: no cell of the tables has epochs; allowed: method, dataset"),
+        ('"dataset, split": [[ntu60, 55/5]]', "where.dataset, split: no cell of the tables has"),
+    ],
+)
+def test_where_names_what_the_cells_have(tmp_path, where, message):
+    with pytest.raises(SpecError, match=message):
+        slots_of(tmp_path, f"study: s\ntables: [5]\nwhere: {{{where}}}\n")
+    with pytest.raises(SpecError, match="where: chooses among the cells of tables, and none is named"):
+        slots_of(tmp_path, f"study: s\ngrid: {{gamma: [0.1]}}\nwhere: {{{where}}}\n")
+
+
 def test_coupled_axes_includes_and_excludes():
     grid = {"d, s": [["x", 1], ["y", 2]], "g": [3, 4]}
     assert len(list(grid_points(grid, [], []))) == 4
