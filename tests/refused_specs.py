@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
+import time
+import traceback
+from pathlib import Path
+
+from orchestrator.errors import SpecError
+from orchestrator.spec.load import load_spec
+
+SECONDS, MEMORY = 2, 300 * 2**20
 HEAD = "study: x\ndefaults: {dataset: ntu60, split: 55/5}\n"
 #: one mistake each
 SINGLE = [
@@ -171,3 +182,19 @@ MADE = {
         "5 mistakes",
     ),
 }  # fmt: skip
+
+
+def load_within_bounds(path: Path) -> tuple[int, str]:
+    """Load a spec with little time and memory; return an exit status and the message."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
+    until = int(time.process_time()) + 1 + SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (until, until))
+    signal.alarm(30)  # for one that waits
+    try:
+        load_spec(path)
+    except SpecError as error:
+        return 2, str(error)
+    except BaseException:
+        return 1, traceback.format_exc()
+    return 0, "accepted"

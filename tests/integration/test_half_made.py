@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
-import traceback
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from orchestrator.search.optuna_storage import open_storage
 from orchestrator.settings import sqlite_url
 from orchestrator.sqlite_files import make_whole
 from orchestrator.store import Store
+from tests.processes import apart
 
 KILLS = 20
 
@@ -33,48 +34,37 @@ def make_store(path: Path) -> None:
     Store.open(sqlite_url(path))
 
 
-def in_place(make):
-    """Return ``make`` as it was before: the file has its own name from the first statement on."""
+def in_place(make, path: Path) -> None:
+    """Call ``make`` as it was before: the file has its own name from the first statement on."""
+    import orchestrator.search.optuna_storage as searches
 
-    def old(path: Path) -> None:
-        import orchestrator.search.optuna_storage as searches
+    for module in (mlflow_files, searches):
+        module.make_whole = lambda path, make: make(path)
+    make(path)
 
-        for module in (mlflow_files, searches):
-            module.make_whole = lambda path, make: make(path)
-        make(path)
 
-    return old
+def make_until(number: int | None, make, path: Path) -> int:
+    """Make a file, and die before the ``number``-th statement; return how many there were."""
+    count = 0
+
+    def on_statement(*arguments: object) -> None:
+        nonlocal count
+        if number is not None and count >= number:
+            os._exit(9)
+        count += 1
+
+    # a process that is killed loses nothing of what it has handed to the system
+    sa.event.listen(sa.Engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF") and None)
+    sa.event.listen(sa.Engine, "before_cursor_execute", on_statement)
+    make(path)
+    return count
 
 
 def killed_at(number: int | None, make, path: Path) -> int:
     """Make a file in a process of its own that dies before its ``number``-th statement; return how many it ran."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        count = 0
-
-        def on_statement(*arguments: object) -> None:
-            nonlocal count
-            if number is not None and count >= number:
-                os._exit(9)
-            count += 1
-
-        try:
-            # a process that is killed loses nothing of what it has handed to the system
-            sa.event.listen(sa.Engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF") and None)
-            sa.event.listen(sa.Engine, "before_cursor_execute", on_statement)
-            make(path)
-            os.write(writing, str(count).encode())
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        said = stream.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    status, statements = apart(make_until, number, make, path)
     assert status == (0 if number is None else 9)
-    return int(said or 0)
+    return statements or 0
 
 
 @pytest.mark.parametrize(
@@ -86,7 +76,6 @@ def killed_at(number: int | None, make, path: Path) -> int:
     ],
 )
 def test_twenty_kills_while_a_database_is_made_leave_none_or_a_whole_one(tmp_path, make, table, fewest):
-    make(tmp_path / "warm/x.db")
     statements = killed_at(None, make, tmp_path / "whole/x.db")
     assert statements >= fewest
     path = tmp_path / "x.db"
@@ -107,7 +96,7 @@ def test_twenty_kills_while_a_database_is_made_leave_none_or_a_whole_one(tmp_pat
 def test_one_that_an_earlier_version_left_half_made_is_made_anew(tmp_path, make, moments, caplog):
     for i, moment in enumerate(moments):
         path = tmp_path / f"{i}.db"
-        killed_at(moment, in_place(make), path)
+        killed_at(moment, functools.partial(in_place, make), path)
         assert path.exists()
         make(path)
         make(path)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import resource
-import signal
-import traceback
 from pathlib import Path
 
 import pytest
@@ -25,10 +22,9 @@ from orchestrator.spec.load import load_spec
 from orchestrator.study.study import read_study
 from orchestrator.trial import Trial, flat_config
 from tests.conftest import forget_settings
-from tests.processes import run
-from tests.refused_specs import CANNOT_RUN, HEAD, MADE, SINGLE
+from tests.processes import apart, run
+from tests.refused_specs import CANNOT_RUN, HEAD, MADE, SINGLE, load_within_bounds
 
-SECONDS, MEMORY = 2, 300 * 2**20
 #: file of ``cases/specs`` -> what its message says
 CASES = {
     "bomb.yaml": "aliases followed; allowed: 20 levels and 50,000 values",
@@ -49,30 +45,10 @@ CASES = {
 }
 
 
-def within_bounds(path: Path) -> tuple[int, str]:
+def within_bounds(path: Path) -> tuple[int | None, str]:
     """Load a spec in a process of its own that gets little time and memory; return its exit status and message."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        signal.alarm(30)  # for one that waits
-        status = 1
-        try:
-            load_spec(path)
-            status, message = 0, "accepted"
-        except SpecError as error:
-            status, message = 2, str(error)
-        except BaseException:
-            message = traceback.format_exc()
-        os.write(writing, message.encode(errors="replace")[-60_000:])
-        os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        message = stream.read().decode()
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), message
+    status, found = apart(load_within_bounds, path)
+    return found or (status, "")
 
 
 def test_every_case_is_refused_in_little_time_and_memory(shared):
