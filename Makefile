@@ -20,7 +20,7 @@ demo: $(INSTALLED) ## install, run the quickstart sweep on Ray, print Table 5
 	$(BIN)/dvta-orch report --table 5
 
 test: $(INSTALLED) ## every test, on two cores
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -16,18 +16,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, where there are several, and all that start clusters on one.
-
-    These come first: they wait for processes much of the time, in which the other workers do the rest.
-    """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for item in items:
-        file = item.path.relative_to(ROOT / "tests")
-        item.add_marker(pytest.mark.xdist_group(file.parts[0] if file.parts[0] == "e2e" else str(file)))
-    items.sort(key=lambda item: "e2e" not in item.path.parts)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests that start clusters first where there are several workers: nobody waits for them at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: "e2e" not in item.path.parts)
 
 
 def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
