@@ -210,7 +210,10 @@ def test_conditional_options_are_searched_only_where_they_apply(place):
         ("gamma: {type: float, low: 0, high: 1, logg: true}", "did you mean 'log'"),
         ("gamma: {type: float, low: -1, high: 1}", "gamma.low (line 14): gamma: -1.0 is impossible"),
         ("gamma: {type: categorical, choices: [0.1, -1]}", "gamma.choices[1] (line 14): gamma: -1.0 is"),
-        ("gamma: {type: float, low: 1, high: .inf}", "allowed: two numbers"),
+        (
+            "gamma: {type: float, low: 1, high: .inf}",
+            "gamma.high (line 14): inf is not allowed here: input should be a finite number",
+        ),
         ("epochs: {type: float, low: 1, high: 4}", "epochs is a whole number; allowed: int, categorical"),
         ("sde: {type: int, low: 0, high: 1}", "sde is true or false; allowed: categorical"),
         ("epochs: {type: int, low: 1.5, high: 3}", "low (line 14): 1.5 is not allowed here: a whole number"),
