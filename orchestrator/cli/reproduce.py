@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from orchestrator.spec.model import Spec
     from orchestrator.store import Store
     from orchestrator.study.study import Study
+
+EXPERIMENTS = Path("experiments")  # in the project's folder
+SHIPPED = EXPERIMENTS / "base.yaml"
 
 
 @friendly
@@ -104,7 +107,7 @@ def spec_of(table: str) -> Path:
 
     if table.endswith((".yaml", ".yml")):
         return Path(table)
-    path = Path("experiments") / f"{layout(table).name}.yaml"
+    path = EXPERIMENTS / f"{layout(table).name}.yaml"
     if not path.is_file():
         raise SettingsError(
             f"TABLE {table}: {path} is not here; run it in the project's folder, or give a spec with tables: [{table}]"
@@ -123,11 +126,31 @@ def _check_tables(spec: Spec) -> None:
 def settings_of(spec: Spec) -> str | None:
     """Return why trials of a spec are not trained as the published ones were, None where they are."""
     from orchestrator.spec.configuration import STAND_IN
-    from orchestrator.spec.model import DATA_TYPES
+    from orchestrator.spec.model import DATA_TYPES, DEFAULTS
 
-    own = {**spec.defaults, **spec.profiles.get(spec.profile or "", {}), **spec.forced}
-    names = [name for name in own if name not in (*DATA_TYPES, *STAND_IN, "preset")]
+    own = {**spec.defaults, **spec.profiles.get(spec.profile or "", {}), **_set_by_rules(spec), **spec.forced}
+    data = {*DATA_TYPES, *STAND_IN, "preset"} - {"train"}
+    names = [name for name in own if name not in data]
+    if own.get("train") == DEFAULTS["train"]:
+        names.remove("train")
+    if spec.precision != "fp32":
+        names.append("precision")
     return f"trained with {', '.join(names)} of the spec, not as published" if names else None
+
+
+def _set_by_rules(spec: Spec) -> dict[str, Any]:
+    """Return what the overrides of a spec set in its profile, but for those of the shipped experiments.
+
+    The shipped ones are the published settings of single methods and data sets.
+    """
+    from orchestrator.spec.yaml import read_yaml
+
+    rules = [rule for rule in spec.overrides if rule.when.get("profile", spec.profile) == spec.profile]
+    # beside the program where it is not installed apart from the project's folder
+    places = [folder / SHIPPED for folder in (Path(__file__).parents[2], Path())]
+    shipped = next((path for path in places if path.is_file()), None) if rules else None
+    published = read_yaml(shipped).values["overrides"] if shipped else []
+    return {name: value for r in rules if r.model_dump() not in published for name, value in r.set.items()}
 
 
 def _verdicts(study: Study, store: Store) -> list[Verdict]:

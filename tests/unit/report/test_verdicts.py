@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from orchestrator.cli.reproduce import settings_of
+from orchestrator.cli.reproduce import EXPERIMENTS, settings_of
 from orchestrator.records import Slot
 from orchestrator.report.judging.verdicts import (
     INSIDE,
@@ -207,11 +207,41 @@ def test_stand_in_data_reproduce_nothing_and_say_so(place, capsys):
         ("defaults: {epochs: 3}", "trained with epochs of the spec, not as published"),
         ("profile: quick\nprofiles: {quick: {lr: 0.1}}", "trained with lr of the spec, not as published"),
         ("profile: paper\nprofiles: {quick: {lr: 0.1}, paper: {}}", None),
+        (
+            "overrides: [{when: {dataset: ntu60}, set: {epochs: 1, lr: 0.1}}]",
+            "trained with epochs, lr of the spec, not as published",
+        ),
+        (
+            "defaults: {lr: 0.1}\noverrides: [{when: {dataset: ntu60}, set: {lr: 0.2, text: mpnet}}]",
+            "trained with lr of the spec, not as published",
+        ),
+        (
+            "profile: paper\nprofiles: {quick: {}, paper: {}}\n"
+            "overrides: [{when: {profile: quick}, set: {lr: 0.1}}]",
+            None,
+        ),
+        ("overrides: [{when: {method: cada_vae, dataset: ntu120}, set: {latent: 200}}]", None),
+        ("defaults: {train: end_to_end}", "trained with train of the spec, not as published"),
+        ("defaults: {train: pre_extracted}", None),
+        ("precision: bf16", "trained with precision of the spec, not as published"),
+        (
+            "profile: a\nprofiles: {a: {precision: auto}}",
+            "trained with precision of the spec, not as published",
+        ),
+        ("precision: fp32", None),
     ],
 )
 def test_settings_that_are_not_the_published_ones_are_seen(tmp_path, lines, why):
     (tmp_path / "s.yaml").write_text(f"study: s\ntables: [5]\n{lines}\n")
     assert settings_of(load_spec(tmp_path / "s.yaml")) == why
+
+
+def test_the_shipped_experiments_are_trained_as_published():
+    specs = [(path, load_spec(path)) for path in sorted(EXPERIMENTS.glob("*.yaml")) if path.stem != "base"]
+    published = [path for path, spec in specs if spec.tables and "paper" in spec.profiles]
+    assert len(published) == 15
+    for path in published:
+        assert settings_of(load_spec(path, profile="paper")) is None, path
 
 
 def test_what_cannot_be_reproduced_is_refused(place, capsys):
