@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from orchestrator.errors import SettingsError
 from orchestrator.trial import Scalar, format_value
 
 KEY_LENGTH = 10
@@ -91,8 +92,21 @@ def parse_name(name: str) -> tuple[str, dict[str, str]] | None:
 
 
 def text_of(printed: str) -> str:
-    """Return a value's text without the quotation marks it may have in a name."""
-    return str(json.loads(printed)) if printed.startswith('"') else printed
+    """Return a value's text without the quotation marks it may have in a name.
+
+    Raises:
+        SettingsError: it begins with a quotation mark and is no text as JSON has it.
+    """
+    if not printed.startswith('"'):
+        return printed
+    try:
+        text = str(json.loads(printed))
+        text.encode()  # half of a surrogate pair is no text
+    except ValueError:
+        raise SettingsError(
+            f'{printed} is no text in quotation marks; allowed: one as in JSON, such as "a,b" or "a\\\\b"'
+        ) from None
+    return text
 
 
 def printed(value: Scalar) -> str:

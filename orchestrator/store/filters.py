@@ -73,7 +73,10 @@ def parse_filters(texts: Iterable[str]) -> list[Filter]:
         if operation in _COMPARE:
             others.append(Filter(name, operation, (_number(text, rest),)))
             continue
-        values = tuple(text_of(value) for value in _split(rest))
+        try:
+            values = tuple(text_of(value) for value in _split(rest))
+        except SettingsError as error:
+            raise SettingsError(f"{text!r}: {error}; a filter is one of {FORMS}") from None
         if operation == "!=":
             others.append(Filter(name, operation, values))
         else:

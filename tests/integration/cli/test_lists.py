@@ -113,6 +113,9 @@ def test_a_filter_of_no_form_is_refused(invoke, store):
     for text in ("gamma", "=1", "", "gamma>", "gamma<x", "gamma>0.1|0.2"):
         with pytest.raises(SettingsError, match="allowed|not a number"):
             parse_filters([text])
+    for text in ('method="smie', 'method="\\x"', 'method="a"b', 'method!=dvta|"\\ud800"'):
+        invoke("trials", text, code=2, err="is no text in quotation marks; allowed: one as in JSON")
+    invoke("show", '"\\x"[seed=0]', code=2, err='"\\x" is no text in quotation marks')
     invoke("trials", "gamma", code=2, err="in quotation marks, since a shell keeps < > and | for itself")
     invoke("trials", "gama!=1", code=2, err="gama: no trial has it (did you mean 'gamma'?)")
     invoke("trials", "--state", "don", code=2, err="did you mean 'done'")
