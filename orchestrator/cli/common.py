@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
@@ -119,6 +120,26 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
         raise typer.Exit(code)
 
     return run
+
+
+class Program(TyperGroup):
+    """All commands; help and what else Typer prints before one runs end as a command does."""
+
+    @friendly
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the program's own flags."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except SystemExit as stop:
+            if isinstance(stop.__context__, BrokenPipeError):
+                raise
+            # Typer ends so once it has printed a shell's completion
+            raise typer.Exit(int(stop.code or 0)) from stop
+
+    @friendly
+    def invoke(self, ctx: Any) -> Any:
+        """Read a command's flags and run it."""
+        return super().invoke(ctx)
 
 
 def prepare_process() -> None:

@@ -43,6 +43,7 @@ gc.set_threshold(50_000, 20, 50)
 atexit.register(gc.freeze)
 
 app = typer.Typer(
+    cls=common.Program,
     no_args_is_help=True,
     help="Sweeps, tables and provenance for zero-shot skeleton action recognition.",
 )

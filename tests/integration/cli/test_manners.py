@@ -90,6 +90,24 @@ def test_version_and_two_wishes_that_do_not_go_together(place, invoke):
     invoke("--quiet", "--verbose", "status", code=2, err="--quiet, --verbose: allowed: one of them")
 
 
+@pytest.mark.parametrize(
+    "words", ["--help", "sweep --help", "data list --help", "--version", "--show-completion bash"]
+)
+def test_help_that_cannot_be_written_ends_as_a_command_does(place, words):
+    code = "from orchestrator.cli.main import app; app()"
+    command = [sys.executable, "-c", code, *words.split()]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as closed, open("/dev/full", "wb") as full:
+        for target, ends, message in (
+            (closed, 141, ""),
+            (full, 2, "error: the output cannot be written (No space left on device)\n"),
+            (subprocess.DEVNULL, 0, ""),
+        ):
+            done = subprocess.run(command, stdout=target, stderr=subprocess.PIPE, text=True, check=False)
+            assert (done.returncode, done.stderr) == (ends, message)
+
+
 def test_no_color_means_no_colour_and_nothing_is_wider_than_80_columns(store):
     count = 0
     forced = {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
