@@ -31,7 +31,7 @@ from orchestrator.cli import (
     trials,
 )  # fmt: skip
 from orchestrator.cli.common import ExecutorKind, Source, friendly, load_settings, pairs
-from orchestrator.cli.output import AsJson, print_json, set_talk
+from orchestrator.cli.output import AsJson, print_json, refuse_alone, set_talk
 
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
@@ -110,6 +110,7 @@ def sweep(
     from orchestrator.study.study import read_study, save_study
     from orchestrator.sweep import check_study, make_executor, run_study
 
+    refuse_alone(as_json, dry_run, ("--json", "--dry-run"))
     settings = load_settings()
     study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
     check_study(study, settings)

@@ -55,6 +55,18 @@ def refuse_both(one: bool, other: bool, flags: tuple[str, str] = ("--json", "--c
         raise SettingsError(f"{', '.join(flags)}: allowed: one of them")
 
 
+def refuse_alone(one: bool, other: bool, flags: tuple[str, str]) -> None:
+    """Refuse a flag that does nothing without another.
+
+    Raises:
+        SettingsError: the first is given without the second.
+    """
+    if one and not other:
+        from orchestrator.errors import SettingsError
+
+        raise SettingsError(f"{flags[0]}: does nothing without {flags[1]}; allowed: both of them, or neither")
+
+
 def print_json(answer: Any) -> None:
     """Print a record of :mod:`orchestrator.cli.answers` as JSON."""
     typer.echo(json.dumps(plain(answer), indent=1, ensure_ascii=False, allow_nan=False))

@@ -11,7 +11,7 @@ import typer
 
 from orchestrator.cli.answers import Attempt, ClassCount, Epoch, Place, Show
 from orchestrator.cli.common import friendly, load_settings, open_store
-from orchestrator.cli.output import AsJson, print_json, refuse_both, say
+from orchestrator.cli.output import AsJson, print_json, refuse_alone, refuse_both, say
 from orchestrator.trial import State, classes_measured
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def show(
     from orchestrator.store.find import find_trial
 
     refuse_both(as_json, log, ("--json", "--log"))
+    refuse_alone(attempt is not None, log, ("--attempt", "--log"))
     store, settings = open_store(), load_settings()
     value = find_trial(store, trial)
     assert value.key is not None

@@ -115,3 +115,11 @@ def test_two_formats_at_once_are_refused(store, invoke):
     for command in ("trials", "status", "report"):
         invoke(command, "--json", "--csv", code=2, err="allowed: one of them")
     invoke("query", "SELECT 1", "--json", "--csv", code=2, err="--json, --csv: allowed: one of them")
+
+
+def test_a_flag_that_does_nothing_alone_is_refused(store, place, invoke):
+    (place / "spec.yaml").write_text(SPEC)
+    message = "{}: does nothing without {}; allowed: both of them, or neither"
+    invoke("sweep", "spec.yaml", "--json", code=2, err=message.format("--json", "--dry-run"))
+    key = list_trials(store)[1][0].key
+    invoke("show", key, "--attempt", "1", code=2, err=message.format("--attempt", "--log"))
