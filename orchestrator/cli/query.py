@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ def query(
     refuse_both(as_json, as_csv)
     columns, rows = run(open_store(), sql)
     if as_json:
+        _check_names(columns)
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif as_csv:
         print_csv(columns, rows)
@@ -30,3 +33,19 @@ def query(
 
         shown = [["" if value is None else value for value in row] for row in rows]
         typer.echo(tabulate(shown, headers=columns, tablefmt="simple", disable_numparse=True))
+
+
+def _check_names(columns: Sequence[str]) -> None:
+    """Check that no two columns have one name, of which an object of JSON holds the last alone.
+
+    Raises:
+        SettingsError: two do.
+    """
+    from orchestrator.errors import SettingsError
+
+    twice = next((name for name, count in Counter(columns).items() if count > 1), None)
+    if twice is not None:
+        raise SettingsError(
+            f"--json: two columns are called {twice!r}; allowed: names that differ, as AS gives them: "
+            "SELECT … AS other"
+        )

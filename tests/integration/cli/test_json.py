@@ -123,3 +123,12 @@ def test_a_flag_that_does_nothing_alone_is_refused(store, place, invoke):
     invoke("sweep", "spec.yaml", "--json", code=2, err=message.format("--json", "--dry-run"))
     key = list_trials(store)[1][0].key
     invoke("show", key, "--attempt", "1", code=2, err=message.format("--attempt", "--log"))
+
+
+def test_columns_of_one_name_are_refused_as_json_which_would_lose_one(store, invoke):
+    twice = "SELECT a.final, b.final FROM results a JOIN results b ON a.key = b.key"
+    invoke("query", twice, "--json", code=2, err="two columns are called 'final'; allowed: names that differ")
+    named = json.loads(invoke("query", twice.replace("b.final", "b.final AS other"), "--json"))
+    assert len(named) == 24
+    assert list(named[0]) == ["final", "other"]
+    assert invoke("query", twice, "--csv").startswith("final,final\n")
