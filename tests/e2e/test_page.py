@@ -14,7 +14,7 @@ from orchestrator.report.page.data import collect
 from orchestrator.report.page.pictures import Picture, pictures
 from orchestrator.settings import Settings
 from orchestrator.store import Store
-from orchestrator.study.study import read_study
+from orchestrator.study.study import read_study, save_study
 from tests.study_store import make_many, make_store
 
 pytestmark = pytest.mark.slow
@@ -122,17 +122,21 @@ def test_a_number_opens_its_trials(made, show):
     assert page.locator("#chosen").inner_text() == "1 of at most 12 lines"
 
 
-def test_the_command_of_a_trial_trains_that_very_trial(tmp_path, show):
+@pytest.mark.parametrize("split", ["smie_7", "mine"])
+def test_the_command_of_a_trial_trains_that_very_trial(tmp_path, show, split):
     # a real configuration, so that its key can be found again
     spec = tmp_path / "given.yaml"
     spec.write_text(
         "study: given\nsource: simulated\nseeds: 2\ngrid: {gamma: [0.1], method: [dvta, smie]}\n"
-        "defaults: {dataset: pku, split: smie_7, preset: official, epochs: 3, train_per_class: 2}\n"
+        "splits: {mine: [drink water, 9, writing], other: [1]}\n"
+        "defaults: {dataset: pku, split: SPLIT, preset: official, epochs: 3, train_per_class: 2}\n".replace(
+            "SPLIT", split
+        )
     )
     settings = settings_in(tmp_path)
     study = read_study(spec, settings)
     store = Store.open(settings.store)
-    store.save_study("given", spec.read_text(), study.slots)
+    save_study(study, store)
     path = tmp_path / "page.html"
     path.write_text(study_page(collect(store, None, "http://127.0.0.1:5000"), [], protocol="final"))
     page = show(path)
@@ -144,6 +148,15 @@ def test_the_command_of_a_trial_trains_that_very_trial(tmp_path, show):
         again = tmp_path / "again.yaml"
         again.write_text(given)
         assert [slot.trial.key for slot in read_study(again, settings).slots] == [key]
+        assert ("mine" in given, "other" in given) == (split == "mine", False)
+    # a split that was defined twice, or a trial of an encoder too, takes the whole study
+    page.evaluate(f"DATA.about.arguments.splits = {{{split}: [[1], [2]]}}")
+    assert page.evaluate("trialSpec(DATA.trials[0])") is None
+    page.evaluate(
+        "DATA.about.arguments.splits = {}; DATA.configs[DATA.trials[0].config].train = 'end_to_end'"
+    )
+    assert page.evaluate("trialSpec(DATA.trials[0])") is None
+    assert page.evaluate("reproduce(DATA.trials[0]).textContent").startswith("dvta-orch sweep given.yaml")
 
 
 def test_curves_are_drawn_of_what_is_chosen(made, show):

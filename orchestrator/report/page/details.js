@@ -18,11 +18,17 @@ const quoted = (word) => (/^[\w=.,/-]+$/.test(word) ? word : `'${word.replaceAll
 function trialSpec(trial) {
   const config = DATA.configs[trial.config];
   if (config.kind !== "alignment" || config.depends_on || !["unseen", "gzsl"].includes(config.evaluate_on)) return null;
+  // its visual holds what the study's spec says of the encoder, and the configuration the encoder's own options
+  if (config.train === "end_to_end") return null;
+  const known = (DATA.about.arguments.splits || {})[config.split] || [];
+  // a split that was defined anew has trials of each definition, and nothing here says which are whose
+  if (known.length > 1) return null;
   const given = Object.fromEntries(Object.entries(config).filter(([name, value]) => !NOT_GIVEN.has(name) && value !== null));
   return [
     `study: trial-${trial.key.slice(0, 10)}`,
     `source: ${config.source}`,
     ...(config.evaluate_on === "gzsl" ? ["protocol: gzsl"] : []),
+    ...(known.length ? [`splits: ${JSON.stringify({ [config.split]: known[0] })}`] : []),
     `defaults: ${JSON.stringify(given)}`,
     `grid: {method: [${JSON.stringify(config.method)}]}`,
     `seeds: [${trial.seed}]`,
