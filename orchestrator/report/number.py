@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from orchestrator.records import ACCURACY, CellValue
@@ -100,12 +100,12 @@ def number_of(cell: Sequence[CellValue], protocol: str, quantity: str, scale: fl
     runs: dict[Any, list[CellValue]] = {}
     for value in trials:
         runs.setdefault(run_of(value), []).append(value)
-    whole = []
-    for run in runs.values() if reason is None else ():
-        measured = [x for v in run if (x := measure(v, protocol, quantity)) is not None]
-        # an average over splits counts only when every split is there
-        if len(measured) == len(run):
-            whole.append(run)
+    everywhere = {split_of(v) for v in trials}
+    measured = [run for run in runs.values() if all(measure(v, protocol, quantity) is not None for v in run)]
+    # an average over splits counts only when every split is there
+    whole = [run for run in measured if {split_of(v) for v in run} == everywhere] if reason is None else []
+    if measured and not whole:
+        reason = reason or f"no seed has all of its {len(everywhere)} class splits"
     about: dict[str, Any] = {"quantity": quantity, "scale": scale}
     if quantity == ACCURACY:
         measured_on = next((classes_measured(v.config) for v in trials), None)
@@ -139,6 +139,11 @@ def run_of(value: CellValue) -> Any:
     """Return what was repeated for a trial: the whole search, or the training with another seed."""
     repeat = repeat_of(value.row)
     return value.seed if repeat is None else ("repeat", repeat)
+
+
+def each_once(values: Iterable[CellValue]) -> list[CellValue]:
+    """Return the trials, each once; of repeats of a search that chose the same trial, each keeps it."""
+    return list({(v.key, repeat_of(v.row)): v for v in values}.values())
 
 
 def split_of(value: CellValue) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.records import ACCURACY, ASIDE, VALIDATION, CellValue
 from orchestrator.report.captions import caption
 from orchestrator.report.compare import compared
-from orchestrator.report.number import GAIN, Number, number_of
+from orchestrator.report.number import GAIN, Number, each_once, number_of
 from orchestrator.report.protocols import ALL, BOTH, HARMONIC, protocols_of, side_by_side, with_generalised
 from orchestrator.tables import GENERALISED, Layout, shown_row
 from orchestrator.trial import format_value, varying
@@ -120,12 +120,8 @@ def pivot(
         SettingsError: there are no such trials, none has one of the names, or there is no row
             ``against``.
     """
-    unique = list(
-        {
-            v.key: v
-            for v in values
-            if v.table not in ("search", VALIDATION) and v.config.get("kind") == "alignment"
-        }.values()
+    unique = each_once(
+        v for v in values if v.table not in ("search", VALIDATION) and v.config.get("kind") == "alignment"
     )
     if not unique:
         raise SettingsError(f"study {study!r} has no trained methods to pivot")

@@ -7,7 +7,7 @@ seen classes. What it costs is the second training; what it assumes is that both
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.errors import SettingsError
@@ -24,9 +24,14 @@ ASKED = "no training without validation classes is done in study {study!r}; swee
 def with_validation(store: Store, study_id: int, values: Sequence[CellValue]) -> list[CellValue]:
     """Return values with the accuracy at the epoch that validation classes chose, where it is known."""
     identity = _Identity()
-    chosen = {identity(v): v for v in store.cells(study_id, VALIDATION) if v.final is not None}
+    chosen: dict[tuple[Any, ...], dict[str, CellValue]] = {}
+    for value in store.cells(study_id, VALIDATION):
+        if value.final is not None:
+            chosen.setdefault(identity(value), {})[value.row] = value
     pairs = {
-        v.attempt_id: chosen[same] for v in values if v.final is not None and (same := identity(v)) in chosen
+        v.attempt_id: twin
+        for v in values
+        if v.final is not None and (twin := _twin(v.row, chosen.get(identity(v), {}))) is not None
     }
     attempts = {i for own, other in pairs.items() for i in (own, other.attempt_id) if i is not None}
     curves = store.curves(attempts, (ACCURACY,))
@@ -55,6 +60,11 @@ def values_under(store: Store, study: tuple[int, str], table: str | None, protoc
     if protocol == VALIDATION and all(v.validated is None for v in values):
         raise SettingsError(f"--protocol {VALIDATION}: {ASKED.format(study=name)}")
     return values
+
+
+def _twin(row: str, found: Mapping[str, CellValue]) -> CellValue | None:
+    """Return the training without validation classes; where encoders alone tell several apart, that of the same row."""
+    return found.get(row) or (next(iter(found.values())) if len(found) == 1 else None)
 
 
 class _Identity:

@@ -109,6 +109,17 @@ def snapshot(path: Path, copy: Path) -> None:
         old.backup(new)
 
 
+def check_copy(copy: Path, place: str) -> None:
+    """Check a copy of a file if that is an archive.
+
+    Raises:
+        StoreError: the archive is damaged, or of a newer format; the message names ``place``.
+    """
+    with contextlib.closing(sqlite3.connect(copy)) as file:
+        if set(_ABOUT) & set(_tables(file, everything=True)):
+            _check(file, Path(place))
+
+
 def _seal(file: sqlite3.Connection) -> None:
     """Write what an archive says of itself."""
     about = {

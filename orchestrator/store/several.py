@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.errors import StoreError
 from orchestrator.settings import sqlite_path, sqlite_url
-from orchestrator.store.archive import snapshot
+from orchestrator.store.archive import check_copy, snapshot
 from orchestrator.store.merge import Merged, merge
 from orchestrator.store.store import Store
 
@@ -38,10 +38,14 @@ def open_several(places: Sequence[str]) -> tuple[Store, list[tuple[str, Merged]]
             copy = Path(folder.name) / f"{i}.db"
             try:
                 snapshot(path, copy)
+                check_copy(copy, place)
             except (OSError, sqlite3.Error) as error:
                 raise StoreError(f"store {place}: cannot be read ({error})") from error
             url = sqlite_url(copy)
-        source = Store.open(url, create=False)
+        try:
+            source = Store.open(url, create=False)
+        except StoreError as error:  # a person knows nothing of the copy
+            raise StoreError(str(error).replace(url, place).replace(str(sqlite_path(url)), place)) from error
         try:
             added.append((place, merge(source, together)))
         finally:

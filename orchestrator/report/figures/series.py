@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dvta.errors import did_you_mean
 from orchestrator.errors import SettingsError
 from orchestrator.records import CellValue
+from orchestrator.report.number import each_once
 from orchestrator.trial import Kind, format_value
 
 Rows = dict[str, list[CellValue]]
@@ -30,12 +31,11 @@ class Band:
 
 def done(values: Sequence[CellValue]) -> list[CellValue]:
     """Return the done trainings of methods, each trial once."""
-    found = {
-        v.key: v
+    return each_once(
+        v
         for v in values
         if v.final is not None and v.attempt_id is not None and v.config.get("kind") == Kind.ALIGNMENT
-    }
-    return list(found.values())
+    )
 
 
 def by_rows(values: Sequence[CellValue], rows: str | None) -> Rows:

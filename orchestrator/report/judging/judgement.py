@@ -19,7 +19,7 @@ from orchestrator.trial import format_value, varying
 
 ROPE = 1.0  # percentage points
 #: what differs inside a row by its nature
-WITHIN = ("seed", "dataset", "split", "data_digest", "depends_on", "revision", "candidates")
+WITHIN = frozenset({"seed", "dataset", "split", "data_digest", "revision", "candidates"})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.records import ACCURACY, CellValue
-from orchestrator.report.number import grouped, measure, run_of, split_of
+from orchestrator.report.number import each_once, grouped, measure, run_of, split_of
 
 Unit = tuple[Any, Any]  # data set, class split
 Counts = Mapping[int, tuple[int, int]]  # class id -> (correct, total)
@@ -43,7 +43,7 @@ def measured(
     Args:
         counts: attempt id -> class id -> (correct, total).
     """
-    unique = list({v.key: v for v in values if v.key}.values())
+    unique = each_once(v for v in values if v.key)
     found: Measured = {}
     for unit, trials in grouped(unique, split_of).items():
         for run, same in grouped(trials, run_of).items():

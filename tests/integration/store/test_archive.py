@@ -301,6 +301,27 @@ def test_several_stores_are_read_and_not_written_whatever_their_schema(tmp_path)
         open_several([str(tmp_path / "nowhere.db")])
 
 
+@pytest.mark.parametrize("damage", ["another number", "newer", "cut"])
+def test_a_damaged_archive_is_not_read_beside_others_either(tmp_path, damage):
+    archive = tmp_path / "x.archive"
+    write_archive(place(tmp_path / "a", SLOTS[:2]), archive)
+    assert len(open_several([str(archive)])[0].trials()) == 2
+    spoil, message = DAMAGE[damage]
+    spoil(archive)
+    with pytest.raises(StoreError, match=r"x\.archive") as caught:
+        open_several([str(archive)])
+    assert message in str(caught.value) or "cannot be read" in str(caught.value)
+    assert "dvta-orch-stores" not in str(caught.value)
+
+
+def test_a_store_that_is_none_is_named_as_it_was_given(tmp_path):
+    other = tmp_path / "other.db"
+    changed(other, "CREATE TABLE something (a)")
+    with pytest.raises(StoreError, match=r"other\.db") as caught:
+        open_several([str(other)])
+    assert "dvta-orch-stores" not in str(caught.value)
+
+
 def test_csv_files_stay_what_they_were(tmp_path):
     counts = export(place(tmp_path, SLOTS[:2]), tmp_path / "csv")
     assert counts["trial"] == counts["attempt"] == 2

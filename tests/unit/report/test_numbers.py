@@ -7,6 +7,7 @@ import json
 import pytest
 
 from orchestrator.report.explain import explain
+from orchestrator.report.judging.units import measured
 from orchestrator.report.number import number_of
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.table import build_table, pivot
@@ -63,6 +64,15 @@ def test_splits_of_a_run_that_is_not_whole_count_nowhere():
     number = number_of(lacking, "final", "accuracy", 100.0)
     assert (number.n, number.expected, number.splits) == (2, 3, 3)
     assert number.split_std == pytest.approx(30)
+
+
+def test_a_seed_that_was_not_asked_for_in_every_split_counts_nowhere():
+    values = [value("devise", "a", s, 0.5 + 0.1 * s, "55/5") for s in range(3)]
+    values.append(value("devise", "a", 0, 0.1, "48/12"))
+    number = number_of(values, "final", "accuracy", 100.0)
+    assert (number.mean, number.n, number.expected) == (pytest.approx(30), 1, 3)
+    apart = [values[1], value("devise", "a", 0, 0.1, "48/12")]
+    assert number_of(apart, "final", "accuracy", 100.0).missing == "no seed has all of its 2 class splits"
 
 
 def both(values, **more):
@@ -153,6 +163,15 @@ def test_a_tuned_row_says_what_its_spread_is():
     assert "3 of 3 repeats of the search" in explain(NoAttempts(), table, TUNED, "accuracy", "final")[1]
     plain = build_table([value("tau=1", "accuracy", 0, 0.5)], protocol="final", study="s")
     assert not any("tuned" in line for line in plain.caption)
+
+
+def test_repeats_that_chose_the_same_trials_are_repeats_all_the_same():
+    alike = [v._replace(key=f"same {v.seed}") for v in repeats()]
+    whole = build_table(alike, protocol="final", study="s").numbers[TUNED, "accuracy"]
+    pivoted = pivot(alike, "method", [], protocol="final", study="s").numbers["dvta", "accuracy"]
+    assert (pivoted.n, pivoted.mean) == (3, pytest.approx(whole.mean))
+    (runs,) = measured(alike, "final").values()
+    assert len(runs) == 3
 
 
 def test_a_repeated_search_is_compared_with_a_row_that_has_seeds():

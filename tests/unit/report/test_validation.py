@@ -90,6 +90,22 @@ def test_a_twin_of_another_configuration_or_seed_chooses_nothing(store):
     assert [v.validated for v in values if v.row == "other"] == [None, None]
 
 
+def test_of_twins_that_only_their_encoders_tell_apart_that_of_the_same_row_chooses(tmp_path):
+    store = Store.open(f"sqlite:///{tmp_path}/dvta.db")
+    slots, curves = [], {}
+    for row, best in (("epochs=6", 1), ("epochs=12", 3)):
+        own = trial(0, depends_on=f"seen {row}", data_digest=f"a {row}")
+        twin = trial(0, "validation", depends_on=f"without {row}", data_digest=f"b {row}")
+        slots += [Slot("grid", row, "accuracy", own), Slot(VALIDATION, row, "accuracy", twin)]
+        curves[own] = (0.1, 0.2, 0.3, 0.4)
+        curves[twin] = tuple(0.9 if epoch == best else 0.5 for epoch in range(1, 5))
+    store.save_study("s", "study: s\n", slots)
+    for wanted, curve in curves.items():
+        finish(store, wanted, curve)
+    values = values_under(store, store.find_study(), "grid", VALIDATION)
+    assert [(v.row, v.validated) for v in values] == [("epochs=6", 0.1), ("epochs=12", 0.3)]
+
+
 def test_generalised_trials_show_every_way_to_count_them():
     results = {
         "gzsl_seen": 0.9, "gzsl_unseen": 0.1, "gzsl_harmonic": 0.18, "gzsl_gate_spread": 0.02,
