@@ -30,6 +30,8 @@ def open_stores(places: list[str] | None) -> Store:
 
     store, added = open_several(places)
     for place, merged in added:
+        for name in merged.other_specs:
+            say(f"{place}: study {name} was swept from another spec there; its cells are read as one")
         for line in conflicts(merged, store):
             say(f"{place}: {line}")
     return store

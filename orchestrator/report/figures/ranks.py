@@ -48,7 +48,7 @@ def draw(found: dict[str, list[float]]) -> Any:
     import pandas as pd
     import scikit_posthocs
 
-    found = dict(zip(labels(found), found.values(), strict=True))
+    found = significance.tied_rows(dict(zip(labels(found), found.values(), strict=True)))
     ranks = significance.ranks(found)
     assert ranks is not None
     longest = max(map(len, ranks.mean))

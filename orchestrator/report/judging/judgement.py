@@ -18,6 +18,12 @@ from orchestrator.report.number import GAIN, NEVER_AVERAGED
 from orchestrator.trial import format_value, varying
 
 ROPE = 1.0  # percentage points
+#: results that can be judged as an accuracy can: more is better, and all is 1
+SHARES = (
+    *(f"gzsl_{name}" for name in ("seen", "unseen", "harmonic", "ausuc", "test_tuned_harmonic")),
+    *(f"gzsl_stacking_{name}" for name in ("seen", "unseen", "harmonic")),
+    "open_set_auroc",
+)
 #: what differs inside a row by its nature
 WITHIN = frozenset({"seed", "dataset", "split", "data_digest", "revision", "candidates"})
 
@@ -109,11 +115,17 @@ def judge(
         SettingsError: trials may not be averaged, nothing is measured, or no class split has all rows.
     """
     check_alike([v for values in rows.values() for v in values])
+    if quantity != ACCURACY and quantity not in SHARES:
+        raise SettingsError(
+            f"--quantity {quantity}: is no share of which more is better{did_you_mean(quantity, SHARES)}; "
+            f"allowed: {', '.join([ACCURACY, *SHARES])}"
+        )
     found = {row: measured(values, protocol, quantity, counts=counts) for row, values in rows.items()}
     left_out = tuple(row for row, units in found.items() if not units)
     found = {row: units for row, units in found.items() if units}
     if not found:
-        known = [ACCURACY, *sorted({n for values in rows.values() for v in values for n in v.results})]
+        there = {n for values in rows.values() for v in values for n in v.results}
+        known = [ACCURACY, *(name for name in SHARES if name in there)]
         raise SettingsError(
             f"--quantity {quantity}: no done trial of study {study!r} has it{did_you_mean(quantity, known)}; "
             f"allowed: {', '.join(known)}"

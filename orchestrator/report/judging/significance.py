@@ -18,6 +18,8 @@ LEAST_ROWS = 3  # two rows are compared by a test of pairs
 ALPHA = 0.05
 DRAWS = 10_000  # of the posterior: a probability is then known to 0.005
 SEED = 0
+#: closer in the unit shown is equal: accuracies are rounded as float32, to 3e-6 of a point
+TIE = 2e-5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +51,30 @@ def signed_rank_p(differences: Sequence[float]) -> float | None:
     """Return the two-sided p-value of Wilcoxon's signed-rank test, None below :data:`LEAST_UNITS` units."""
     if len(differences) < LEAST_UNITS:
         return None
+    differences = tied(differences)
     if not any(differences):
         return 1.0
     from scipy.stats import wilcoxon
 
     return float(wilcoxon(differences).pvalue)
+
+
+def tied(values: Sequence[float]) -> list[float]:
+    """Return values of which those that differ in size by the rounding of floats alone are equal."""
+    equal = list(values)
+    size = 0.0
+    # neighbours are merged instead of rounded: a rounding has edges, which would part two equal values
+    for i in sorted(range(len(equal)), key=lambda i: abs(values[i])):
+        if abs(values[i]) - size > TIE:
+            size = abs(values[i])
+        equal[i] = math.copysign(size, values[i])
+    return equal
+
+
+def tied_rows(scores: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Return the scores of rows over units, ties of rows in one unit made equal by :func:`tied`."""
+    units = [tied(values) for values in zip(*scores.values(), strict=True)]
+    return {row: [values[i] for values in units] for i, row in enumerate(scores)}
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -78,7 +99,7 @@ def posterior(differences: Sequence[float], rope: float) -> Posterior | None:
     import baycomp
     import numpy as np
 
-    found = np.asarray(differences, dtype=np.float64)
+    found = np.asarray(tied(differences), dtype=np.float64)
     sample = baycomp.SignedRankTest.sample(
         np.zeros_like(found), found, rope, nsamples=DRAWS, random_state=SEED
     )
@@ -97,7 +118,7 @@ def ranks(scores: Mapping[str, Sequence[float]]) -> Ranks | None:
     import numpy as np
     from scipy.stats import friedmanchisquare, rankdata
 
-    table = np.array(list(scores.values()), dtype=np.float64)
+    table = np.array(list(tied_rows(scores).values()), dtype=np.float64)
     mean = rankdata(-table, axis=0).mean(axis=1)
     alike = bool((table == table[0]).all())
     order = np.argsort(mean, kind="stable")

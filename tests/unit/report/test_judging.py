@@ -126,6 +126,28 @@ def test_ranks_and_their_critical_difference_are_those_of_demsars_example():
     assert (alike.p, set(alike.mean.values())) == (1.0, {2.0})
 
 
+def test_what_differs_by_the_rounding_of_floats_alone_is_a_tie():
+    seeds = {"devise": (0.1, 0.3), "smie": (0.2, 0.2), "revise": (0.25, 0.15)}
+    found = {
+        row: [
+            value(row, "c", s, float(np.float32(x)), split=f"s{u}")
+            for u in range(12)
+            for s, x in enumerate(accuracies)
+        ]
+        for row, accuracies in seeds.items()
+    }
+    result = judged(found)
+    assert [(pair.p, pair.posterior.equivalent) for pair in result.pairs] == [(1.0, 1.0)] * 3
+    assert (result.ranks.p, set(result.ranks.mean.values())) == (1.0, {2.0})
+    # 0.15625 is where rounding to four digits would part two equal values
+    noise = [1e-6, -1e-6, 0.15625 - 1e-6, -0.15625 - 1e-6, 0.5]
+    assert significance.tied(noise) == [0.0, 0.0, 0.15625 - 1e-6, -(0.15625 - 1e-6), 0.5]
+    assert significance.tied_rows({"a": [20.0, 5.0], "b": [20.000001, 7.0]}) == {
+        "a": [20.0, 5.0],
+        "b": [20.0, 7.0],
+    }
+
+
 def test_a_posterior_has_a_direction_and_a_region():
     clear = significance.posterior([5.0] * 12, 1.0)
     assert (clear.better, clear.worse) == (1.0, 0.0)
@@ -191,6 +213,11 @@ def test_what_may_not_be_compared_is_refused():
         SettingsError, match="--quantity gzsl_ausuc: no done trial.*allowed: accuracy, parameters"
     ):
         judged(rows(3, a=0.0), quantity="gzsl_ausuc")
+    for other in ("best_epoch", "ece", "temperature"):
+        with pytest.raises(
+            SettingsError, match=f"--quantity {other}: is no share of which more is better.*allowed: acc"
+        ):
+            judged(rows(3, a=0.0), quantity=other)
 
 
 def test_a_row_that_averages_configurations_says_so_and_simulated_data_are_marked():
