@@ -96,6 +96,8 @@ def test_version_and_two_wishes_that_do_not_go_together(place, invoke):
 def test_help_that_cannot_be_written_ends_as_a_command_does(place, words):
     code = "from orchestrator.cli.main import app; app()"
     command = [sys.executable, "-c", code, *words.split()]
+    # the shell is the one that is named, whatever started the tests
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as closed, open("/dev/full", "wb") as full:
@@ -104,7 +106,9 @@ def test_help_that_cannot_be_written_ends_as_a_command_does(place, words):
             (full, 2, "error: the output cannot be written (No space left on device)\n"),
             (subprocess.DEVNULL, 0, ""),
         ):
-            done = subprocess.run(command, stdout=target, stderr=subprocess.PIPE, text=True, check=False)
+            done = subprocess.run(
+                command, stdout=target, stderr=subprocess.PIPE, text=True, check=False, env=environment
+            )
             assert (done.returncode, done.stderr) == (ends, message)
 
 

@@ -209,9 +209,7 @@ def test_what_may_not_be_compared_is_refused():
         judged(mixed)
     with pytest.raises(SettingsError, match="--against 'd'.*allowed: a, b"):
         judged(rows(3, a=0.0, b=0.1), against="d")
-    with pytest.raises(
-        SettingsError, match="--quantity gzsl_ausuc: no done trial.*allowed: accuracy$"
-    ):
+    with pytest.raises(SettingsError, match="--quantity gzsl_ausuc: no done trial.*allowed: accuracy$"):
         judged(rows(3, a=0.0), quantity="gzsl_ausuc")
     for other in ("best_epoch", "ece", "temperature"):
         with pytest.raises(
