@@ -26,12 +26,14 @@ def with_validation(store: Store, study_id: int, values: Sequence[CellValue]) ->
     identity = _Identity()
     chosen: dict[tuple[Any, ...], dict[str, CellValue]] = {}
     for value in store.cells(study_id, VALIDATION):
-        if value.final is not None:
+        if value.key:  # one that has not ended is nobody else's twin either
             chosen.setdefault(identity(value), {})[value.row] = value
     pairs = {
         v.attempt_id: twin
         for v in values
-        if v.final is not None and (twin := _twin(v.row, chosen.get(identity(v), {}))) is not None
+        if v.final is not None
+        and (twin := _twin(v.row, chosen.get(identity(v), {}))) is not None
+        and twin.final is not None
     }
     attempts = {i for own, other in pairs.items() for i in (own, other.attempt_id) if i is not None}
     curves = store.curves(attempts, (ACCURACY,))

@@ -117,7 +117,8 @@ def check_copy(copy: Path, place: str) -> None:
     """
     with contextlib.closing(sqlite3.connect(copy)) as file:
         if set(_ABOUT) & set(_tables(file, everything=True)):
-            _check(file, Path(place))
+            with _refusals(Path(place)):
+                _check(file, Path(place))
 
 
 def _seal(file: sqlite3.Connection) -> None:

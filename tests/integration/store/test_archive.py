@@ -236,6 +236,7 @@ DAMAGE = {
         "table 'attempt'",
     ),
     "another number": (lambda p: changed(p, "UPDATE attempt SET final_accuracy = 0.99"), "table 'attempt'"),
+    "bytes for a text": (lambda p: changed(p, "UPDATE attempt SET owner = x'ff00'"), "is damaged"),
     "a missing epoch": (
         lambda p: changed(p, "DELETE FROM epoch_metric WHERE epoch = 2"),
         "table 'epoch_metric'",
@@ -301,7 +302,7 @@ def test_several_stores_are_read_and_not_written_whatever_their_schema(tmp_path)
         open_several([str(tmp_path / "nowhere.db")])
 
 
-@pytest.mark.parametrize("damage", ["another number", "newer", "cut"])
+@pytest.mark.parametrize("damage", ["another number", "newer", "cut", "bytes for a text"])
 def test_a_damaged_archive_is_not_read_beside_others_either(tmp_path, damage):
     archive = tmp_path / "x.archive"
     write_archive(place(tmp_path / "a", SLOTS[:2]), archive)
