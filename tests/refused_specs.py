@@ -32,6 +32,11 @@ SINGLE = [
     ),
     (HEAD + "overrides: [{when: {dataset: ntu6}, set: {}}]\n", "overrides[0].when.dataset (line 3)"),
     (HEAD + "overrides: [{when: {method: smi}, set: {}}]\n", "overrides[0].when.method (line 3)"),
+    (
+        HEAD + "grid: {lr: [0.1]}\nsearch: {trials: 3}\n",
+        "search.space (line 4): {'trials': 3} is not allowed here: field required",
+    ),
+    (HEAD + "grid: {gamma: [0.1]}\ninclude: [{gamma: -1.0}]\n", "gamma: -1.0 is impossible"),
     (HEAD + "grid: {epochs: [010]}\n", "YAML reads 010 as a number to base 8; write 10, or quote it"),
     ("study: s\nmax_trials: true\n", "max_trials (line 2): True is not allowed here"),
     ("study: s\nlease_seconds: .inf\n", "lease_seconds (line 2): inf is not allowed here"),

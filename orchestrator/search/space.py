@@ -48,7 +48,7 @@ def grid_values(axis: Axis) -> list[Scalar]:
     if axis.type == "categorical":
         return list(axis.choices)
     low, high = float(axis.low or 0), float(axis.high or 0)
-    step = axis.step or (1.0 if axis.type == "int" else None)
+    step = axis.pace
     if step is None:
         ratio = [i / (GRID_POINTS - 1) for i in range(GRID_POINTS)]
         spread = [low * (high / low) ** r if axis.log else low + (high - low) * r for r in ratio]

@@ -83,7 +83,7 @@ class Checker:
         varied = {n.strip() for names in out["grid"] for n in names.split(",")}
         for point in out["include"]:
             varied |= point.keys()
-        for name in out["search"]["space"]:
+        for name in _mapping(out["search"], "space"):
             place = ("search", "space", name)
             if name in varied:
                 self._add(place, f"the grid varies {name}, too; allowed: one of both")
@@ -306,7 +306,8 @@ class Checker:
             if name in parts:
                 at = parts.index(name)
                 given = [v[at] if len(parts) > 1 else v for v in values]
-                return (*where, names, given.index(point[name]))
+                if point[name] in given:  # an included point may have another
+                    return (*where, names, given.index(point[name]))
         return (*where, name)
 
     def check_cells(self, spec: Spec, out: Mapping[str, Any]) -> None:

@@ -151,7 +151,7 @@ class SearchChecker:
             if value not in axis.choices:
                 self._add(place, f"{value!r} is none of its choices {axis.choices}")
             return
-        low, high, step = axis.low, axis.high, axis.step or (1.0 if axis.type == "int" else None)
+        low, high, step = axis.low, axis.high, axis.pace
         if low is None or high is None or not isinstance(value, int | float):
             return  # reported
         steps = (value - low) / step if step else 0.0
@@ -187,10 +187,9 @@ def _size(axis: Axis) -> float:
     """Return how many values a grid sampler tries of an axis; one whose range is wrong has one."""
     if axis.type == "categorical":
         return len(axis.choices)
-    step = axis.step or (1.0 if axis.type == "int" else None)
     if axis.low is None or axis.high is None or not axis.low < axis.high:
         return 1
-    return GRID_POINTS if step is None else (axis.high - axis.low) // step + 1
+    return GRID_POINTS if axis.pace is None else (axis.high - axis.low) // axis.pace + 1
 
 
 def _ends(axis: Axis) -> list[tuple[tuple[str | int, ...], Any]]:

@@ -95,6 +95,11 @@ class Axis(_Strict):
     choices: list[Any] = []
     when: Point = {}
 
+    @property
+    def pace(self) -> float | None:
+        """The distance between its values, None where any number is one."""
+        return self.step or (1.0 if self.type == "int" else None)
+
 
 class Search(_Strict):
     """An Optuna search in every cell of the grid.
