@@ -21,10 +21,13 @@ from orchestrator.cli.common import (
 from orchestrator.cli.report import style_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from orchestrator.report.judging.verdicts import Verdict
     from orchestrator.spec.model import Spec
     from orchestrator.store import Store
     from orchestrator.study.study import Study
+    from orchestrator.tables import Cell
 
 EXPERIMENTS = Path("experiments")  # in the project's folder
 SHIPPED = EXPERIMENTS / "base.yaml"
@@ -123,34 +126,47 @@ def _check_tables(spec: Spec) -> None:
         raise SettingsError(f"study {spec.study!r} has {has}; allowed: a spec with tables")
 
 
-def settings_of(spec: Spec) -> str | None:
-    """Return why trials of a spec are not trained as the published ones were, None where they are."""
+def settings_of(spec: Spec) -> Callable[[Cell], str | None]:
+    """Return what says why trials of a cell are not trained as the published ones were; None where they are.
+
+    Overrides of the shipped experiments are the published settings of single methods and data sets.
+    """
     from orchestrator.spec.configuration import STAND_IN
     from orchestrator.spec.model import DATA_TYPES, DEFAULTS
 
-    own = {**spec.defaults, **spec.profiles.get(spec.profile or "", {}), **_set_by_rules(spec), **spec.forced}
+    everywhere = {**spec.defaults, **spec.profiles.get(spec.profile or "", {})}
     data = {*DATA_TYPES, *STAND_IN, "preset"} - {"train"}
-    names = [name for name in own if name not in data]
-    if own.get("train") == DEFAULTS["train"]:
-        names.remove("train")
-    if spec.precision != "fp32":
-        names.append("precision")
-    return f"trained with {', '.join(names)} of the spec, not as published" if names else None
+    published = _shipped_rules() if spec.overrides else []
+
+    def names_of(config: Mapping[str, Any]) -> Iterator[str]:
+        own = dict(everywhere)
+        for rule in spec.rules_for(config):
+            if rule.model_dump() not in published:
+                own |= rule.set
+        # what a table fixes is what its row says
+        own = {name: value for name, value in own.items() if name not in config} | spec.forced
+        for name, value in own.items():
+            if name not in data and (name, value) != ("train", DEFAULTS["train"]):
+                yield name
+        if spec.precision != "fp32":
+            yield "precision"
+
+    def why(cell: Cell) -> str | None:
+        names = dict.fromkeys(name for config in cell.configs for name in names_of(config))
+        return f"trained with {', '.join(names)} of the spec, not as published" if names else None
+
+    return why
 
 
-def _set_by_rules(spec: Spec) -> dict[str, Any]:
-    """Return what the overrides of a spec set in its profile, but for those of the shipped experiments.
-
-    The shipped ones are the published settings of single methods and data sets.
-    """
+def _shipped_rules() -> list[dict[str, Any]]:
+    """Return the overrides of the shipped experiments, none where they are not here."""
     from orchestrator.spec.yaml import read_yaml
 
-    rules = [rule for rule in spec.overrides if rule.when.get("profile", spec.profile) == spec.profile]
     # beside the program where it is not installed apart from the project's folder
     places = [folder / SHIPPED for folder in (Path(__file__).parents[2], Path())]
-    shipped = next((path for path in places if path.is_file()), None) if rules else None
-    published = read_yaml(shipped).values["overrides"] if shipped else []
-    return {name: value for r in rules if r.model_dump() not in published for name, value in r.set.items()}
+    shipped = next((path for path in places if path.is_file()), None)
+    rules: list[dict[str, Any]] = read_yaml(shipped).values["overrides"] if shipped else []
+    return rules
 
 
 def _verdicts(study: Study, store: Store) -> list[Verdict]:

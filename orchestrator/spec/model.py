@@ -170,15 +170,20 @@ class Spec(_Strict):
 
         A rule of ``overrides`` may ask for the ``profile`` too. Order, later wins: defaults, profile, overrides that match, the cell, ``--set``.
         """
-        profile = self.profiles.get(self.profile or "", {})
-        config: Point = {**DEFAULTS, **self.defaults, **profile}
-        if self.protocol == "gzsl":
-            config["evaluate_on"] = "gzsl"
-        whole = {**config, **cell, **self.forced, "profile": self.profile}
-        for rule in self.overrides:
-            if all(whole.get(k) == v for k, v in rule.when.items()):
-                config |= rule.set
+        config = self._shared()
+        for rule in self.rules_for(cell):
+            config |= rule.set
         return {**config, **cell, **self.forced}
+
+    def rules_for(self, cell: Mapping[str, Any]) -> list[When]:
+        """Return the overrides that match a cell, in their order."""
+        whole = {**self._shared(), **cell, **self.forced, "profile": self.profile}
+        return [rule for rule in self.overrides if all(whole.get(k) == v for k, v in rule.when.items())]
+
+    def _shared(self) -> Point:
+        """Return what every cell starts from."""
+        config: Point = {**DEFAULTS, **self.defaults, **self.profiles.get(self.profile or "", {})}
+        return config | ({"evaluate_on": "gzsl"} if self.protocol == "gzsl" else {})
 
     def grid_names(self) -> list[str]:
         """Return the names the grid varies, coupled ones apart."""

@@ -12,7 +12,7 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from orchestrator.records import ACCURACY, Slot
 from orchestrator.report.captions import SIMULATED
@@ -23,6 +23,8 @@ from orchestrator.tables import Cell, Layout
 
 INSIDE, OUTSIDE, NOT_COMPARABLE = "inside", "outside", "not comparable"
 LEVEL = 0.95
+
+Settings = Callable[[Cell], str | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +51,12 @@ class Verdict:
     note: str | None
 
 
-def verdicts(layout: Layout, best: Table, final: Table, settings: str | None) -> list[Verdict]:
+def verdicts(layout: Layout, best: Table, final: Table, settings: Settings) -> list[Verdict]:
     """Return the verdicts on the published numbers whose cells a study has.
 
     Args:
         best, final: the study's table under both protocols.
-        settings: why the trials are not trained as the published ones were, None where they are.
+        settings: says why trials of a cell are not trained as the published ones were, None where they are.
     """
     found = []
     for cell in _published(layout, best.cells):
@@ -87,7 +89,7 @@ def verdicts(layout: Layout, best: Table, final: Table, settings: str | None) ->
     return found
 
 
-def foreseen(layout: Layout, slots: Iterable[Slot], seeds: int, settings: str | None) -> dict[str, int]:
+def foreseen(layout: Layout, slots: Iterable[Slot], seeds: int, settings: Settings) -> dict[str, int]:
     """Return how many published numbers will not be comparable, by why; under ``""`` those that will be."""
     cells: dict[RowColumn, list[Slot]] = {}
     for slot in slots:
@@ -112,7 +114,7 @@ def _published(layout: Layout, places: Mapping[RowColumn, object]) -> list[Cell]
 
 
 def _beforehand(
-    cell: Cell, sources: Sequence[str | None], missing: Sequence[str | None], settings: str | None
+    cell: Cell, sources: Sequence[str | None], missing: Sequence[str | None], settings: Settings
 ) -> str | None:
     """Return why a number will not be comparable whatever is measured."""
     reason = next((m for m in missing if m), None)
@@ -126,7 +128,7 @@ def _beforehand(
             if cell.quantity.startswith("fps")
             else "other texts, or another protocol; see the note of the table"
         )
-    return settings if cell.quantity == ACCURACY else None
+    return settings(cell) if cell.quantity == ACCURACY else None
 
 
 def _measured(number: Number) -> str | None:

@@ -28,7 +28,12 @@ from tests.cell_values import value
 from tests.commands import run
 
 
-def judged(shape, values, settings=None):
+def as_published(cell):
+    """Say that a cell is trained as the published one was."""
+    return None
+
+
+def judged(shape, values, settings=as_published):
     best, final = (build_table(values, protocol=p, study="s", layout=shape) for p in ("best", "final"))
     return verdicts(shape, best, final, settings)
 
@@ -78,7 +83,7 @@ WHY = {
 @pytest.mark.parametrize("reason", sorted(WHY))
 def test_what_does_not_compare_says_why(reason):
     how, settings, why = WHY[reason]
-    found = judged(layout(5), cells(layout(5), spread=0.02, **how), settings)
+    found = judged(layout(5), cells(layout(5), spread=0.02, **how), lambda cell: settings)
     assert {v.verdict for v in found} == {NOT_COMPARABLE}
     assert all(v.why.startswith(why) for v in found)
     assert all(v.low is None and v.best is not None for v in found)
@@ -113,7 +118,9 @@ def test_costs_compare_as_they_are_printed_and_speeds_never():
         )
         for c in shape.cells()
     ]  # fmt: skip
-    found = {(v.row, v.column): v for v in judged(shape, values, "trained with epochs of the spec")}
+    found = {
+        (v.row, v.column): v for v in judged(shape, values, lambda cell: "trained with epochs of the spec")
+    }
     assert len(found) == 12
     assert found["DVTA", "Params (M)"].verdict == INSIDE
     assert found["DVTA", "samples/s, batch 1"].why == "another device and batch size"
@@ -155,11 +162,11 @@ def test_what_could_be_compared_is_known_before_anything_runs():
             for s in range(2)
         ]  # fmt: skip
 
-    assert foreseen(layout(5), slots("real"), 2, None) == {"": 24}
-    assert foreseen(layout(5), slots("simulated"), 2, None) == {"simulated features": 24}
-    assert sum(foreseen(layout(5), slots("real"), 1, None).values()) == 24
-    assert "" not in foreseen(layout(5), slots("real"), 1, None)
-    assert foreseen(layout(5), [], 2, None) == {}
+    assert foreseen(layout(5), slots("real"), 2, as_published) == {"": 24}
+    assert foreseen(layout(5), slots("simulated"), 2, as_published) == {"simulated features": 24}
+    assert sum(foreseen(layout(5), slots("real"), 1, as_published).values()) == 24
+    assert "" not in foreseen(layout(5), slots("real"), 1, as_published)
+    assert foreseen(layout(5), [], 2, as_published) == {}
 
 
 SPEC = """
@@ -233,7 +240,21 @@ def test_stand_in_data_reproduce_nothing_and_say_so(place, capsys):
 )
 def test_settings_that_are_not_the_published_ones_are_seen(tmp_path, lines, why):
     (tmp_path / "s.yaml").write_text(f"study: s\ntables: [5]\n{lines}\n")
-    assert settings_of(load_spec(tmp_path / "s.yaml")) == why
+    said = settings_of(load_spec(tmp_path / "s.yaml"))
+    assert {said(cell) for cell in layout(5).cells() if cell.configs[0]["dataset"] == "ntu60"} == {why}
+
+
+def test_only_the_numbers_that_an_override_touches_are_not_comparable(tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "study: s\ntables: [5, 8]\noverrides: [{when: {dataset: ntu120}, set: {lr: 0.1, tau: 0.3}},"
+        " {when: {dataset: ntu60, loss: kld}, set: {tau: 0.2}}, {when: {tau: 0.07}, set: {epochs: 1}}]\n"
+    )
+    said = settings_of(load_spec(tmp_path / "s.yaml"))
+    why = {cell.configs[0]["dataset"]: said(cell) for cell in layout(5).cells()}
+    assert why == {"ntu60": None, "ntu120": "trained with lr, tau of the spec, not as published"}
+    # Table 8 has a row for each tau: what a rule sets is not what is trained there
+    why = {cell.configs[0].get("tau"): said(cell) for cell in layout(8).cells()}
+    assert {tau for tau, reason in why.items() if reason} == {0.07}
 
 
 def test_the_shipped_experiments_are_trained_as_published():
@@ -241,7 +262,9 @@ def test_the_shipped_experiments_are_trained_as_published():
     published = [path for path, spec in specs if spec.tables and "paper" in spec.profiles]
     assert len(published) == 15
     for path in published:
-        assert settings_of(load_spec(path, profile="paper")) is None, path
+        spec = load_spec(path, profile="paper")
+        said = settings_of(spec)
+        assert {said(cell) for n in spec.tables for cell in layout(n).cells()} == {None}, path
 
 
 def test_what_cannot_be_reproduced_is_refused(place, capsys):
