@@ -33,9 +33,9 @@ def caption(
     study: str,
     simulated: bool,
     layout: Layout | None,
-    compared: Sequence[str],
+    besides: Sequence[str],
 ) -> tuple[str, ...]:
-    """Return the lines, the warning of simulated data first; ``compared`` are those of a comparison."""
+    """Return the lines, the warning of simulated data first; ``besides`` those of a comparison and of averages."""
     lines = []
     if simulated:
         lines.append(SIMULATED)
@@ -43,7 +43,7 @@ def caption(
     shared = _shared(values)
     if shared:
         lines.append("all trials: " + ", ".join(f"{k} {format_value(v)}" for k, v in shared.items()))
-    lines += compared
+    lines += besides
     if layout and layout.note:
         lines.append(layout.note)
     lines += [f"{r}, {c}: {n.note}" for (r, c), n in numbers.items() if n.note]

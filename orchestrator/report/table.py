@@ -77,6 +77,9 @@ def build_table(
     lines: list[str] = []
     if against is not None:
         numbers, lines = compared(cells, numbers, choose("--compare ROW", against, rows), protocol)
+    # the average row of a table is one over splits, and says so
+    if hidden := averaged(cells, apart=() if by else ("dataset", "split")):
+        lines.append(f"averaged over {', '.join(hidden)}")
     if layout:
         title = f"{layout.name.replace('table', 'Table ')}: {layout.title}"
     else:
@@ -91,7 +94,7 @@ def build_table(
             study=study,
             simulated=simulated,
             layout=layout,
-            compared=lines,
+            besides=lines,
         ),
         "",
         rows,
@@ -143,8 +146,6 @@ def pivot(
     lines = list(table.caption)
     if any(n.quantity == HARMONIC for n in table.numbers.values()):
         lines.append("of generalised trials: the harmonic mean of the accuracies on seen and unseen classes")
-    if hidden := averaged(table.cells):
-        lines.append(f"averaged over {', '.join(hidden)}")
     return dataclasses.replace(table, row_name=rows, caption=tuple(lines))
 
 
@@ -159,13 +160,18 @@ def _check_names(names: Sequence[str], values: Sequence[CellValue]) -> None:
             )
 
 
-def averaged(cells: Mapping[Any, Sequence[CellValue]]) -> list[str]:
-    """Return the names, sorted, in which trials of one cell and seed differ: what their mean hides."""
+def averaged(cells: Mapping[Any, Sequence[CellValue]], *, apart: Sequence[str] = ()) -> list[str]:
+    """Return the names, sorted, in which trials of one cell and seed differ: what their mean hides.
+
+    Args:
+        apart: names in which they may differ; only trials that have them in common are held against each other.
+    """
     # equal configurations are one object
-    mixed: dict[tuple[Any, int | None], dict[int, Mapping[str, Any]]] = {}
+    mixed: dict[Any, dict[int, Mapping[str, Any]]] = {}
     for cell, values in cells.items():
         for value in values:
-            mixed.setdefault((cell, value.seed), {})[id(value.config)] = value.config
+            alike = cell, value.seed, *(value.config.get(name) for name in apart)
+            mixed.setdefault(alike, {})[id(value.config)] = value.config
     names: set[str] = set()
     for configs in mixed.values():
         if len(configs) > 1:

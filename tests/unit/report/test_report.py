@@ -101,6 +101,16 @@ def test_a_pivot_says_what_it_averages_over():
     )
 
 
+def test_a_table_says_what_trials_of_one_cell_and_seed_differ_in_but_not_that_its_averages_are_over_splits():
+    swept = [value("DVTA", "NTU-60", s, 0.5, f"smie_{i}", lr=i / 10) for s in range(2) for i in (1, 2, 3)]
+    assert "averaged over" not in str(
+        build_table(swept, protocol="final", study="s", layout=layout(2)).caption
+    )
+    elsewhere = [value("DVTA", "NTU-60", s, 0.6, "smie_1", lr=0.5) for s in range(2)]
+    both = build_table([*swept, *elsewhere], protocol="final", study="s", layout=layout(2))
+    assert "averaged over lr" in both.caption
+
+
 def test_a_pivot_shows_what_its_trials_measured():
     costs = [value("DVTA", "Params (M)", 0, None, source="random", kind="profile")]
     encoders = [
