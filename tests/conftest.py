@@ -9,6 +9,8 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# tests start hundreds of processes: none should compile what another has compiled
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # threads of several workers that wait for each other on few cores take longer than one thread alone
     os.environ.setdefault("OMP_NUM_THREADS", "1")
