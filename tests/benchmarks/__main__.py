@@ -28,6 +28,7 @@ NAMES = (
     "plan",
     "start_up",
     "report_store",
+    "page",
     "stream",
     "accuracy",
 )
