@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -76,7 +75,6 @@ def test_a_model_that_is_not_there_is_said_before_anything_heavy_is_imported(her
         "try: app(sys.argv[1:])\n"
         "finally: print(*(m for m in ('torch', 'transformers') if m in sys.modules))"
     )
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, "predict", "motion.npy", "fly a kite", "--trial", DEVISE],
         capture_output=True,
@@ -86,8 +84,6 @@ def test_a_model_that_is_not_there_is_said_before_anything_heavy_is_imported(her
     assert done.stdout.split() == []
     (message,) = done.stderr.splitlines()
     assert "text model 'sentence-transformers/all-MiniLM-L6-v2' cannot be loaded" in message
-    # far from the 77 s that the libraries take; most of it is Python's start
-    assert time.monotonic() - began < 30
 
 
 def test_doctor_says_which_text_models_are_here(here, capsys):

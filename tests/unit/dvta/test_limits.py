@@ -1,7 +1,6 @@
 """Limits are read from the environment; only regular files are opened, without waiting."""
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,9 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     with open_regular(tmp_path / "file") as file:
         assert file.read() == b"abc"
-    began = time.perf_counter()
+    # reading one would wait for ever
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
         with pytest.raises(DataError, match="not a regular file"):
             open_regular(path)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         open_regular(tmp_path / "absent")
-    assert time.perf_counter() - began < 20  # reading one waits for ever

@@ -121,13 +121,13 @@ def _survives(kind: str, content: bytes, read: Callable[[Path], object], *, text
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / {"label_pickle": "a.pkl", "ctr_gcn": "a.npz"}.get(kind, "a.npy")
         path.write_bytes(content)
-        began = time.perf_counter()
+        began = time.process_time()
         caught: DataError | None = None
         try:
             read(path)
         except DataError as error:
             caught = error
-        assert time.perf_counter() - began < 5
+        assert time.process_time() - began < 5
         if caught is None:
             return
         assert str(path) in str(caught)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -250,7 +249,6 @@ def test_limits_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_pipe_is_refused_before_anybody_writes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.bvh")
-    began = time.perf_counter()
+    # reading one would wait for ever
     with pytest.raises(SkeletonError, match=r"a\.bvh: not a regular file"):
         read_any(tmp_path / "a.bvh")
-    assert time.perf_counter() - began < 20  # reading one waits for ever
