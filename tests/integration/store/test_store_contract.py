@@ -77,6 +77,13 @@ class StoreContract:
         status = store.statuses([make().key])[make().key]
         assert (status.state, status.error) == (State.FAILED, "non_finite: loss is nan")
 
+    def test_an_error_that_quotes_bytes_is_kept(self, store):
+        claim = store.claim(make(), "a", 60, {})
+        failure = Failure("error", "cannot read \0 in a\udcff", "line \0\udcff")
+        store.record(claim.attempt_id, "a", [], failure=failure)
+        assert store.statuses([make().key])[make().key].error == r"error: cannot read \x00 in a\udcff"
+        assert store.tracebacks([claim.attempt_id]) == {claim.attempt_id: r"line \x00\udcff"}
+
     def test_an_expired_lease_is_taken_over_and_its_attempt_continued(self, store):
         claim = store.claim(make(), "a", -1, {})
         assert store.statuses([make().key])[make().key].state is State.INTERRUPTED
