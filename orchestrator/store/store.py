@@ -72,6 +72,8 @@ class Store(MirrorNotes):
         """Add cells to a study; those that are there already stay single."""
 
         def work(session: Session) -> None:
+            # one driver after the other: none sees what another is adding
+            session.execute(sa.select(StudyRow.id).where(StudyRow.id == study_id).with_for_update())
             for slot in slots:
                 same = (
                     CellRow.study_id == study_id,

@@ -169,6 +169,22 @@ class StoreContract:
         with pytest.raises(StoreError, match="table9"):
             store.find_study(table="table9")
 
+    def test_a_cell_that_two_drivers_add_at_once_stays_single(self, store, url, monkeypatch):
+        study, other = store.save_study("s", "", []), Store.open(url)
+        slots = [Slot("grid", "r", "c", make())]
+        adding = threading.Thread(target=other.add_slots, args=(study, slots))
+        add = store._add_slots
+
+        def meanwhile(*arguments):
+            add(*arguments)
+            adding.start()
+            adding.join(0.5)
+
+        monkeypatch.setattr(store, "_add_slots", meanwhile)
+        store.add_slots(study, slots)
+        adding.join()
+        assert len(store.cells(study)) == 1
+
     def test_a_redo_that_runs_does_not_hide_what_was_measured(self, store):
         study = store.save_study("s", "", [Slot("t", "r" * 500, "c" * 500, make())])
         claim = store.claim(make(), "a", 60, {})
