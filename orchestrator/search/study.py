@@ -22,7 +22,7 @@ from dvta.errors import DvtaError
 from orchestrator.records import Wait
 from orchestrator.search.check import MEASURED, check_ranges, repeat_label, study_name
 from orchestrator.search.optuna_storage import live_trial, open_storage
-from orchestrator.search.space import grid_values, make_pruner, make_sampler, suggest
+from orchestrator.search.space import grid_values, left_of_grid, make_pruner, make_sampler, suggest
 from orchestrator.spec.model import Axis, Search
 from orchestrator.store import Store, TrialStatus
 from orchestrator.store.owner import is_dead
@@ -225,10 +225,26 @@ class SearchTrials:
             # must keep its order
             seed = first_seed + len(asked)
             study.sampler = make_sampler(settings.sampler, settings.space, seed)
-        target = settings.trials
+        search = _Search(cell, study, settings.trials)
         if settings.sampler == "grid":
-            target = min(target, math.prod(len(grid_values(axis)) for axis in settings.space.values()))
-        return _Search(cell, study, target)
+            search.target = self._grid_target(search)
+        return search
+
+    def _grid_target(self, search: _Search) -> int:
+        """Return how many candidates try a whole grid; what others have left of it comes next.
+
+        Optuna's sampler counts the points of the very same grid alone: of a range that has grown it tries some
+        twice and leaves others out.
+        """
+        settings = self._search
+        tried = [t.params for t in search.candidates() if t.params]
+        left, outside = left_of_grid(settings.space, tried)
+        size = math.prod(len(grid_values(axis)) for axis in settings.space.values())
+        target = min(settings.trials, size + outside)
+        if tried:
+            for point in left[: max(0, target - len(tried))]:
+                search.study.enqueue_trial(point, skip_if_exists=True)
+        return target
 
     def _ask_again(self, search: _Search) -> None:
         """List the candidates of earlier sweeps; enqueue the values of those that are run again."""

@@ -140,6 +140,18 @@ def test_a_grid_is_tried_to_its_end_also_in_two_sweeps(place):
     assert {name: sorted(p["tau"] for _, p, _ in trials) for name, trials in found.items()} == tried
 
 
+def test_a_grid_that_grew_or_moved_is_tried_to_its_end(place):
+    def tried(name, trials, low, high):
+        space = f"    batch_size: {{type: int, low: {low}, high: {high}}}"
+        _, _, found = run(place, name, sampler="grid", trials=trials, space=space, more="  seed: 3\n")
+        return [sorted(p["batch_size"] for _, p, _ in each) for each in found.values()]
+
+    assert tried("a", 20, 61, 63) == [[61, 62, 63]] * 2
+    assert tried("a", 4, 61, 66) == [[61, 62, 63, 64]] * 2
+    # what was tried before and lies outside is none of its points
+    assert tried("a", 20, 62, 66) == [[61, 62, 63, 64, 65, 66]] * 2
+
+
 @pytest.mark.parametrize("log", [True, False])
 def test_a_grid_stays_in_its_range(log):
     for low, high in ((1e-5, 0.01), (0.05, 0.7), (0.003, 0.11)):
