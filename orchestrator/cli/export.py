@@ -53,7 +53,7 @@ def export(
     trained = load_trained(store, settings, found, lambda line: typer.echo(line, err=True))
     text = trained.text(asked.phrases, asked.contexts, model) if asked else None
     names = asked.phrases if asked else None
-    done = export_trial(trained, settings, form.value, output, texts=texts.value, names=names, text=text)  # type: ignore[arg-type]
+    done = export_trial(trained, form.value, output, texts=texts.value, names=names, text=text)  # type: ignore[arg-type]
     about = done.about
     inputs = ", ".join(f"{name} ({' × '.join(map(str, axes))})" for name, axes in about["inputs"].items())
     candidates = about["candidates"]

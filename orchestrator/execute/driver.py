@@ -189,18 +189,13 @@ class Driver:
             why = f"{failure.message}; it is tried again alone at the end"
             self._put_back(report.attempt_id, report.epochs, self._alone, why)
             return True
-        try:
-            self._store.record(
-                report.attempt_id,
-                self.owner,
-                report.epochs,
-                outcome=report.outcome,
-                failure=report.failure,
-                worker=report.worker,
-            )
-        except LeaseLostError as error:
-            log.warning("%s", error)
-            self._lose(report.attempt_id)
+        if not self._is_written(
+            report.attempt_id,
+            report.epochs,
+            outcome=report.outcome,
+            failure=report.failure,
+            worker=report.worker,
+        ):
             return True
         prune = False
         for epoch in report.epochs:
@@ -211,8 +206,7 @@ class Driver:
         elif report.failure is not None:
             self._end(report.attempt_id, State.FAILED, failure=report.failure)
         elif prune:
-            self._store.prune(report.attempt_id, self.owner)
-            self._end(report.attempt_id, State.PRUNED)
+            self._prune(report.attempt_id)
             return True
         return False
 
@@ -230,12 +224,8 @@ class Driver:
             self._put_back(attempt_id, [], self._again, error)
             return
         failure = Failure("crashed", f"the worker died too often: {error}")
-        try:
-            self._store.record(attempt_id, self.owner, [], failure=failure)
-        except LeaseLostError:
-            self._lose(attempt_id)
-            return
-        self._end(attempt_id, State.FAILED, failure=failure)
+        if self._is_written(attempt_id, [], failure=failure):
+            self._end(attempt_id, State.FAILED, failure=failure)
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -288,6 +278,24 @@ class Driver:
                     self._store.release_all(status.owner)
                 return (self._elsewhere.pop(key),)
         return Wait()
+
+    def _is_written(self, attempt_id: int, rows: Sequence[EpochRow], **news: Any) -> bool:
+        """Record what an attempt reports; one whose lease is lost is let go."""
+        try:
+            self._store.record(attempt_id, self.owner, rows, **news)
+        except LeaseLostError as error:
+            log.warning("%s", error)
+            self._lose(attempt_id)
+            return False
+        return True
+
+    def _prune(self, attempt_id: int) -> None:
+        try:
+            self._store.prune(attempt_id, self.owner)
+        except LeaseLostError:  # the search's database may have been waited for
+            self._lose(attempt_id)
+        else:
+            self._end(attempt_id, State.PRUNED)
 
     def _end(
         self,

@@ -17,9 +17,7 @@ from dvta.evaluation import scored
 from dvta.export import SCORES, VISUAL, Form, Scorer
 from dvta.features import ClassText
 from dvta.files import write_file
-from dvta.skeleton import splits
 from orchestrator.execute.trained import TrainedTrial
-from orchestrator.settings import Settings
 
 LARGEST = 1e-4  # difference of a score
 _CHUNK = 64
@@ -37,7 +35,6 @@ class Exported:
 
 def export_trial(
     trained: TrainedTrial,
-    settings: Settings,
     form: Form,
     path: Path,
     *,
@@ -66,7 +63,7 @@ def export_trial(
     given = exporting.example_texts(text, fields)
     unpooled = features.train.ndim == 4
     scorer = Scorer(trained.method, encoder, None if fields else text, tuple(given), unpooled=unpooled)
-    rows, first = _test_samples(trained, settings) if encoder is not None else _features(features.ztest)
+    rows, first = _test_samples(trained) if encoder is not None else _features(features.ztest)
     about = _about(trained, names, fields, rows(np.arange(1)))
     free = not trained.method.loops_over_classes
     content = exporting.export(
@@ -94,7 +91,7 @@ def _features(ztest: Tensor) -> tuple[Callable[[np.ndarray], Tensor], int]:
     return lambda rows: ztest[torch.from_numpy(rows)], len(ztest)
 
 
-def _test_samples(trained: TrainedTrial, settings: Settings) -> tuple[Callable[[np.ndarray], Tensor], int]:
+def _test_samples(trained: TrainedTrial) -> tuple[Callable[[np.ndarray], Tensor], int]:
     """Return the skeletons of the trial's test samples, by rows, and their number.
 
     Raises:
@@ -105,7 +102,7 @@ def _test_samples(trained: TrainedTrial, settings: Settings) -> tuple[Callable[[
         own = trained.skeletons.ztest
         return lambda rows: torch.from_numpy(own.batch(rows)), len(own)
     assert encoder is not None
-    data = splits.load(settings.data, trial.dataset, trial.split, protocol=str(encoder.options["protocol"]))
+    data = trained.prepared()
     samples = data.ztest
     if trial.evaluate_on == "validation":
         samples = data.train.where(np.isin(data.train.labels, trained.features.unseen))

@@ -150,6 +150,15 @@ class TrainedTrial:
         """What an end-to-end trial was trained and measured on; None for one on features made beforehand."""
         return self._loaded.skeletons if isinstance(self._loaded, JointData) else None
 
+    def prepared(self) -> SkeletonSplit:
+        """Return the prepared skeletons of the trial's split, of its encoder's protocol where it has one.
+
+        Raises:
+            DataError: none are prepared.
+        """
+        of = self.trial.dataset, self.trial.split
+        return load_skeletons(self._settings.data, *of, protocol=self.protocol, unseen=self._unseen)
+
     def encode(self, skeletons: Tensor) -> Tensor:
         """Return the features of network input (N, 3, T, 25, M), (N, Dv), or un-pooled ones where the method reads those."""
         encoder = self.encoder
@@ -219,14 +228,16 @@ class TrainedTrial:
 
     def _load(self, own_splits: Sequence[tuple[str | int, ...]]) -> FeatureSet | JointData:
         trial = self.trial
-        unseen, (ref, skeletons) = self._found(own_splits)
+        self._unseen, (ref, skeletons) = self._found(own_splits)
         if ref.digest != trial.data_digest:
             raise DataError(
                 f"trial {trial.key[:10]}: its data have changed since it ran (digest {ref.digest[:10]} now, "
                 f"{trial.data_digest[:10]} then); sweep again"
             )
         held = (
-            self._dataset.split(trial.split, unseen).validation if trial.evaluate_on == "validation" else ()
+            self._dataset.split(trial.split, self._unseen).validation
+            if trial.evaluate_on == "validation"
+            else ()
         )
         if skeletons is not None:
             data = JointData.of(skeletons, ref)

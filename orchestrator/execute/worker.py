@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import platform
 import time
@@ -231,7 +232,7 @@ class AlignmentAttempt(Attempt):
             "final_class_accuracy": measured.final.class_accuracy,
             "best_accuracy": measured.best.batch_accuracy,
             "best_epoch": float(measured.best_epoch),
-            **measured.extra,
+            **_finite(measured.extra),
         }
         run = self._fit
         # as the last epoch's evaluation was seeded
@@ -359,6 +360,15 @@ KINDS: dict[Kind, type[Attempt]] = {
 def start(job: Job, load_features: LoadFeatures) -> Attempt:
     """Return the attempt of a job, by its trial's kind."""
     return KINDS[Kind(job.trial["kind"])](job, load_features)
+
+
+def _finite(extra: Mapping[str, float]) -> dict[str, float]:
+    """Return what a method says of itself in numbers; not every database takes those that are not finite."""
+    found = {name: float(value) for name, value in extra.items()}
+    for name, value in found.items():
+        if not math.isfinite(value):
+            log.warning("extra_metrics: %s is %s and is left out", name, value)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _peak_memory() -> float:

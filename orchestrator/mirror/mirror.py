@@ -108,7 +108,8 @@ class Mirror:
         Raises:
             MirrorError: its run is not here, has no weights, or MLflow does not answer.
         """
-        run_ids = [a.mlflow_run_id for a in self._store.attempts([trial]) if a.mlflow_run_id]
+        done = [a for a in self._store.attempts([trial]) if a.state == State.DONE]
+        run_ids = [a.mlflow_run_id for a in done if a.mlflow_run_id]
         try:
             client = self._connected()
             if not run_ids or not client.list_artifacts(run_ids[-1], runs.MODEL):
@@ -209,21 +210,26 @@ class Mirror:
         """Write runs in one transaction and note them; return the attempts whose they are."""
         names = self._store.names([trial.key for _, trial, _ in fresh])
         measured = self._store.epochs_of([attempt.id for attempt, _, _ in fresh])
-        found: dict[int, tuple[runs.WholeRun, TrialRow, State]] = {}
+        found: dict[int, tuple[runs.WholeRun, AttemptRow, TrialRow]] = {}
         for attempt, trial, study in fresh:
             experiment = self._experiments.get(study, attempt.started)
             if self._left_behind(experiment, str(attempt.id), trial.key) is None:
-                epochs, places = measured[attempt.id], self._places_of(trial, study)
-                run = runs.whole(experiment, attempt, trial, names[trial.key], places, epochs)
-                found[attempt.id] = run, trial, State(attempt.state)
-                self._reached[attempt.id] = (epochs[-1].epoch if epochs else 0, attempt.state)
+                places = self._places_of(trial, study)
+                run = runs.whole(experiment, attempt, trial, names[trial.key], places, measured[attempt.id])
+                found[attempt.id] = run, attempt, trial
         bulk.write([run for run, _, _ in found.values()])
         noted = self._store.note_runs(self._place, {i: run.id for i, (run, _, _) in found.items()})
-        for attempt_id, (run, trial, state) in found.items():
-            if noted[attempt_id] != run.id:
+        for run, attempt, _ in found.values():
+            # where weights cannot be logged, the attempts that are left go on in these runs
+            attempt.mlflow_uri, attempt.mlflow_run_id = self._place, noted[attempt.id]
+            attempt.mirrored_epoch, attempt.mirrored_state = 0, None
+            if noted[attempt.id] != run.id:
                 self._client.delete_run(run.id)
-            else:
-                self._log_weights(run.id, trial, state)
+        for run, attempt, trial in found.values():
+            if noted[attempt.id] == run.id:
+                self._log_weights(run.id, trial, State(attempt.state))
+            epochs = measured[attempt.id]
+            self._reached[attempt.id] = (epochs[-1].epoch if epochs else 0, attempt.state)
         self._note()
         return set(found)
 
@@ -244,11 +250,12 @@ class Mirror:
         if run_id is None or not here:
             run_id, complete = self._run(attempt, trial, study)
         last = epochs[-1].epoch if epochs else epoch
+        # a run that was written whole had ended before its weights were logged
+        self._log_weights(run_id, trial, state)
         if not (complete and state.is_finished):
             first = mirrored is None
             if first:
                 runs.log_dataset(self._client, run_id, trial)
-            self._log_weights(run_id, trial, state)
             runs.send(self._client, run_id, attempt, epochs, last, trial if first else None)
         self._reached[attempt.id] = (last, state.value)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
@@ -57,6 +58,28 @@ def grid_values(axis: Axis) -> list[Scalar]:
     first, last, pace = (decimal.Decimal(str(x)) for x in (low, high, step))
     values = [first + pace * i for i in range(int((last - first) / pace) + 1)]
     return [int(v) for v in values] if axis.type == "int" else [float(v) for v in values]
+
+
+def _applicable(space: Mapping[str, Axis], values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return the values of the axes that are searched at them."""
+    found: dict[str, Scalar] = {}
+    for name, axis in space.items():
+        if name in values and all(found.get(other) == value for other, value in axis.when.items()):
+            found[name] = values[name]
+    return found
+
+
+def left_of_grid(
+    space: Mapping[str, Axis], tried: Sequence[Mapping[str, Scalar]]
+) -> tuple[list[dict[str, Scalar]], int]:
+    """Return the points of a grid that nobody has tried, and how many were tried that are none of its points."""
+    points = [
+        dict(zip(space, values, strict=True))
+        for values in itertools.product(*map(grid_values, space.values()))
+    ]
+    known = {tuple(_applicable(space, values).items()) for values in tried}
+    grid = {tuple(_applicable(space, point).items()): point for point in points}
+    return [point for values, point in grid.items() if values not in known], len(known - grid.keys())
 
 
 class _Grid(optuna.samplers.GridSampler):

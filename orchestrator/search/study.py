@@ -22,7 +22,7 @@ from dvta.errors import DvtaError
 from orchestrator.records import Wait
 from orchestrator.search.check import MEASURED, check_ranges, repeat_label, study_name
 from orchestrator.search.optuna_storage import live_trial, open_storage
-from orchestrator.search.space import grid_values, make_pruner, make_sampler, suggest
+from orchestrator.search.space import grid_values, left_of_grid, make_pruner, make_sampler, suggest
 from orchestrator.spec.model import Axis, Search
 from orchestrator.store import Store, TrialStatus
 from orchestrator.store.owner import is_dead
@@ -132,6 +132,7 @@ class SearchTrials:
         self._searches = [self._open(cell, storage) for cell in cells]
         self._order = collections.deque(self._searches)
         self._final: collections.deque[Trial] = collections.deque()
+        self._wanted: set[str] = set()  # keys of tuned trials
         for each in self._searches:
             self._ask_again(each)
         self._resume()
@@ -151,8 +152,8 @@ class SearchTrials:
             if trial is not None:
                 return trial
         self._close()
-        if self._final:
-            return self._final.popleft()
+        if (tuned := self._next_tuned()) is not None:
+            return tuned
         if all(s.tuned for s in self._searches):
             return None
         if time.monotonic() - self._resumed > RESUME_SECONDS:
@@ -169,7 +170,7 @@ class SearchTrials:
             for search in self._searches:
                 if (trial := self._suggest(search)) is not None:
                     return trial
-        return self._final.popleft() if self._final else None
+        return self._next_tuned()
 
     def on_epoch(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         """Tell the study an epoch's accuracy; return its pruner's decision."""
@@ -196,6 +197,8 @@ class SearchTrials:
         for search in self._searches:
             for number in search.waiting.pop(trial.key, []):
                 self._tell(search, number, state, results)
+        if state is State.PRUNED and trial.key in self._wanted and trial not in self._final:
+            self._final.append(trial)
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -222,10 +225,26 @@ class SearchTrials:
             # must keep its order
             seed = first_seed + len(asked)
             study.sampler = make_sampler(settings.sampler, settings.space, seed)
-        target = settings.trials
+        search = _Search(cell, study, settings.trials)
         if settings.sampler == "grid":
-            target = min(target, math.prod(len(grid_values(axis)) for axis in settings.space.values()))
-        return _Search(cell, study, target)
+            search.target = self._grid_target(search)
+        return search
+
+    def _grid_target(self, search: _Search) -> int:
+        """Return how many candidates try a whole grid; what others have left of it comes next.
+
+        Optuna's sampler counts the points of the very same grid alone: of a range that has grown it tries some
+        twice and leaves others out.
+        """
+        settings = self._search
+        tried = [t.params for t in search.candidates() if t.params]
+        left, outside = left_of_grid(settings.space, tried)
+        size = math.prod(len(grid_values(axis)) for axis in settings.space.values())
+        target = min(settings.trials, size + outside)
+        if tried:
+            for point in left[: max(0, target - len(tried))]:
+                search.study.enqueue_trial(point, skip_if_exists=True)
+        return target
 
     def _ask_again(self, search: _Search) -> None:
         """List the candidates of earlier sweeps; enqueue the values of those that are run again."""
@@ -321,6 +340,13 @@ class SearchTrials:
         self._replaced[trial.key] = status.attempt_id
         return True
 
+    def _is_wanted(self, trial: Trial, status: TrialStatus) -> bool:
+        """Return whether a finished tuned trial is run again: also one that was pruned as a candidate."""
+        if status.state is State.PRUNED:
+            self._replaced[trial.key] = status.attempt_id
+            return True
+        return self._starts_over(trial, status)
+
     @staticmethod
     def _tell(search: _Search, number: int, state: State, results: Mapping[str, float]) -> None:
         if search.frozen(number).state.is_finished():
@@ -343,12 +369,18 @@ class SearchTrials:
                 continue
             trials = [search.cell.tuned(best, seed) for seed in self._seeds]
             self._on_tuned(search.cell, trials)
-            statuses = self._store.statuses([t.key for t in trials])
-            for trial in trials:
-                status = statuses.get(trial.key)
-                if status is None or not status.state.is_finished or self._starts_over(trial, status):
-                    self._begun.add(trial.key)
-                    self._final.append(trial)
+            self._wanted.update(trial.key for trial in trials)
+            self._final.extend(trials)
+
+    def _next_tuned(self) -> Trial | None:
+        """Return the next tuned trial that has to run; as a candidate it may have run since it was queued."""
+        while self._final:
+            trial = self._final.popleft()
+            status = self._store.statuses([trial.key]).get(trial.key)
+            if status is None or not status.state.is_finished or self._is_wanted(trial, status):
+                self._begun.add(trial.key)
+                return trial
+        return None
 
 
 def best_values(candidates: Iterable[FrozenTrial], space: Mapping[str, Axis]) -> dict[str, Scalar] | None:

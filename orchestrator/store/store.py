@@ -72,6 +72,8 @@ class Store(MirrorNotes):
         """Add cells to a study; those that are there already stay single."""
 
         def work(session: Session) -> None:
+            # one driver after the other: none sees what another is adding
+            session.execute(sa.select(StudyRow.id).where(StudyRow.id == study_id).with_for_update())
             for slot in slots:
                 same = (
                     CellRow.study_id == study_id,
@@ -247,8 +249,8 @@ class Store(MirrorNotes):
                 self._finish(session, attempt, outcome)
             elif failure is not None:
                 attempt.state, attempt.finished = State.FAILED, self._db.now(session)
-                attempt.error_kind, attempt.error = failure.kind, failure.message
-                attempt.traceback = failure.traceback
+                attempt.error_kind, attempt.error = failure.kind, _storable(failure.message)
+                attempt.traceback = _storable(failure.traceback)
 
         self._db.write(f"recording attempt {attempt_id}", work)
 
@@ -320,6 +322,11 @@ class Store(MirrorNotes):
                 session.execute(self._insert(TrialRow).on_conflict_do_nothing(), rows)
                 ids.update((key, row) for key, row in session.execute(query))
         return ids
+
+
+def _storable(text: str) -> str:
+    """Return a text as every database takes it: what an error quotes may be no text at all."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _with_earlier_splits(arguments: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def make_plan(
 
     Args:
         lost: keys of encoder trials that are done but whose features are gone.
-        retry: run failed trials again. redo: run done and pruned ones again.
+        retry: run failed trials again. redo: run done ones again, and the pruned candidates of a search.
         pace: seconds per epoch by (method, dataset), for the estimate.
     """
     trials = list({s.trial.key: s.trial for s in slots if s.trial}.values())
@@ -102,15 +102,16 @@ def make_plan(
     for trial in trials:
         status = statuses.get(trial.key)
         state = status.state if status else None
-        again = state in repeated or (state is State.DONE and trial.key in lost)
+        # what a search's pruner stopped has no number, which is wanted here
+        again = state in repeated or state is State.PRUNED or (state is State.DONE and trial.key in lost)
         if status is None or state is State.INTERRUPTED or again:
             groups["run"].append(trial)
             if status and again:
                 replaced[trial.key] = status.attempt_id
         else:
             assert state is not None
-            named = {State.RUNNING: "leased", State.FAILED: "failed"}
-            groups[named.get(state, "done")].append(trial)
+            named = {State.RUNNING: "leased", State.FAILED: "failed", State.DONE: "done"}
+            groups[named[state]].append(trial)
     missing: dict[str, int] = {}
     for slot in slots:
         if slot.missing:

@@ -61,7 +61,7 @@ def test_encoder_and_alignment_score_skeletons_as_the_trial_does(place, form, ca
     assert about["candidates"] == [trained.features.class_names[i] for i in trained.features.unseen]
     assert about["trial"] == trained.trial.key
     # the stored features of the test samples are of the same skeletons
-    rows, samples = exporting._test_samples(trained, Settings.load())
+    rows, samples = exporting._test_samples(trained)
     assert samples == count
     text = trained.features.class_text.select(trained.features.unseen)
     with torch.no_grad():
@@ -121,3 +121,14 @@ def test_what_cannot_be_exported_is_refused(place, arguments, message, capsys):
     assert run("export", key, "--output", "b.pt", *arguments) == 2
     assert message in capsys.readouterr().err
     assert not (place / "b.pt").exists()
+
+
+def test_a_trial_on_a_split_of_the_spec_is_exported_and_drawn(sweep_skeletons, monkeypatch, capsys):
+    own = "splits: {mine: [0, 5, 9]}\n" + SPEC.replace("split_1", "mine")
+    place = sweep_skeletons(own.replace("[dvta, synse]", "[dvta]").replace(", {encoder: kinematic}", ""))
+    forget_settings(monkeypatch)
+    monkeypatch.chdir(place)
+    key = trial_of("dvta", "st_gcn").trial.key[:12]
+    assert run("export", key, "--output", "whole.pt") == 0
+    assert "verified on the trial's" in capsys.readouterr().out
+    assert run("figure", "skeletons", "--trial", key, "--output", "strips.png") == 0

@@ -385,3 +385,36 @@ def test_kept_weights_are_artifacts_and_versions_of_a_model_on_request(store, se
     version = client.get_model_version("dvta-ntu60", "2")
     (file,) = client.list_artifacts(version.run_id, "model")
     assert (file.path, file.file_size) == (f"model/{TRIALS[0].key}.pt", 7)
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_weights_that_could_not_be_logged_are_said_and_logged_later(
+    store, server, tmp_path, monkeypatch, error
+):
+    uri = server("a.db")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / f"{TRIALS[0].key}.pt").write_bytes(b"weights")
+    mirror = Mirror(store, uri, str(tmp_path / "models"))
+
+    def refused(*arguments):
+        raise error("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror._connected(), "log_artifact", refused)
+        with pytest.raises((MirrorError, KeyboardInterrupt), match="no space left"):
+            mirror.flush()
+    later = Mirror(store, uri, str(tmp_path / "models"))
+    assert later.flush() == 1
+    assert mirrored(uri) == BOTH
+    assert later.register("dvta-ntu60", TRIALS[0].key) == "1"
+
+
+def test_a_model_is_of_the_attempt_that_is_done_not_of_one_that_failed_after_it(store, server, tmp_path):
+    uri = server("a.db")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / f"{TRIALS[0].key}.pt").write_bytes(b"weights")
+    again = store.claim(TRIALS[0], "a", 60, {}, replaces=1)
+    store.record(again.attempt_id, "a", rows(1), failure=Failure("error", "no"))
+    mirror = Mirror(store, uri, str(tmp_path / "models"))
+    mirror.flush()
+    assert mirror.register("dvta-ntu60", TRIALS[0].key) == "1"

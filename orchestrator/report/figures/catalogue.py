@@ -221,7 +221,7 @@ def _representations(request: Request) -> Drawn:
 
 def _skeletons(request: Request) -> Drawn:
     trained = request.look_into()
-    return _of_trial(skeletons.draw(skeletons.strips(trained, request.settings.data)), trained)
+    return _of_trial(skeletons.draw(skeletons.strips(trained)), trained)
 
 
 def _dvta(request: Request) -> TrainedTrial:

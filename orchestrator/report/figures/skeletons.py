@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,11 +38,8 @@ class Strip:
         return next(iter(self.scores)) == self.truth
 
 
-def strips(trained: TrainedTrial, root: Path) -> list[Strip]:
+def strips(trained: TrainedTrial) -> list[Strip]:
     """Return samples of different unseen classes, the middle one of each, with the scores of classes.
-
-    Args:
-        root: the data root, where skeletons are prepared beside the features.
 
     Raises:
         SettingsError: the features are simulated, so that no recording belongs to them, or the
@@ -52,14 +48,12 @@ def strips(trained: TrainedTrial, root: Path) -> list[Strip]:
     """
     import torch
 
-    from dvta.skeleton import splits
-
     data = trained.features
     if data.source == "simulated":
         raise SettingsError(
             "figure skeletons: simulated features come from no recording; allowed: a real trial"
         )
-    samples = splits.load(root, data.dataset, data.split).ztest
+    samples = trained.prepared().ztest
     label = data.z_label.numpy()
     if not np.array_equal(samples.labels, label):
         raise SettingsError(

@@ -1,10 +1,13 @@
 """The driver on a real store, with executors that go wrong on purpose."""
 
+import math
+
 import pytest
 import sqlalchemy as sa
 import torch
 from rich.console import Console
 
+from dvta.methods.dvta import DVTA
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute import worker
 from orchestrator.execute.driver import Driver, SweepOptions
@@ -117,6 +120,28 @@ def test_a_lease_lost_between_reports_leaves_the_trial_to_its_new_holder(tmp_pat
     assert (driver.done, driver.interrupted) == (1, False)
 
 
+def test_a_lease_lost_while_the_pruner_decides_leaves_the_trial_to_its_new_holder(tmp_path, monkeypatch):
+    store = open_store(tmp_path)
+
+    def decides(source, trial, epoch, metrics):
+        with store.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE attempt SET owner = 'other/x/y/1/1/z', lease_until = 1e12"))
+        return True
+
+    monkeypatch.setattr(PlannedTrials, "on_epoch", decides)
+
+    def run(jobs, alone):
+        job = begin(jobs)
+        assert jobs.on_report(Report(job.attempt_id, (EpochRow(1, 0.0, {"accuracy": 1.0}),)))
+        store.record(job.attempt_id, "other/x/y/1/1/z", [], outcome=OUTCOME)
+        while begin(jobs) is not None:
+            pass
+
+    driver, told = drive(store, [make()], Scripted(run))
+    assert told.lines == ["started 0", "restarted 0", "done 0"]
+    assert (driver.done, driver.interrupted) == (0, False)
+
+
 def test_a_worker_that_dies_in_the_second_pass_is_started_again_alone(tmp_path):
     store = open_store(tmp_path)
 
@@ -194,3 +219,12 @@ def test_a_worker_chooses_the_precision_its_device_is_fast_in(tmp_path, monkeypa
     (attempt,) = store.attempts([trial.key])
     assert (code, attempt.worker["precision"]) == (0, native)
     assert set(products) == {native == "bf16"}
+
+
+def test_what_a_method_says_of_itself_is_stored_where_it_is_a_number(tmp_path, monkeypatch):
+    said = {"entropy": math.nan, "largest": -math.inf, "kept": torch.tensor(0.5)}
+    monkeypatch.setattr(DVTA, "extra_metrics", lambda self: said)
+    _, code, store = sweep(tmp_path, SPEC.replace("LRS", "0.001"), settings_of(tmp_path))
+    (trial,) = store.trials({})
+    results = store.results([trial.key])[trial.key]
+    assert (code, results["kept"], results.keys() & said.keys()) == (0, 0.5, {"kept"})

@@ -1,5 +1,6 @@
 """Searches with real Optuna and a real store, trained inline on features written to disk."""
 
+import collections
 import time
 from types import SimpleNamespace
 
@@ -29,6 +30,7 @@ from orchestrator.store.schema import AttemptRow, TrialRow
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study, save_study
 from orchestrator.sweep import run_study
+from orchestrator.trial import State
 from tests.sweeps import settings_of, sweep
 
 SPEC = """
@@ -136,6 +138,18 @@ def test_a_grid_is_tried_to_its_end_also_in_two_sweeps(place):
     run(place, "b", sampler="grid", trials=2, space=space)
     _, _, found = run(place, "b", sampler="grid", trials=3, space=space)
     assert {name: sorted(p["tau"] for _, p, _ in trials) for name, trials in found.items()} == tried
+
+
+def test_a_grid_that_grew_or_moved_is_tried_to_its_end(place):
+    def tried(name, trials, low, high):
+        space = f"    batch_size: {{type: int, low: {low}, high: {high}}}"
+        _, _, found = run(place, name, sampler="grid", trials=trials, space=space, more="  seed: 3\n")
+        return [sorted(p["batch_size"] for _, p, _ in each) for each in found.values()]
+
+    assert tried("a", 20, 61, 63) == [[61, 62, 63]] * 2
+    assert tried("a", 4, 61, 66) == [[61, 62, 63, 64]] * 2
+    # what was tried before and lies outside is none of its points
+    assert tried("a", 20, 62, 66) == [[61, 62, 63, 64, 65, 66]] * 2
 
 
 @pytest.mark.parametrize("log", [True, False])
@@ -376,19 +390,15 @@ def test_candidates_of_a_driver_that_dies_are_taken_over_while_waiting(place, mo
 
     first = driver()
     claimed, handed = first.next(), first.next()
-    store.claim(claimed, "elsewhere", 0.5, {})
+    attempt = store.claim(claimed, "elsewhere", 60.0, {}).attempt_id
     second = driver()
     # asked for by the first, which has not claimed it
     assert second.next().key == handed.key
     store.claim(handed, "here", 60.0, {})
-    found = []
-    for _ in range(100):
-        found.append(second.next())
-        if not isinstance(found[-1], Wait):
-            break
-        time.sleep(0.02)
-    assert len(found) > 2
-    assert found[-1].key == claimed.key
+    assert isinstance(second.next(), Wait)
+    store.renew("elsewhere", [attempt], -60.0)
+    second.next()  # notices
+    assert second.next().key == claimed.key
 
 
 def test_a_candidate_without_values_is_named_by_another_driver_only_later(place, monkeypatch):
@@ -461,3 +471,24 @@ def test_a_search_is_repeated_with_seeds_of_its_own_and_the_spread_is_over_repea
         assert number.std == pytest.approx(np.std(means, ddof=1))
     _, _, again = run(place, "a", trials=2, more="  repeats: 3\n")
     assert again == found
+
+
+def test_a_candidate_that_was_pruned_is_trained_where_its_number_is_wanted(place, monkeypatch):
+    class AllButTheFirst(optuna.pruners.BasePruner):
+        def prune(self, study, trial):
+            return trial.number > 0
+
+    monkeypatch.setattr(search, "make_pruner", lambda name: AllButTheFirst())
+    defaults = "source: real\nseeds: 2\ndefaults: {dataset: cmu, split: split_1, visual: st_gcn, epochs: 3, aa: true}\n"
+    # its two repeats begin with another value each, and so the winner of one was pruned in the other
+    searched = (
+        "study: found\ngrid: {sde: [true]}\nsearch: {trials: 2, repeats: 2, objective: test, pruner: median, "
+        "sampler: grid, space: {lr: {type: categorical, choices: [0.001, 0.002]}}}\n"
+    )
+    for _ in range(2):  # once for all
+        _, code, store = sweep(place, defaults + searched, settings_of(place, "a"))
+        assert code == 0
+        ends = {(v.state, v.config["lr"], v.seed) for v in store.cells(1, "grid")}
+        assert ends == {(State.DONE, lr, seed) for lr in (0.001, 0.002) for seed in (0, 1)}
+        attempts = store.attempts([v.key for v in store.trials()])
+        assert collections.Counter(a.state for a in attempts) == {"done": 4, "pruned": 2}

@@ -77,6 +77,13 @@ class StoreContract:
         status = store.statuses([make().key])[make().key]
         assert (status.state, status.error) == (State.FAILED, "non_finite: loss is nan")
 
+    def test_an_error_that_quotes_bytes_is_kept(self, store):
+        claim = store.claim(make(), "a", 60, {})
+        failure = Failure("error", "cannot read \0 in a\udcff", "line \0\udcff")
+        store.record(claim.attempt_id, "a", [], failure=failure)
+        assert store.statuses([make().key])[make().key].error == r"error: cannot read \x00 in a\udcff"
+        assert store.tracebacks([claim.attempt_id]) == {claim.attempt_id: r"line \x00\udcff"}
+
     def test_an_expired_lease_is_taken_over_and_its_attempt_continued(self, store):
         claim = store.claim(make(), "a", -1, {})
         assert store.statuses([make().key])[make().key].state is State.INTERRUPTED
@@ -161,6 +168,22 @@ class StoreContract:
         assert store.seconds_per_epoch()["dvta", "ntu60"] == pytest.approx(3.5 / 3)
         with pytest.raises(StoreError, match="table9"):
             store.find_study(table="table9")
+
+    def test_a_cell_that_two_drivers_add_at_once_stays_single(self, store, url, monkeypatch):
+        study, other = store.save_study("s", "", []), Store.open(url)
+        slots = [Slot("grid", "r", "c", make())]
+        adding = threading.Thread(target=other.add_slots, args=(study, slots))
+        add = store._add_slots
+
+        def meanwhile(*arguments):
+            add(*arguments)
+            adding.start()
+            adding.join(0.5)
+
+        monkeypatch.setattr(store, "_add_slots", meanwhile)
+        store.add_slots(study, slots)
+        adding.join()
+        assert len(store.cells(study)) == 1
 
     def test_a_redo_that_runs_does_not_hide_what_was_measured(self, store):
         study = store.save_study("s", "", [Slot("t", "r" * 500, "c" * 500, make())])

@@ -205,7 +205,7 @@ def test_the_true_class_is_among_the_scores_that_are_shown():
     shown = skeletons._shown(np.linspace(0.2, 0.0, 9), names, "c8")
     assert list(shown) == ["c0", "c1", "c2", "c3", "c8"]
     with pytest.raises(SettingsError, match="simulated features come from no recording"):
-        skeletons.strips(types.SimpleNamespace(features=make_features()), None)
+        skeletons.strips(types.SimpleNamespace(features=make_features()))
 
 
 def test_figures_need_data_and_say_what_is_allowed(store):

@@ -248,20 +248,26 @@ def test_coupled_axes_includes_and_excludes():
 @pytest.mark.parametrize("flags", [{}, {"retry": True}, {"redo": True}])
 def test_a_plan_is_desired_minus_done(tmp_path, flags):
     slots = slots_of(
-        tmp_path, "study: s\ngrid: {dataset: ntu60, split: 55/5, gamma: [0.01, 0.02, 0.03, 0.04, 0.05]}\n"
+        tmp_path,
+        "study: s\ngrid: {dataset: ntu60, split: 55/5, gamma: [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]}\n",
     )
     trials = [s.trial for s in slots]
-    states = [State.DONE, State.FAILED, State.RUNNING, State.INTERRUPTED]
-    statuses = {t.key: TrialStatus(s, 1, 1, 0, "o", "", 1.0) for t, s in zip(trials, states, strict=False)}
+    # a search's pruner stopped one, which leaves no number
+    states = [State.DONE, State.FAILED, State.RUNNING, State.INTERRUPTED, State.PRUNED]
+    statuses = {
+        t.key: TrialStatus(s, i, 1, 0, "o", "", 1.0)
+        for i, (t, s) in enumerate(zip(trials, states, strict=False), start=1)
+    }
     plan = make_plan(slots, statuses, **flags)
     run = (
-        {trials[3], trials[4]}
+        {trials[3], trials[4], trials[5]}
         | ({trials[1]} if "retry" in flags else set())
         | ({trials[0]} if "redo" in flags else set())
     )
     assert set(plan.to_run) == run
     assert plan.leased == (trials[2],)
-    assert len(plan.to_run) + len(plan.done) + len(plan.failed) + len(plan.leased) == plan.distinct == 5
+    assert len(plan.to_run) + len(plan.done) + len(plan.failed) + len(plan.leased) == plan.distinct == 6
+    assert plan.replaced[trials[4].key] == 5
 
 
 def test_costs_and_accuracies_are_counted_for_one_seed(tmp_path):
