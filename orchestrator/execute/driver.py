@@ -245,7 +245,7 @@ class Driver:
             attempt_id=claim.attempt_id,
             trial=trial.to_dict(),
             features="" if trial.kind is Kind.PROFILE else trial.data_digest,
-            checkpoints=f"{options.checkpoints}/{trial.key[:2]}/{trial.key}/{claim.number}",
+            checkpoints=self._checkpoints_of(trial, claim),
             hold_out=self._inputs.held_out(trial),
             checkpoint_seconds=options.checkpoint_seconds,
             report_seconds=options.report_seconds,
@@ -279,6 +279,9 @@ class Driver:
                 return (self._elsewhere.pop(key),)
         return Wait()
 
+    def _checkpoints_of(self, trial: Trial, claim: Claim) -> str:
+        return f"{self._options.checkpoints}/{trial.key[:2]}/{trial.key}/{claim.number}"
+
     def _is_written(self, attempt_id: int, rows: Sequence[EpochRow], **news: Any) -> bool:
         """Record what an attempt reports; one whose lease is lost is let go."""
         try:
@@ -294,8 +297,12 @@ class Driver:
             self._store.prune(attempt_id, self.owner)
         except LeaseLostError:  # the search's database may have been waited for
             self._lose(attempt_id)
-        else:
-            self._end(attempt_id, State.PRUNED)
+            return
+        from orchestrator.execute.checkpoints import Checkpoints  # imports PyTorch
+
+        trial, claim = self._active[attempt_id].trial, self._active[attempt_id].claim
+        self._end(attempt_id, State.PRUNED)
+        Checkpoints(self._checkpoints_of(trial, claim)).clear()
 
     def _end(
         self,

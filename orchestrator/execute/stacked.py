@@ -36,7 +36,7 @@ class Work(Protocol):
         """Train for at least ``report_seconds``, or to the end of an attempt; return the news."""
 
     def drop(self, attempt_id: int) -> None:
-        """Let go of an attempt; it can go on from its checkpoint."""
+        """Let go of an attempt that is pruned, or another driver's by now: nothing more is written for it."""
 
     def save(self) -> None:
         """Write a checkpoint of every attempt that has not ended."""
@@ -69,8 +69,9 @@ class Apart:
         return [report]
 
     def drop(self, attempt_id: int) -> None:
-        """Save the attempt and let go of it."""
-        self.save()
+        """Let go of the attempt."""
+        if self._attempt is not None:
+            self._attempt.let_go()
         self._attempt = None
 
     def save(self) -> None:
@@ -154,10 +155,10 @@ class Stacked:
         return list(news.values())
 
     def drop(self, attempt_id: int) -> None:
-        """Save a member and let go of it."""
+        """Let go of a member."""
         for member in self._members:
             if member.job.attempt_id == attempt_id:
-                member.save()
+                member.let_go()
         self._members = [m for m in self._members if m.job.attempt_id != attempt_id]
 
     def save(self) -> None:

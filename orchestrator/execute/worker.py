@@ -109,6 +109,10 @@ class Attempt:
         )
         self._saved_at, self._saved_epoch = time.monotonic(), epoch
 
+    def let_go(self) -> None:
+        """End without a checkpoint: what is there is not this worker's any more."""
+        self._log.close()
+
     def _step(self) -> Report:
         new: list[EpochRow] = []
         if self._fit is None:

@@ -177,6 +177,7 @@ def test_a_trial_that_the_pruner_stops_leaves_the_others(places, monkeypatch):
     assert place.stacks() == [3] * 3 + [4] * 4
     counts = place.query("SELECT count(*) FROM epoch_metric WHERE metric = 'loss' GROUP BY attempt_id")
     assert sorted(n for (n,) in counts) == [2] + [4] * 6
+    assert list(place.folder.glob("**/epoch-*.pt")) == []
 
 
 def test_a_learning_sampler_is_not_asked_ahead(places):

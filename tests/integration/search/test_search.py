@@ -480,6 +480,7 @@ def test_a_candidate_that_was_pruned_is_trained_where_its_number_is_wanted(place
 
     monkeypatch.setattr(search, "make_pruner", lambda name: AllButTheFirst())
     defaults = "source: real\nseeds: 2\ndefaults: {dataset: cmu, split: split_1, visual: st_gcn, epochs: 3, aa: true}\n"
+    defaults += "checkpoint: {every_seconds: 0}\n"
     # its two repeats begin with another value each, and so the winner of one was pruned in the other
     searched = (
         "study: found\ngrid: {sde: [true]}\nsearch: {trials: 2, repeats: 2, objective: test, pruner: median, "
@@ -492,3 +493,4 @@ def test_a_candidate_that_was_pruned_is_trained_where_its_number_is_wanted(place
         assert ends == {(State.DONE, lr, seed) for lr in (0.001, 0.002) for seed in (0, 1)}
         attempts = store.attempts([v.key for v in store.trials()])
         assert collections.Counter(a.state for a in attempts) == {"done": 4, "pruned": 2}
+        assert list(place.glob("**/epoch-*.pt")) == []
