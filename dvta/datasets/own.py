@@ -112,6 +112,11 @@ def _check_classes(path: Path, classes: Sequence[str]) -> None:
             raise DataError(
                 f"{path}: class_names[{i}]: {name!r} stands there twice, as class {known[name.casefold()]} too"
             )
+        if name.removesuffix(".0").isdecimal():
+            raise DataError(
+                f"{path}: class_names[{i}]: {name!r} is a number, which tables and splits read as a class id; "
+                f"allowed: a name with a letter, such as 'class {name}'"
+            )
         known[name.casefold()] = i
 
 
