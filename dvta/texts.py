@@ -97,7 +97,9 @@ def read_clips(
     if rows and not is_class(rows[0][2]):
         _, clip, label = rows[0]
         named = plain(clip) in CLIP_COLUMNS or plain(label) in CLASS_COLUMNS
-        if named or any(is_class(name) for _, _, name in rows[1:2]):
+        # a recording's name has a number, an ending or a folder; a heading has none of them
+        heading = not re.search(r"[\d./\\]", clip)
+        if named or (heading and any(is_class(name) for _, _, name in rows[1:2])):
             del rows[0]
     if not rows:
         raise DataError(f"{path}: holds no recording")
