@@ -10,7 +10,7 @@ import numpy as np
 from dvta.arrays import NAMES, NUMBERS, load
 from dvta.errors import DataError, did_you_mean
 from dvta.pickles import read_pickle
-from dvta.texts import read_text
+from dvta.texts import plain, read_text
 
 ENDINGS = (".npy", ".pkl", ".pickle", ".txt", ".csv")
 
@@ -115,10 +115,10 @@ def _named(place: str, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
         return np.array([int(label) for label in labels.tolist()], np.int64)
     if not names:
         raise DataError(f"{place}: expected whole numbers as labels, found {texts[0][:80]!r}")
-    known = {name.casefold(): c for c, name in enumerate(names)}
+    known = {plain(name): c for c, name in enumerate(names)}
     found = []
     for row, label in enumerate(labels.tolist()):
-        class_id = known.get(label.strip().casefold())
+        class_id = known.get(plain(label))
         if class_id is None:
             raise DataError(
                 f"{place}: row {row}: {label[:80]!r} is no class{did_you_mean(label[:80], names)}; "

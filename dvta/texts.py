@@ -99,7 +99,7 @@ def read_clips(
         named = plain(clip) in CLIP_COLUMNS or plain(label) in CLASS_COLUMNS
         # a recording's name has a number, an ending or a folder; a heading has none of them
         heading = not re.search(r"[\d./\\]", clip)
-        if named or (heading and any(is_class(name) for _, _, name in rows[1:2])):
+        if named or (heading and any(is_class(name) or re.search(r"[./\\]", c) for _, c, name in rows[1:2])):
             del rows[0]
     if not rows:
         raise DataError(f"{path}: holds no recording")

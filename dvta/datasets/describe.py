@@ -58,12 +58,19 @@ def _of_folder(path: Path) -> list[str]:
 def _of_clips(path: Path) -> list[str]:
     """Return the classes of a table of recordings, in the order in which they come."""
     names: dict[str, None] = {}
-    for number, _, name in read_clips(path):
+    clips = read_clips(path)
+    for number, _, name in clips:
         if name.isdecimal():
             raise DataError(
                 f"{path}, line {number}: class {name} is an id and tells no name; give a table of classes, or a folder"
             )
         names[name] = None
+    headed = clips[0][0] > read_rows(path)[0][0]
+    if not headed and len(names) == len(clips) > 1:
+        raise DataError(
+            f"{path}, line {clips[0][0]}: no heading, and every class stands once: these are recordings with their class, or "
+            "classes with a text; write clip,class or class,context above"
+        )
     return list(names)
 
 
