@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dvta.errors import DataError, did_you_mean
-from dvta.texts import CLIP_COLUMNS, plain, read_clips, read_rows, read_table
+from dvta.texts import CLIP_COLUMNS, like_recording, plain, read_clips, read_rows, read_table
 
 COLUMNS = {"class": "class_names", "context": "contexts", "verb": "verbs", "noun": "nouns"}
 
@@ -66,10 +66,13 @@ def _of_clips(path: Path) -> list[str]:
             )
         names[name] = None
     headed = clips[0][0] > read_rows(path)[0][0]
-    if not headed and len(names) == len(clips) > 1:
+    # a context has more words than its class
+    if not headed and all(
+        not like_recording(clip) and len(name.split()) > len(clip.split()) for _, clip, name in clips
+    ):
         raise DataError(
-            f"{path}, line {clips[0][0]}: no heading, and every class stands once: these are recordings with their class, or "
-            "classes with a text; write clip,class or class,context above"
+            f"{path}, line {clips[0][0]}: no heading, so these are recordings with their class, or classes with a text; "
+            "write clip,class or class,context above"
         )
     return list(names)
 

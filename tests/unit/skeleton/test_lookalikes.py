@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dvta.errors import DataError
+from dvta.errors import DataError, OptionError
 from dvta.skeleton import SkeletonError, acclaim
 from dvta.skeleton.clips import read_clip_classes
 from dvta.skeleton.json_frames import joints_of
 from dvta.skeleton.motion import Reading, read_clip
 from dvta.skeleton.ntu import NtuName
 from dvta.skeleton.pku import read_pku
+from dvta.skeleton.prepare import prepare
 from tests.people import write_person
 from tests.skeleton_files import walking
 
@@ -160,3 +161,9 @@ def test_acclaim_words_in_any_case_and_units_in_any_form_are_read(tmp_path: Path
     ):
         with pytest.raises(SkeletonError, match=message):
             _read(_acclaim(tmp_path, ASF, AMC.replace(":DEGREES", header)))
+
+
+@pytest.mark.parametrize("processes", [0, -3])
+def test_no_processes_are_not_one_or_all(tmp_path: Path, processes) -> None:
+    with pytest.raises(OptionError, match=f"processes: {processes} is impossible; allowed: 1 or more"):
+        prepare("ntu", tmp_path, tmp_path / "data", processes=processes)
