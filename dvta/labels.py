@@ -10,7 +10,7 @@ import numpy as np
 from dvta.arrays import NAMES, NUMBERS, load
 from dvta.errors import DataError, did_you_mean
 from dvta.pickles import read_pickle
-from dvta.texts import read_text
+from dvta.texts import plain, read_text
 
 ENDINGS = (".npy", ".pkl", ".pickle", ".txt", ".csv")
 
@@ -53,7 +53,11 @@ def _of_pickle(path: Path) -> np.ndarray:
         and len(content) == 2
         and isinstance(content[1], list | tuple | np.ndarray)
     ):
-        content = content[1]
+        samples, content = content
+        if isinstance(samples, list | tuple | np.ndarray) and len(samples) != len(content):
+            raise DataError(
+                f"{path}: {len(samples)} names for {len(content)} labels; one for each is expected"
+            )
     if isinstance(content, list | tuple):
         kinds = {type(value) for value in content}
         if not kinds <= {int, float} and kinds != {str}:
@@ -79,6 +83,11 @@ def as_ids(place: str, labels: np.ndarray, names: Sequence[str] = ()) -> np.ndar
     elif labels.ndim == 2 and labels.dtype.kind in "biuf" and len(labels):
         if not (((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all()):
             raise DataError(f"{place}: shape {labels.shape}, which is neither (N,), (N, 1) nor one-hot")
+        if names and labels.shape[1] != len(names):
+            raise DataError(
+                f"{place}: one-hot of {labels.shape[1]} classes for a data set of {len(names)}; "
+                f"allowed: {len(names)} columns, or ids"
+            )
         labels = labels.argmax(1)
     if labels.ndim != 1:
         raise DataError(f"{place}: shape {labels.shape}, allowed: (N,), (N, 1) or one-hot (N, classes)")
@@ -106,10 +115,10 @@ def _named(place: str, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
         return np.array([int(label) for label in labels.tolist()], np.int64)
     if not names:
         raise DataError(f"{place}: expected whole numbers as labels, found {texts[0][:80]!r}")
-    known = {name.casefold(): c for c, name in enumerate(names)}
+    known = {plain(name): c for c, name in enumerate(names)}
     found = []
     for row, label in enumerate(labels.tolist()):
-        class_id = known.get(label.strip().casefold())
+        class_id = known.get(plain(label))
         if class_id is None:
             raise DataError(
                 f"{place}: row {row}: {label[:80]!r} is no class{did_you_mean(label[:80], names)}; "

@@ -97,11 +97,17 @@ def read_clips(
     if rows and not is_class(rows[0][2]):
         _, clip, label = rows[0]
         named = plain(clip) in CLIP_COLUMNS or plain(label) in CLASS_COLUMNS
-        if named or any(is_class(name) for _, _, name in rows[1:2]):
+        heading = not like_recording(clip)
+        if named or (heading and any(is_class(name) or re.search(r"[./\\]", c) for _, c, name in rows[1:2])):
             del rows[0]
     if not rows:
         raise DataError(f"{path}: holds no recording")
     return rows
+
+
+def like_recording(name: str) -> bool:
+    """Return whether a name has a number, an ending or a folder, as those of recordings have and headings have not."""
+    return re.search(r"[\d./\\]", name) is not None
 
 
 def plain(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dvta.errors import DataError, UnknownNameError, did_you_mean
+from dvta.texts import plain
 
 PARTS = ("head", "hands", "torso", "legs", "start", "middle", "end", "global")
 RANDOM = re.compile(r"random/([1-9][0-9]{0,5})/(0|[1-9][0-9]{0,8})")
@@ -75,6 +76,12 @@ class Dataset:
         order: tuple[int, ...] = ()
         if unseen is not None:
             held = self.class_ids(unseen, f"split {name!r}")
+            if name in self.splits and held != tuple(sorted(self.splits[name])):
+                known = ", ".join(self.class_names[c] for c in sorted(self.splits[name])[:10])
+                raise DataError(
+                    f"split {name!r}: {self.name} has a split of that name, with the unseen classes {known}; "
+                    "take another name, or leave the classes out"
+                )
         elif name in self.splits:
             held = tuple(sorted(self.splits[name]))
         elif drawn:
@@ -113,11 +120,11 @@ class Dataset:
         Raises:
             DataError: one is unknown or twice, or they are none or too many; the message begins with ``place``.
         """
-        known = {name.casefold(): c for c, name in enumerate(self.class_names)}
+        known = {plain(name): c for c, name in enumerate(self.class_names)}
         found: list[int] = []
         for value in classes:
-            if isinstance(value, str) and value.casefold() in known:
-                class_id = known[value.casefold()]
+            if isinstance(value, str) and plain(value) in known:
+                class_id = known[plain(value)]
             elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(known):
                 class_id = value
             else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dvta.errors import DataError, did_you_mean
-from dvta.texts import CLIP_COLUMNS, plain, read_clips, read_rows, read_table
+from dvta.texts import CLIP_COLUMNS, like_recording, plain, read_clips, read_rows, read_table
 
 COLUMNS = {"class": "class_names", "context": "contexts", "verb": "verbs", "noun": "nouns"}
 
@@ -58,12 +58,22 @@ def _of_folder(path: Path) -> list[str]:
 def _of_clips(path: Path) -> list[str]:
     """Return the classes of a table of recordings, in the order in which they come."""
     names: dict[str, None] = {}
-    for number, _, name in read_clips(path):
+    clips = read_clips(path)
+    for number, _, name in clips:
         if name.isdecimal():
             raise DataError(
                 f"{path}, line {number}: class {name} is an id and tells no name; give a table of classes, or a folder"
             )
         names[name] = None
+    headed = clips[0][0] > read_rows(path)[0][0]
+    # a context has more words than its class
+    if not headed and all(
+        not like_recording(clip) and len(name.split()) > len(clip.split()) for _, clip, name in clips
+    ):
+        raise DataError(
+            f"{path}, line {clips[0][0]}: no heading, so these are recordings with their class, or classes with a text; "
+            "write clip,class or class,context above"
+        )
     return list(names)
 
 

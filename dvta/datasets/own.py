@@ -12,7 +12,7 @@ from typing import Any
 from dvta.datasets.dataset import RANDOM, Dataset
 from dvta.errors import DataError, did_you_mean
 from dvta.files import write_file
-from dvta.texts import read_text
+from dvta.texts import plain, read_text
 from dvta.yaml import dump, load
 
 FILE = "dataset.yaml"
@@ -99,7 +99,10 @@ def _sentences(path: Path, key: str, found: Any) -> tuple[str, ...]:
             hint = " (quote it)" if isinstance(text, bool | int | float) else ""
             raise DataError(f"{path}: {key}[{i}]: {str(text)[:80]!r} is no text{hint}")
         if "\n" in text.strip() or not text.strip().isprintable():
-            raise DataError(f"{path}: {key}[{i}]: {text[:80]!r} has more than one line")
+            raise DataError(
+                f"{path}: {key}[{i}]: {text[:80]!r} has a line break or a character that is not printed; "
+                "allowed: one line of printed characters and blanks"
+            )
     return tuple(text.strip() for text in found)
 
 
@@ -108,11 +111,16 @@ def _check_classes(path: Path, classes: Sequence[str]) -> None:
         raise DataError(f"{path}: class_names: {len(classes)} classes; at least two are needed")
     known: dict[str, int] = {}
     for i, name in enumerate(classes):
-        if name.casefold() in known:
+        if (key := plain(name)) in known:
             raise DataError(
-                f"{path}: class_names[{i}]: {name!r} stands there twice, as class {known[name.casefold()]} too"
+                f"{path}: class_names[{i}]: {name!r} stands there twice, as class {known[key]} too"
             )
-        known[name.casefold()] = i
+        if name.removesuffix(".0").isdecimal():
+            raise DataError(
+                f"{path}: class_names[{i}]: {name!r} is a number, which tables and splits read as a class id; "
+                f"allowed: a name with a letter, such as 'class {name}'"
+            )
+        known[key] = i
 
 
 def _named(path: Path, key: str, values: Mapping[str, Any]) -> list[tuple[str, list[str | int]]]:

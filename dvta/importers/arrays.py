@@ -13,7 +13,7 @@ from dvta import datasets
 from dvta.archives import Archive
 from dvta.arrays import NAMES, NUMBERS, finite, load
 from dvta.datasets import Dataset
-from dvta.errors import DataError
+from dvta.errors import DataError, OptionError
 from dvta.feature_files import FILES
 from dvta.files import RowWriter, check_id, write_json
 from dvta.importers.features import Choice, Found, Source, place
@@ -73,6 +73,8 @@ def import_arrays(
     """
     recipe_of(recipe)
     check_fps(fps)
+    if path.suffix.lower() != ".npy":
+        _check_taken({"--labels": labels is not None}, f"{path}: arrays with labels beside them")
     if choice.dataset is None:
         raise DataError("--dataset is missing; name the data set whose classes the labels are")
     if protocol is not None:
@@ -86,6 +88,9 @@ def import_arrays(
     else:
         arrays = _Arrays.open(path, labels)
         if arrays.six is not None or arrays.ndim() == 2:
+            _check_taken(
+                {"--protocol": protocol is not None, "--fps": fps != CAMERA_RATE}, f"{path}: features"
+            )
             _features(arrays, known, root, choice, done)
             return done
         parts = arrays.recordings(known)
@@ -103,6 +108,13 @@ def import_arrays(
         about = {"dataset": known.name, "protocol": target.name, "from": path.name, "samples": counts}
         write_json(stage / "about.json", about)
     return done
+
+
+def _check_taken(given: Mapping[str, bool], by: str) -> None:
+    """Refuse options that would change nothing."""
+    for option, present in given.items():
+        if present:
+            raise OptionError(f"{option}: has no effect for {by}; leave it out")
 
 
 # --- features -----------------------------------------------------------------------------------
@@ -244,6 +256,10 @@ class _Arrays:
             found = found[:, 0]
         if found.ndim != 1:
             raise DataError(f"{self.place(name)}: shape {found.shape}, allowed: (N,) or (N, 1)")
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise DataError(
+                f"{self.place(name)}: row {int(np.isfinite(found).argmin())} is no name of a recording"
+            )
         return found.astype(str)
 
     def _labels(self, known: Dataset, name: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from dvta.errors import DataError
 from dvta.limits import limits
 from dvta.pickles import read_pickle
 from dvta.skeleton.ntu import PROTOCOLS, NtuName
-from dvta.skeleton.sequences import as_sequences, read_sequences
+from dvta.skeleton.sequences import as_recording, read_sequences
 from dvta.skeleton.splits import CLIPS
 
 
@@ -78,7 +78,7 @@ def _annotation(place: str, entry: Any) -> tuple[str, tuple[np.ndarray, int]]:
     name = entry.get("frame_dir", place)
     if not isinstance(name, str):
         raise DataError(f"{place}: frame_dir {str(name)[:80]} is no text")
-    return name, (as_sequences(place, keypoint[None])[0], label)
+    return name, (as_recording(place, keypoint), label)
 
 
 def _pyskl_split(

@@ -18,6 +18,7 @@ _INCH = 0.0254
 _AXES = {"rx": 0, "ry": 1, "rz": 2}
 _MOVES = {"tx": 0, "ty": 1, "tz": 2}
 _LENGTH = "l"
+_DEGREES, _RADIANS = (b"deg", b"degree"), (b"rad", b"radian")
 
 
 class _Field(NamedTuple):
@@ -101,15 +102,20 @@ def read_amc(path: Path | str, skeleton: Asf) -> dict[str, np.ndarray]:
         **{n: b.freedoms for n, b in skeleton.bones.items() if b.freedoms},
     }
     frames: list[dict[str, np.ndarray]] = []
-    degrees, bounds, first = skeleton.degrees, limits(), 0
+    stated: bool | None = None
+    bounds, first = limits(), 0
     with Lines(path) as lines:
         while (line := lines.read()) is not None:
             words = line.split()
             if not words or words[0].startswith(b"#"):
                 continue
             if words[0].startswith(b":"):
-                if words[0].upper() in (b":RADIANS", b":DEGREES"):
-                    degrees = words[0].upper() == b":DEGREES"
+                said = _in_degrees(words[0][1:])
+                if said is None and words[0][1:4].lower() in (b"deg", b"rad"):
+                    raise lines.error(f"{shown(words[0])} is no unit of angles; allowed: :DEGREES, :RADIANS")
+                if said is not None and stated not in (None, said):
+                    raise lines.error("degrees and radians are both stated; allowed: one of them")
+                stated = stated if said is None else said
                 continue
             if len(words) == 1:
                 if frames and len(frames[-1]) != len(freedoms):
@@ -133,7 +139,7 @@ def read_amc(path: Path | str, skeleton: Asf) -> dict[str, np.ndarray]:
         turning = np.array([freedom in _AXES for freedom in freedoms[name]], bool)
         if name != "root" and values[:, ~turning].any():
             raise SkeletonError(path, f"bone {name} moves or stretches; only turning bones are supported", 1)
-        if not degrees:
+        if not (skeleton.degrees if stated is None else stated):
             values[:, turning] = np.rad2deg(values[:, turning])
     return found
 
@@ -194,6 +200,7 @@ class _AsfReader:
         self._parents: dict[str, str] = {}
         self._depths = {"root": 0}
         self._root: dict[str, _Field] = {}
+        self._given_units: dict[str, _Field] = {}
         self._unit, self._degrees = _INCH, True
 
     def read(self) -> Asf:
@@ -208,7 +215,7 @@ class _AsfReader:
             elif section == b":units":
                 self._units(words)
             elif section == b":root":
-                self._root[words[0].decode("ascii", "replace").lower()] = _Field(words[1:], lines.number)
+                self._note(self._root, words, "in :root")
             elif section == b":bonedata" and words[0].lower() == b"begin":
                 self._bone()
             elif section == b":hierarchy" and words[0].lower() not in (b"begin", b"end"):
@@ -220,7 +227,14 @@ class _AsfReader:
         bones = {name: self._built(name, parent) for name, parent in self._parents.items()}
         return Asf(lines.path, bones, self._unit, self._started(), self._degrees)
 
+    def _note(self, fields: dict[str, _Field], words: list[bytes], where: str) -> None:
+        key = words[0].decode("ascii", "backslashreplace").lower()
+        if key in fields:
+            raise self._lines.error(f"{key} stands twice {where}; allowed: once")
+        fields[key] = _Field(words[1:], self._lines.number)
+
     def _units(self, words: list[bytes]) -> None:
+        self._note(self._given_units, words, "in :units")
         kind = words[0].lower()
         if kind == b"length":
             length = float(self._lines.numbers(b" ".join(words[1:]), 1, "the length unit")[0])
@@ -228,18 +242,21 @@ class _AsfReader:
                 raise self._lines.error(f"the length unit is {length}; allowed: a positive number")
             self._unit = _INCH / length
         elif kind == b"angle":
-            name = b" ".join(words[1:]).lower()
-            if not name.startswith((b"deg", b"rad")):
+            name = b" ".join(words[1:])
+            degrees = _in_degrees(name)
+            if degrees is None:
                 raise self._lines.error(f"the angle unit is {shown(name)}; allowed: deg, rad")
-            self._degrees = name.startswith(b"deg")
+            self._degrees = degrees
 
     def _bone(self) -> None:
         lines, fields = self._lines, dict[str, _Field]()
-        while (words := lines.need("the end of a bone").split()) not in ([b"end"], [b"END"]):
+        while (line := lines.need("the end of a bone").strip()).lower() != b"end":
+            words = line.split()
             # further lines of a bone's limits start with a bracket
             if words and not words[0].startswith(b"("):
-                key = words[0].decode("ascii", "backslashreplace").lower()
-                fields[key] = _Field(words[1:], lines.number)
+                if words[0].lower() == b"begin":
+                    raise lines.error("a bone begins before the one above it ends")
+                self._note(fields, words, "in a bone")
         if not {"name", "direction", "length", "axis"} <= fields.keys() or len(fields["name"].words) != 1:
             raise lines.error("a bone needs name, direction, length and axis")
         name = fields["name"].words[0].decode("utf-8", "backslashreplace")
@@ -273,6 +290,10 @@ class _AsfReader:
         fields, axis = self._raw[name], self._raw[name]["axis"]
         direction = self._numbers(fields["direction"], 3, f"direction of {name}")
         length = self._numbers(fields["length"], 1, f"length of {name}")
+        if length and not direction.any():
+            raise self._lines.error(
+                f"{name} has a length and no direction; allowed: a direction that is not 0 0 0"
+            )
         dof = self._at(fields.get("dof", _Field([])))
         freedoms = tuple(word.decode("ascii", "backslashreplace").lower() for word in dof)
         allowed = (*_AXES, *_MOVES, _LENGTH)
@@ -306,6 +327,12 @@ class _AsfReader:
         # the angles stand in the order of x, y, z, whatever the order in which they are turned
         turned = degrees[["xyz".index(axis) for axis in order]]
         return _turned(turned[None], tuple(f"r{axis}" for axis in order))[0]
+
+
+def _in_degrees(unit: bytes) -> bool | None:
+    """Return whether a unit of angles is degrees, or None where it is neither degrees nor radians."""
+    name = unit.lower().rstrip(b"s").rstrip(b".")
+    return name in _DEGREES if name in (*_DEGREES, *_RADIANS) else None
 
 
 def _turned(degrees: np.ndarray, freedoms: tuple[str, ...]) -> np.ndarray:

@@ -32,7 +32,7 @@ def joints_of(line: bytes, joints: int | None = None) -> np.ndarray:
         DataError: the line is no such JSON, or has another number of joints.
     """
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise DataError(f"no readable JSON ({error})") from error
     if isinstance(value, dict):
@@ -60,6 +60,14 @@ def joints_of(line: bytes, joints: int | None = None) -> np.ndarray:
     return np.stack(found)
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
+        raise DataError(f"has {twice[:40]!r} twice in one object; allowed: once")
+    return found
+
+
 def _is_joint(value: Any) -> bool:
     if isinstance(value, dict):
         return "x" in value
@@ -71,12 +79,21 @@ def _body(body: Any) -> np.ndarray:
         body = next((body[key] for key in KEYS if key in body), body.get("landmark"))
     if not isinstance(body, list) or not all(_is_joint(joint) for joint in body):
         raise DataError(f"has a body that is no list of joints; allowed: {_FORMS}")
-    rows = []
+    rows: list[list[float]] = []
     for number, joint in enumerate(body, start=1):
-        place = [joint.get(axis, 0.0) for axis in "xyz"] if isinstance(joint, dict) else joint
+        place = (
+            [joint.get(axis) for axis in "xyz" if axis in "xy" or axis in joint]
+            if isinstance(joint, dict)
+            else joint
+        )
         # no camera sees a million; this also refuses NaN, infinity and whole numbers that no float holds
         good = all(isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e6 for x in place)
         if len(place) not in (2, 3) or not good:
             raise DataError(f"joint {number} is {str(place)[:60]}; allowed: two or three finite numbers")
-        rows.append([*map(float, place), 0.0][:3])
-    return np.array(rows, np.float32).reshape(len(rows), 3)
+        if rows and len(place) != len(rows[0]):
+            raise DataError(
+                f"joint {number} has {len(place)} numbers, those before {len(rows[0])}; allowed: as many in all"
+            )
+        rows.append([*map(float, place)])
+    found = np.array(rows, np.float32).reshape(len(rows), -1) if rows else np.zeros((0, 3), np.float32)
+    return np.pad(found, ((0, 0), (0, 3 - found.shape[1])))

@@ -23,6 +23,8 @@ ENDINGS = (".bvh", ".amc")
 RATE = 60.0
 
 _SLOWEST, _FASTEST = 0.1, 10_000.0  # frames a second
+#: seconds between frames that a file may state; longer ones are milliseconds, or frames a second
+_LONGEST = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,12 +187,14 @@ def checked_frame_time(stated: float, fps: float | None) -> float:
     """
     if fps is not None:
         return 1 / fps
-    if stated > 0 and _SLOWEST <= 1 / stated <= _FASTEST:
+    if 1 / _FASTEST <= stated <= _LONGEST:
         return stated
-    likely = f"{stated:g}" if 10 <= stated <= 1000 else "30"
+    likely = 30.0
+    if _LONGEST < stated <= 1000:
+        likely = stated if stated >= 10 and stated == round(stated) else 1000 / stated
     raise DataError(
-        f"the frame time is {stated:g} seconds; allowed: {1 / _FASTEST:g} to {1 / _SLOWEST:g}; "
-        f"say the frames a second with --fps, such as --fps {likely}"
+        f"the frame time is {stated:g} seconds; allowed: {1 / _FASTEST:g} to {_LONGEST:g}; "
+        f"say the frames a second with --fps, such as --fps {likely:.4g}"
     )
 
 

@@ -13,7 +13,7 @@ from dvta.errors import OptionError, did_you_mean
 from dvta.limits import limits
 from dvta.skeleton.lines import Lines, SkeletonError, listed_names, shown
 
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.ASCII)
 _JOINTS = 25
 MAX_BODIES = 32
 
@@ -26,6 +26,8 @@ XSUB_120 = XSUB_60 | frozenset(
 )
 PROTOCOLS = {"ntu60": ("xsub", "xview"), "ntu120": ("xsub", "xsetup")}
 _LIMITS = {"ntu60": (17, 60), "ntu120": (32, 120)}
+#: of NTU RGB+D 120, which has all that NTU RGB+D has
+_LARGEST = {"setup": 32, "camera": 3, "performer": 106, "repetition": 2, "action": 120}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +45,18 @@ class NtuName:
         """Read a file name, with or without folder and ending.
 
         Raises:
-            SkeletonError: it is not of that form.
+            SkeletonError: it is not of that form, or says what NTU has not.
         """
         match = _NAME.fullmatch(Path(path).name.split(".")[0])
-        if match is None or int(match[5]) == 0:
+        if match is None:
             raise SkeletonError(path, "the name is not of the form S001C001P001R001A001.skeleton")
-        return cls(*(int(group) for group in match.groups()))
+        found = cls(*(int(group) for group in match.groups()))
+        for part, largest in _LARGEST.items():
+            if not 1 <= getattr(found, part) <= largest:
+                raise SkeletonError(
+                    path, f"the name says {part} {getattr(found, part)}; allowed: 1 to {largest}"
+                )
+        return found
 
     @property
     def label(self) -> int:

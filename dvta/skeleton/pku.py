@@ -48,7 +48,7 @@ def read_pku(path: Path | str) -> np.ndarray:
     bounds, width, blank = limits(), 0, 0
     with Lines(path) as lines:
         while (line := lines.read()) is not None:
-            line = line.replace(b",", b" ")
+            line = _unseparated(lines, line)
             if not line.strip():
                 blank = blank or lines.number
                 continue
@@ -66,6 +66,26 @@ def read_pku(path: Path | str) -> np.ndarray:
     found = np.zeros((len(rows), _NUMBERS), np.float32)
     found[:, :width] = rows
     return found.reshape(-1, 2, 25, 3)
+
+
+def _unseparated(lines: Lines, line: bytes) -> bytes:
+    """Return a line of numbers with blanks between them.
+
+    Raises:
+        SkeletonError: a value is missing, or commas stand within what blanks part, as decimal commas do.
+    """
+    if b"," not in line:
+        return line
+    parts = [part.strip() for part in line.strip().removesuffix(b",").split(b",")]
+    if b"" in parts:
+        raise lines.error("a value is missing between two commas")
+    wrong = next((part for part in parts if len(part.split()) > 1), None)
+    if wrong is not None:
+        raise lines.error(
+            f"commas and blanks both part the numbers, as at {shown(wrong)}; part them by one of the two, and write "
+            "decimals with a point"
+        )
+    return b" ".join(parts)
 
 
 def read_labels(path: Path | str) -> list[Instance]:

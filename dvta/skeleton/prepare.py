@@ -119,6 +119,8 @@ def prepare(
     given = {"protocol": protocol, "recipe": recipe, "ignore": ignore, "classes": classes, "add": add or None}
     given |= {key: value for key, value in dataclasses.asdict(how).items() if value != "auto"}
     dataset = _check_options(kind, dataset, recipe, on_error, given)
+    if processes is not None and processes < 1:
+        raise OptionError(f"processes: {processes} is impossible; allowed: 1 or more")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     found, name = _found(

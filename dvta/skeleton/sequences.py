@@ -16,6 +16,8 @@ from dvta.skeleton.preprocess import CENTRE, RECIPES, WINDOWS, cmu_windows, fram
 
 CAMERA_RATE = 30.0  # frames a second, where neither a format nor a person says
 TORSO = (0.25, 0.9)  # metres between shoulders and hips of a human; others are scaled to
+#: of NTU's own joints, which are in metres; what lies outside is in another unit, such as millimetres or pixels
+UNLIKELY_TORSO = (0.05, 4.5)
 USUAL_TORSO = 0.5
 SAME = 1e-4  # metres that a joint at the origin may be off
 
@@ -82,8 +84,25 @@ def as_sequences(place: str, array: np.ndarray) -> np.ndarray:
     order = _order(array.shape)
     if order is None or not array.size:
         raise DataError(f"{place}: shape {array.shape}; known: {SHAPES}")
-    expanded = array.reshape(order[0])
-    found = finite(place, expanded.transpose(order[1]))
+    if problem := _ambiguous(array.shape):
+        raise DataError(f"{place}: shape {array.shape} {problem}")
+    return _checked(place, array.reshape(order[0]).transpose(order[1]))
+
+
+def as_recording(place: str, array: np.ndarray) -> np.ndarray:
+    """Return one recording whose axes are known to be (M, T, V, C), as float32.
+
+    Raises:
+        DataError: they are not, or a value is not finite; the message begins with ``place``.
+    """
+    if array.ndim != 4 or array.shape[2] not in JOINTS or array.shape[3] not in (2, 3) or not array.size:
+        joints = ", ".join(map(str, JOINTS))
+        raise DataError(f"{place}: shape {array.shape}; allowed: (bodies, frames, {joints} joints, 2 or 3)")
+    return _checked(place, array[None])[0]
+
+
+def _checked(place: str, sequences: np.ndarray) -> np.ndarray:
+    found = finite(place, sequences)
     for name, count in (("max_samples", found.shape[0]), ("max_frames", found.shape[2])):
         if wrong := limits().exceeded(name, count, name.removeprefix("max_")):
             raise DataError(f"{place}: {wrong}")
@@ -128,6 +147,21 @@ def _order(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | 
     return None
 
 
+def _ambiguous(shape: tuple[int, ...]) -> str:
+    """Return what a shape whose axes have a known order may mean as well, or an empty text."""
+    rows, second, *rest = shape
+    if len(shape) == 4 and second <= 2 < rows and rest[0] in JOINTS and rest[1] in (2, 3):
+        return (
+            f"is {rows} recordings of {second} frames, too short for a motion; frames of {second} bodies are "
+            f"written as (1, {second}, {rows}, {rest[0]}, {rest[1]})"
+        )
+    if len(shape) == 5 and second == rest[2] == 2:
+        return (
+            "has coordinates or bodies in the second axis; write it with a third coordinate, which may be 0"
+        )
+    return ""
+
+
 def _bodies(path: Path, content: Any) -> np.ndarray:
     """Return (1, M, T, 25, 3) of a mapping of bodies, as NTU's raw data are kept by several repositories."""
     values = content[0] if isinstance(content, list) and len(content) == 1 else content
@@ -161,7 +195,7 @@ def to_ntu(sequence: np.ndarray) -> tuple[np.ndarray, list[str]]:
         values = np.concatenate([values, np.zeros_like(values[..., :1])], axis=3)
         notes.append("two dimensions: the third is 0")
     if values.shape[2] == 25:
-        return np.ascontiguousarray(values, np.float32), notes
+        return _in_metres(values, np.asarray(values.any((2, 3))), UNLIKELY_TORSO, notes), notes
     name, sources = JOINT_MAPS[values.shape[2]]
     there = np.asarray(values.any((2, 3)))
     notes.append(f"{name} joints taken to NTU's 25; hand tips that it lacks are the hand")
@@ -173,11 +207,23 @@ def to_ntu(sequence: np.ndarray) -> tuple[np.ndarray, list[str]]:
         # a half turn about x, which keeps left and right
         mapped = mapped * np.array([1, -1, -1])
         notes.append("y pointed down: turned up")
-    torso = float(np.median(np.linalg.norm(shown[:, 20] - shown[:, 0], axis=1)))
-    if torso > 0 and not TORSO[0] <= torso <= TORSO[1]:
-        mapped = mapped * (USUAL_TORSO / torso)
+    return _in_metres(mapped, there, TORSO, notes), notes
+
+
+def _in_metres(
+    joints: np.ndarray, there: np.ndarray, usual: tuple[float, float], notes: list[str]
+) -> np.ndarray:
+    """Return NTU's joints (T, M, 25, 3) float32, scaled to a human's size where their torso is not of ``usual`` metres.
+
+    Args:
+        there: (T, M), which bodies are seen; others become zero. notes: what was done is added to it.
+    """
+    shown = joints[there].astype(np.float64)
+    torso = float(np.median(np.linalg.norm(shown[:, CENTRE] - shown[:, 0], axis=1))) if len(shown) else 0.0
+    if torso > 0 and not usual[0] <= torso <= usual[1]:
+        joints = joints * (USUAL_TORSO / torso)
         notes.append(f"no human's size in metres: each recording is scaled to a torso of {USUAL_TORSO} m")
-    return np.where(there[:, :, None, None], mapped, 0).astype(np.float32), notes
+    return np.where(there[:, :, None, None], joints, 0).astype(np.float32)
 
 
 def network_input(path: Path, recipe: str) -> np.ndarray:

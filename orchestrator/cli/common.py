@@ -201,16 +201,19 @@ def pairs(values: Iterable[str] | None) -> dict[str, str]:
     """Return ``NAME=VALUE`` arguments as a mapping.
 
     Raises:
-        SettingsError: one of them is not of that form.
+        SettingsError: one of them is not of that form, or a name stands twice with two values.
     """
     from orchestrator.errors import SettingsError
 
-    found = {}
+    found: dict[str, str] = {}
     for value in values or []:
         name, sign, content = value.partition("=")
         if not sign or not name:
             raise SettingsError(f"{value!r}: allowed: NAME=VALUE")
-        found[name.strip()] = content
+        if found.setdefault(name.strip(), content) != content:
+            raise SettingsError(
+                f"{name.strip()}: both {found[name.strip()]!r} and {content!r}; allowed: one value"
+            )
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +20,7 @@ from orchestrator.trial import State, format_value
 FORMS = "NAME=VALUE, NAME=VALUE|VALUE, NAME!=VALUE, NAME>VALUE, NAME>=VALUE, NAME<VALUE, NAME<=VALUE"
 NOT_RUN = "not run"
 
-_FORM = re.compile(r"\s*([^=!<>\s]+)\s*(!=|>=|<=|==?|>|<)\s*(.*)", re.DOTALL)
+_FORM = re.compile(r"\s*([^=!<>\s]+)\s*(!=|>=|<=|==?(?!\s*[<>])|>|<)\s*(.*)", re.DOTALL)
 _VALUES = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^|]*?)\s*(?:\||$)')
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
@@ -121,6 +122,9 @@ def _split(text: str) -> list[str]:
 
 def _number(text: str, given: str) -> float:
     try:
-        return float(given)
+        number = math.nan if "_" in given else float(given)
     except ValueError:
-        raise SettingsError(f"{text!r}: {given!r} is not a number; less and more are for numbers") from None
+        number = math.nan
+    if math.isnan(number):
+        raise SettingsError(f"{text!r}: {given!r} is not a number; less and more are for numbers")
+    return number

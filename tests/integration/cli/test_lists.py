@@ -110,7 +110,17 @@ def test_quoted_values_are_read_back_whatever_they_hold(values):
 
 
 def test_a_filter_of_no_form_is_refused(invoke, store):
-    for text in ("gamma", "=1", "", "gamma>", "gamma<x", "gamma>0.1|0.2"):
+    for text in (
+        "gamma",
+        "=1",
+        "",
+        "gamma>",
+        "gamma<x",
+        "gamma>0.1|0.2",
+        "gamma>nan",
+        "gamma>1_0",
+        "gamma=>1",
+    ):
         with pytest.raises(SettingsError, match="allowed|not a number"):
             parse_filters([text])
     for text in ('method="smie', 'method="\\x"', 'method="a"b', 'method!=dvta|"\\ud800"'):

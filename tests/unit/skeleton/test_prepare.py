@@ -328,7 +328,7 @@ def test_label_pickles_hold_plain_values_only(tmp_path: Path) -> None:
     with pytest.raises(SkeletonError, match="whole numbers"):
         read_labels(path, 1)
     path.write_bytes(pickle.dumps((["a"], [1, 2])))
-    with pytest.raises(SkeletonError, match="for 1 samples"):
+    with pytest.raises(SkeletonError, match="1 names for 2 labels"):
         read_labels(path, 1)
 
 
