@@ -21,6 +21,7 @@ from dvta.errors import DataError
 from dvta.features import FeatureSet, hold_out
 from dvta.generalised import Curve, harmonic_mean
 from dvta.methods.base import Method
+from dvta.optimizers import adam
 from dvta.training import derived_seed, fit
 from dvta.training_config import TrainingConfig
 
@@ -259,7 +260,7 @@ class SeenClassifier:
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(seed, "seen classifier"))
             layer = torch.nn.Linear(x.shape[1], len(classes))
-        optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
+        optimizer = adam(layer.parameters(), lr=0.05)
         for _ in range(300):
             optimizer.zero_grad()
             F.cross_entropy(SCALE * layer(x), target).backward()

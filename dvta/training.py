@@ -18,6 +18,7 @@ from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
 from dvta.files import write_file
 from dvta.methods.base import Method
+from dvta.optimizers import adam
 from dvta.training_config import TrainingConfig
 
 PRECISIONS = ("fp32", "bf16")
@@ -84,7 +85,7 @@ class Fit:
         self.method.prepare(self.features)
         groups = self._parameter_groups()
         self._scales = [float(group["lr"]) / config.lr if config.lr else 1.0 for group in groups]
-        self.optimizer = torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
+        self.optimizer = adam(groups, lr=config.lr, weight_decay=config.weight_decay)
         self.epoch = 0
         self._final: Evaluation | None = None
         self._best: Evaluation | None = None

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from dvta.encoders.base import WIDTH, SkeletonEncoder, build_encoder
 from dvta.errors import NonFiniteLossError
+from dvta.optimizers import adam, sgd
 from dvta.skeleton.splits import SkeletonSplit
 from dvta.training import EpochResult, derived_seed
 from dvta.training_config import EncoderConfig
@@ -131,8 +132,8 @@ class EncoderFit:
             {"params": list(head.parameters()), "weight_decay": config.weight_decay},
         ]
         if config.optimizer == "adam":
-            return torch.optim.Adam(groups, lr=config.lr)
-        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
+            return adam(groups, lr=config.lr)
+        return sgd(groups, lr=config.lr, momentum=0.9)
 
     def _pass(self, epoch: int) -> float:
         self._model.train()

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from dvta.facts.vaes import LatentFacts
 from dvta.features import ClassText
 from dvta.methods.base import Method
+from dvta.optimizers import adam
 
 KL_SLOPE = 0.1 / 3000
 WARM_CYCLES = 2  # cycles before the KL of the texts counts, where it waits
@@ -116,7 +117,7 @@ class LatentMethod(LatentFacts, Method):
             layer = nn.Linear(mean.shape[1], len(text.ids)).to(mean.device)
             nn.init.xavier_uniform_(layer.weight, gain=0.5)
             nn.init.zeros_(layer.bias)
-            optimizer = torch.optim.Adam(layer.parameters(), lr=CLASSIFIER_LR)
+            optimizer = adam(layer.parameters(), lr=CLASSIFIER_LR)
             for _ in range(CLASSIFIER_STEPS):
                 optimizer.zero_grad()
                 F.cross_entropy(self._last(layer(latents)), target).backward()
