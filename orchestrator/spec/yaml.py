@@ -76,7 +76,9 @@ def read_yaml(path: Path, _seen: tuple[Path, ...] = ()) -> Document:
     if isinstance(parent, str):
         above = path.parent / parent
         if not above.exists():
-            raise SpecError(f"{path}: {document.where(('extends',))}: {above}: cannot be read (No such file or directory)")
+            raise SpecError(
+                f"{path}: {document.where(('extends',))}: {above}: cannot be read (No such file or directory)"
+            )
         base = read_yaml(above, (*_seen, path.resolve()))
         document.problems += base.problems
         document.lines = {**base.lines, **document.lines}
