@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dvta.errors import DataError, NonFiniteLossError, OptionError
+from dvta.errors import DataError, NonFiniteLossError, OptionError, did_you_mean
 from dvta.evaluation import Evaluation, evaluate
 from dvta.features import FeatureSet
 from dvta.files import write_file
@@ -256,7 +256,9 @@ def check_precision(precision: str) -> None:
         OptionError: it is neither ``fp32`` nor ``bf16``.
     """
     if precision not in PRECISIONS:
-        raise OptionError(f"precision: {precision!r} is unknown; allowed: {', '.join(PRECISIONS)}")
+        raise OptionError(
+            f"precision: {precision!r} is unknown{did_you_mean(precision, PRECISIONS)}; allowed: {', '.join(PRECISIONS)}"
+        )
 
 
 def native_precision(device: str) -> str:

@@ -71,7 +71,7 @@ def run_study(
     check_study(study, settings)
     study_id = save_study(study, store)
     trials, total = _source(study, plan, store, settings, study_id)
-    display.begin(total, _names(store), simulated=plan.simulated)
+    display.begin(total, _names(store), simulated=plan.simulated > 0)
     driver = Driver(
         store,
         trials,

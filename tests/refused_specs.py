@@ -19,6 +19,16 @@ SINGLE = [
     ("study: s\nprofile: fast\n", "profile (line 2): 'fast' is unknown"),
     ("study: s\ntables: [77]\n", "table 77 is unknown"),
     ("study: s\ndefaults: {loss: klt}\n", "did you mean 'kld'"),
+    ("study: a b\n", "study (line 1): 'a b' is not allowed here: a name of letters, digits, _, . and -"),
+    (
+        "study: s\nseeds: three\n",
+        "seeds (line 2): 'three' is not allowed here: a number of seeds, or a list of them",
+    ),
+    (
+        "study: s\nsource: reall\n",
+        "source (line 2): 'reall' is not allowed here: input should be 'auto', 'real' or 'simulated' (did you mean 'real'?)",
+    ),
+    ("study: s\nextends: absent.yaml\n", "spec.yaml: extends (line 2): "),
     (
         "study: s\ndefaults: {aa_activation: leaky}\n",
         "one of leaky_sigmoid, sigmoid, none (did you mean 'leaky_sigmoid'?)",

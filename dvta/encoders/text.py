@@ -107,10 +107,11 @@ def load_encoder(encoder: str, model: str | None = None, device: str = "cpu") ->
         DataError: no model is named for an encoder that has no default, or it cannot be loaded; or what
             makes the features gives none.
     """
+    make = TEXT_ENCODERS.get(encoder)
     named = model or DEFAULT_MODELS.get(encoder)
     if named is None:
         raise DataError(f"text encoder {encoder!r} has no default model; give one with --model")
-    encode = TEXT_ENCODERS.get(encoder)(named, device)
+    encode = make(named, device)
     if not callable(encode):
         raise DataError(f"text encoder {encoder!r} gave no function of sentences but {type(encode).__name__}")
 

@@ -234,12 +234,18 @@ def _shipped(name: str) -> JointMap:
 def _parsed(content: Any, path: str, name: str) -> JointMap:
     if not isinstance(content, dict) or not isinstance(content.get("joints"), dict):
         raise DataError(f"{path}: expected `joints:` with one line for each of {', '.join(NTU_JOINTS)}")
-    unknown = [key for key in content if key not in ("joints", "first_frame", "prefix")]
-    if unknown:
-        raise DataError(f"{path}: {unknown[0]!r} is unknown; allowed: joints, first_frame, prefix")
+    keys = ("joints", "first_frame", "prefix")
+    for key in content:
+        if key not in keys:
+            raise DataError(
+                f"{path}: {key!r} is unknown{did_you_mean(key, keys)}; allowed: {', '.join(keys)}"
+            )
     first = content.get("first_frame", "auto")
     if first not in FIRST_FRAMES:
-        raise DataError(f"{path}, first_frame: {first!r} is unknown; allowed: {', '.join(FIRST_FRAMES)}")
+        raise DataError(
+            f"{path}, first_frame: {first!r} is unknown{did_you_mean(first, FIRST_FRAMES)}; "
+            f"allowed: {', '.join(FIRST_FRAMES)}"
+        )
     joints = content["joints"]
     for joint in joints:
         if joint not in NTU_JOINTS:

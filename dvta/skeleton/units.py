@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dvta.errors import DataError, OptionError
+from dvta.errors import DataError, OptionError, did_you_mean
 from dvta.skeleton.graph import NTU_JOINTS
 
 #: metres in a unit; ``cmu`` is that of CMU's files (inches / 0.45)
@@ -36,7 +36,7 @@ def factor(unit: str) -> float:
         value = math.nan
     if not (math.isfinite(value) and 1e-9 < value < 1e9) or "_" in unit:
         raise OptionError(
-            f"unit: {unit!r} is unknown; allowed: {', '.join(UNITS)}, or the metres in one unit, such as 0.0254"
+            f"unit: {unit!r} is unknown{did_you_mean(unit, UNITS)}; allowed: {', '.join(UNITS)}, or the metres in one unit, such as 0.0254"
         )
     return value
 

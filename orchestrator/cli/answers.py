@@ -35,6 +35,7 @@ class Search:
 class Plan:
     """What a sweep would do; ``seconds`` is training time on one worker, null where no like trial ran.
 
+    ``simulated_trials`` of its trials read simulated features.
     ``stacked`` is how many of those to run one worker would train in stacks, null where a search proposes them.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     leased: int
     seconds: float | None
     simulated: bool
+    simulated_trials: int
     missing: tuple[Missing, ...]
     search: Search | None
     stacked: int | None

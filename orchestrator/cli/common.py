@@ -179,8 +179,11 @@ def _unexpected(error: BaseException) -> int:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: ``1 cell``, ``12 cells``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """Return a number with its noun: ``1 cell``, ``2 studies``, ``3 files or folders``, ``4 folders of skeletons``."""
+    counts, of, rest = noun.partition(" of ")
+    if count != 1:
+        counts = " or ".join(f"{n[:-1]}ies" if n.endswith("y") else f"{n}s" for n in counts.split(" or "))
+    return f"{count} {counts}{of}{rest}"
 
 
 def load_settings() -> Settings:
@@ -197,8 +200,8 @@ def open_store() -> Store:
     return Store.open(load_settings().store, create=False)
 
 
-def pairs(values: Iterable[str] | None) -> dict[str, str]:
-    """Return ``NAME=VALUE`` arguments as a mapping.
+def pairs(flag: str, values: Iterable[str] | None) -> dict[str, str]:
+    """Return what a flag that takes ``NAME=VALUE`` was given as a mapping.
 
     Raises:
         SettingsError: one of them is not of that form, or a name stands twice with two values.
@@ -209,12 +212,18 @@ def pairs(values: Iterable[str] | None) -> dict[str, str]:
     for value in values or []:
         name, sign, content = value.partition("=")
         if not sign or not name:
-            raise SettingsError(f"{value!r}: allowed: NAME=VALUE")
+            raise SettingsError(f"{flag} {value!r}: allowed: {flag} NAME=VALUE")
         if found.setdefault(name.strip(), content) != content:
             raise SettingsError(
-                f"{name.strip()}: both {found[name.strip()]!r} and {content!r}; allowed: one value"
+                f"{flag} {name.strip()}: both {found[name.strip()]!r} and {content!r}; allowed: one value"
             )
     return found
+
+
+def near(path: Path) -> Path:
+    """Return a path as one would type it here: from the working folder where it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def names_of(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.common import friendly, load_settings, names_of, pairs
+from orchestrator.cli.common import counted, friendly, load_settings, names_of, near, pairs
 from orchestrator.cli.output import AsJson, print_json, say
 
 data = typer.Typer(no_args_is_help=True, help="Look after the data root.")
@@ -72,7 +72,7 @@ def data_import(
         done = features.import_features(kind, path, root, choice)
     for note in done.notes:
         say(note)
-    typer.echo(f"{len(done.files)} files or folders written under {root}")
+    typer.echo(f"{counted(len(done.files), 'file or folder')} written under {near(root)}")
 
 
 @data.command("new")
@@ -100,10 +100,12 @@ def data_new(
         raise DataError(f"{name}: there is a data set of that name; known: {', '.join(datasets.names(root))}")
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
-    splits = parse_splits(pairs(split))
+    splits = parse_splits(pairs("--split", split))
     file = own.write(root, name, {**describe(path), "splits": splits, "where": where, "citation": citation})
     known = datasets.get(name, root)
-    typer.echo(f"{file}: {len(known.class_names)} classes, splits {', '.join((*known.splits, 'random/U/k'))}")
+    typer.echo(
+        f"{near(file)}: {len(known.class_names)} classes, splits {', '.join((*known.splits, 'random/U/k'))}"
+    )
 
 
 @data.command("list")

@@ -28,7 +28,9 @@ def db_check(as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    typer.echo(f"{where}: schema {REVISION}, {found.studies} studies, {count} trials in their cells")
+    typer.echo(
+        f"{where}: schema {REVISION}, {counted(found.studies, 'study')}, {counted(count, 'trial')} in their cells"
+    )
 
 
 @db.command("upgrade")
@@ -80,7 +82,7 @@ def _write_csv(folder: Path, *, as_json: bool) -> None:
         print_json(DbExport(files))
         return
     for written in files:
-        typer.echo(f"{written.file}: {written.rows} rows")
+        typer.echo(f"{written.file}: {counted(written.rows, 'row')}")
 
 
 def _write_archive(archive: Path, study: str | None, *, as_json: bool) -> None:
@@ -93,7 +95,7 @@ def _write_archive(archive: Path, study: str | None, *, as_json: bool) -> None:
         return
     typer.echo(
         f"{archive}: {counted(content.trials, 'trial')}, {counted(content.attempts, 'finished attempt')}, "
-        f"{'1 study' if content.studies == 1 else f'{content.studies} studies'}, content {digest}"
+        f"{counted(content.studies, 'study')}, content {digest}"
     )
 
 

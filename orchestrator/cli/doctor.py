@@ -11,6 +11,7 @@ from dvta import datasets
 from dvta.errors import DvtaError
 from dvta.text_models import DEFAULT_MODELS, hub_problem, is_cached
 from orchestrator import provenance
+from orchestrator.cli.common import counted
 from orchestrator.execute.cluster import asks_for_token, has_token, unreachable_reason
 from orchestrator.mirror import Mirror, without_login
 from orchestrator.settings import Settings
@@ -35,7 +36,9 @@ def examine(settings: Settings) -> list[tuple[bool, str]]:
     store = None
     try:
         store = Store.open(settings.store, create=False)
-        lines.append((True, f"store {settings.store.rpartition('@')[2]}: {len(store.studies())} studies"))
+        lines.append(
+            (True, f"store {settings.store.rpartition('@')[2]}: {counted(len(store.studies()), 'study')}")
+        )
     except DvtaError as error:
         lines.append(("nothing was run yet" in str(error), str(error)))
     lines.append(_mlflow(settings.mlflow, store))
@@ -99,5 +102,8 @@ def _mlflow(uri: str, store: Store | None) -> tuple[bool, str]:
     except DvtaError as error:
         return False, f"{error}; when that is mended: dvta-orch mirror"
     if left:
-        return True, f"MLflow {shown}: {left} attempts are in another one; copy them with: dvta-orch mirror"
+        return (
+            True,
+            f"MLflow {shown}: in another one there are {counted(left, 'attempt')}; copy with: dvta-orch mirror",
+        )
     return True, f"MLflow {shown}: up to date"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.common import friendly, load_settings, names_of, pairs
+from orchestrator.cli.common import counted, friendly, load_settings, names_of, near, pairs
 
 encode = typer.Typer(no_args_is_help=True, help="Make features from words or skeletons.")
 
@@ -40,7 +40,9 @@ def encode_text(
         sentences=csv or (),
         join=names_of(join),
     )
-    typer.echo(f"{len(done.files)} files of width {done.dim} by {done.model} in {done.files[0].parent}")
+    typer.echo(
+        f"{counted(len(done.files), f'file of width {done.dim}')} by {done.model} in {near(done.files[0].parent)}"
+    )
 
 
 @encode.command("skeleton")
@@ -74,7 +76,7 @@ def encode_skeleton(
     from orchestrator.spec.encoder import EncoderSpec
     from orchestrator.spec.yaml import flag_value
 
-    read = {k: flag_value(f"--set {k}", v) for k, v in pairs(overrides).items()}
+    read = {k: flag_value(f"--set {k}", v) for k, v in pairs("--set", overrides).items()}
     given = {"epochs": epochs, "batch_size": batch_size, **read}
     folder, accuracy = encode_skeletons(
         load_settings().data,
@@ -87,4 +89,4 @@ def encode_skeleton(
         name=name,
     )
     reached = "" if accuracy is None else f"; {100 * accuracy:.2f} % on test samples of seen classes"
-    typer.echo(f"features in {folder}{reached}")
+    typer.echo(f"features in {near(folder)}{reached}")

@@ -75,7 +75,7 @@ def figure(
         study=study,
         table=table,
         rows=rows,
-        where=pairs(where),
+        where=pairs("--where", where),
         against=against,
         metric=metric,
         protocol=protocol,

@@ -75,7 +75,7 @@ def judge(
     shape = layout(table) if table is not None else None
     study_id, name = store.find_study(study, shape.name if shape else None)
     values = values_under(store, (study_id, name), shape.name if shape else None, protocol)
-    values = kept([v for v in values if v.table not in ASIDE], pairs(where))
+    values = kept([v for v in values if v.table not in ASIDE], pairs("--where", where))
     found = _by_label(values, None if shape else names_of(rows or "method"))
     if not found:
         raise SettingsError(f"study {name!r} has no done trials to judge{' there' if where else ''}")

@@ -112,7 +112,7 @@ def sweep(
 
     refuse_alone(as_json, dry_run, ("--json", "--dry-run"))
     settings = load_settings()
-    study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
+    study = read_study(spec, settings, profile=profile, overrides=pairs("--set", set_), source=source)
     check_study(study, settings)
     store = existing(settings)
     plan = plan_study(study, store, retry=retry, redo=redo)
@@ -151,7 +151,7 @@ def plan(
     from orchestrator.sweep import check_study
 
     settings = load_settings()
-    study = read_study(spec, settings, profile=profile, overrides=pairs(set_), source=source)
+    study = read_study(spec, settings, profile=profile, overrides=pairs("--set", set_), source=source)
     check_study(study, settings)
     found = plan_study(study, existing(settings), retry=retry, redo=redo)
     planned.show(planned.answer(study, found), as_json=as_json)

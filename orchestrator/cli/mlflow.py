@@ -37,17 +37,17 @@ def mirror(
     from orchestrator.store.find import find_trial
 
     settings, store = load_settings(), open_store()
+    chosen = None if register is None else str(find_trial(store, register[1]).key)
     copies = Mirror(store, settings.mlflow, f"{settings.runs}/models")
     count = copies.flush(everything=True)
     studies = store.studies()
     for study_id, name, _ in studies:
         pages = {"page.html": page_of(store, settings, name)} if page else {}
         copies.describe(name, summarize(store, study_id, pages))
-    typer.echo(f"{counted(count, 'attempt')} mirrored; studies described: {len(studies)}")
-    if register is not None:
-        model, trial = register
-        version = copies.register(model, str(find_trial(store, trial).key))
-        typer.echo(f"model {model}: version {version}")
+    typer.echo(f"{counted(count, 'attempt')} mirrored; {counted(len(studies), 'study')} described")
+    if register is not None and chosen is not None:
+        model = register[0]
+        typer.echo(f"model {model}: version {copies.register(model, chosen)}")
 
 
 @app.command()

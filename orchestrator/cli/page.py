@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.common import Protocol, StudyName, emit, friendly, load_settings, open_store
+from orchestrator.cli.common import Protocol, StudyName, counted, emit, friendly, load_settings, open_store
 
 if TYPE_CHECKING:
     from orchestrator.report.page.data import StudyData
@@ -72,4 +72,6 @@ def _write(
     emit(study_page(data, drawn, protocol=protocol, watched=watched), output)
     counts = data.content["about"]["counts"]
     stands = ", ".join(f"{n} {state}" for state, n in counts.items())
-    typer.echo(f"{output}: {data.tables} tables, {len(drawn)} figures; trials: {stands}")
+    typer.echo(
+        f"{output}: {counted(data.tables, 'table')}, {counted(len(drawn), 'figure')}; trials: {stands}"
+    )

@@ -33,7 +33,8 @@ def answer(study: Study, plan: planning.Plan) -> Plan:
         failed=len(plan.failed),
         leased=len(plan.leased),
         seconds=plan.seconds,
-        simulated=plan.simulated,
+        simulated=plan.simulated > 0,
+        simulated_trials=plan.simulated,
         missing=tuple(Missing(reason, count) for reason, count in plan.missing.items()),
         search=found if search is not None else None,
         stacked=_stacked(study, plan) if search is None else None,
@@ -82,7 +83,7 @@ def _lines(plan: Plan) -> list[str]:
         repeated = f", {search.repeats} times" if search.repeats > 1 else ""
         lines = [
             f"search: {counted(plan.cells, 'cell')}, {counted(search.candidates, 'candidate')} in each "
-            f"({search.sampler}, {search.objective}){repeated}, then the best of each with {plan.seeds} seeds: "
+            f"({search.sampler}, {search.objective}){repeated}, then the best of each with {counted(plan.seeds, 'seed')}: "
             f"{search.most_trials} trials at most"
         ]
     else:
@@ -95,7 +96,10 @@ def _lines(plan: Plan) -> list[str]:
             *([f"{plan.stacked} of them can train stacked, several as one model"] if plan.stacked else []),
         ]
     if plan.simulated:
-        lines.append("visual features: simulated (no real ones in the data root; --source real forbids this)")
+        some = "" if plan.simulated_trials == plan.trials else f" in {plan.simulated_trials} of the trials"
+        lines.append(
+            f"visual features: simulated{some} (no real ones in the data root; --source real forbids this)"
+        )
     return lines + [f"{missing.cells} cannot be filled: {missing.reason}" for missing in plan.missing]
 
 

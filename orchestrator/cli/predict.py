@@ -181,7 +181,7 @@ def _one(
         return
     rows = [(entry.phrase, f"{entry.score:.3f}", f"{100 * entry.probability:.1f} %") for entry in ranked]
     note = ", trained on SIMULATED features" if trained.trial.source == "simulated" else ""
-    typer.echo(f"{path.name}: mean over {count} samples, {name}{note}")
+    typer.echo(f"{path.name}: mean over {counted(count, 'sample')}, {name}{note}")
     typer.echo(trained.weights)
     if reject is not None:
         typer.echo(f"answer: {answer} (shares calibrated, T = {temperature:.3g}, bound {100 * reject:g} %)")

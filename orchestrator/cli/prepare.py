@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.common import counted, friendly, load_settings
+from orchestrator.cli.common import counted, friendly, load_settings, near
 from orchestrator.cli.output import AsJson, print_json, say
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ def prepare(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr_console()) as bar:
-        task = bar.add_task(f"preparing {kind}", total=None)
+    bar = Progress(*columns, console=stderr_console())
+    task = bar.add_task("")
+    with ExitStack() as drawn:
 
         def show(done: int, total: int, name: str) -> None:
+            if not bar.live.is_started:
+                drawn.enter_context(bar)
             bar.update(task, completed=done, total=total, description=name)
 
         done = preparing.prepare(
@@ -81,7 +85,7 @@ def prepare(
     for line in _notes(done):
         say(line)
     counts = ", ".join(f"{count} {part}" for part, count in done.samples.items())
-    typer.echo(f"{counts} samples in {done.folder}; {len(done.skipped)} recordings left out")
+    typer.echo(f"{counts} samples in {near(done.folder)}; {counted(len(done.skipped), 'recording')} left out")
 
 
 @friendly
@@ -129,7 +133,7 @@ def check(as_json: AsJson = False) -> None:
         if texts:
             typer.echo(f"{counted(len(texts), 'text encoding')} checked, {wrong_texts} wrong")
         if skeletons:
-            typer.echo(f"{len(skeletons)} folders of skeletons checked, {wrong_skeletons} wrong")
+            typer.echo(f"{counted(len(skeletons), 'folder of skeletons')} checked, {wrong_skeletons} wrong")
     raise typer.Exit(2 if every else 0)
 
 
@@ -151,19 +155,19 @@ def _checked(checks: Iterable[Check]) -> list[CheckedFolder]:
 def _notes(done: Prepared) -> list[str]:
     """Return what is said of a preparation beside its result."""
     lines = [f"left out: {reason}" for _, reason in done.skipped]
-    lines += [f"{count} recordings: {said}" for said, count in done.said.items()]
-    lines += [f"{count} recordings: {problem}" for problem, count in done.problems.items()]
+    lines += [f"{counted(count, 'recording')}: {said}" for said, count in done.said.items()]
+    lines += [f"{counted(count, 'recording')}: {problem}" for problem, count in done.problems.items()]
     for names, what in (
-        (done.absent, "entries of the class table or list have no recording here"),
-        (done.unlisted, "recordings are not in the class table"),
+        (done.absent, "entry of the class table or list without a recording here"),
+        (done.unlisted, "recording of which the class table says nothing"),
     ):
         if names:
-            lines.append(f"{len(names)} {what}, such as {', '.join(names[:3])}")
+            lines.append(f"{counted(len(names), what)}, such as {', '.join(names[:3])}")
     if done.ignored:
-        lines.append(f"{done.ignored} recordings or samples left out by the ignore list")
+        lines.append(f"{counted(done.ignored, 'recording or sample')} left out by the ignore list")
     if done.replaced:
         counts = ", ".join(f"{count} {part}" for part, count in done.replaced.items())
-        lines.append(f"replaced {counts} samples prepared earlier in {done.folder}")
+        lines.append(f"replaced {counts} samples prepared earlier in {near(done.folder)}")
     return lines
 
 
@@ -182,7 +186,9 @@ def _check_skeletons(root: Path, *, quiet: bool) -> list[CheckedFolder]:
             typer.echo(f"wrong: {error}", err=True)
             continue
         mended = " (mended)" if folder.name.endswith("_clean") else ""
-        problems = [f"{count} samples: {problem}{mended}" for problem, count in found.problems.items()]
+        problems = [
+            f"{counted(count, 'sample')}: {problem}{mended}" for problem, count in found.problems.items()
+        ]
         checked.append(CheckedFolder(str(folder), "good", "; ".join(problems) or None))
         if quiet:
             continue

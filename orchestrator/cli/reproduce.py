@@ -39,7 +39,7 @@ def reproduce(
         str,
         typer.Argument(
             metavar="TABLE",
-            help="1 to 9, gzsl or leaderboard, swept as experiments/ has it; or a spec with tables.",
+            help="1 to 9 or leaderboard, swept as experiments/ has it; or a spec with tables.",
         ),
     ],
     profile: Annotated[str | None, typer.Option("--profile", help="A profile of the spec.")] = None,
@@ -73,7 +73,9 @@ def reproduce(
 
     style = style_of(format_, output)
     settings = load_settings()
-    study = read_study(spec_of(table), settings, profile=profile, overrides=pairs(set_), source=source)
+    study = read_study(
+        spec_of(table), settings, profile=profile, overrides=pairs("--set", set_), source=source
+    )
     _check_tables(study.spec)
     check_study(study, settings)
     store = existing(settings)
@@ -105,12 +107,19 @@ def spec_of(table: str) -> Path:
     Raises:
         SettingsError: there is no such file.
     """
+    from dvta.errors import did_you_mean
     from orchestrator.errors import SettingsError
-    from orchestrator.tables import layout
+    from orchestrator.tables import TABLES
 
     if table.endswith((".yaml", ".yml")):
         return Path(table)
-    path = EXPERIMENTS / f"{layout(table).name}.yaml"
+    name, published = f"table{table}" if table.isdigit() else table, (*TABLES, "leaderboard")
+    if name not in published:
+        raise SettingsError(
+            f"TABLE {table}: is no table with published numbers{did_you_mean(name, published)}; allowed: "
+            f"1 to 9, leaderboard, or a spec with tables, such as {EXPERIMENTS / 'quickstart.yaml'}"
+        )
+    path = EXPERIMENTS / f"{name}.yaml"
     if not path.is_file():
         raise SettingsError(
             f"TABLE {table}: {path} is not here; run it in the project's folder, or give a spec with tables: [{table}]"

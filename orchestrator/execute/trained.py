@@ -20,6 +20,7 @@ from dvta.datasets.stand_in import StandIn
 from dvta.encoders.base import SkeletonEncoder
 from dvta.encoders.extract import segments
 from dvta.errors import DataError, OptionError
+from dvta.facts.encoders import KINEMATIC
 from dvta.features import ClassText, FeatureSet
 from dvta.joint_data import JointData
 from dvta.methods import METHODS, Method
@@ -185,10 +186,16 @@ class TrainedTrial:
             DataError: the trial has none; ``what`` begins the message.
         """
         if self.encoder is None:
+            visual, made_by = self.trial.visual, self.encoder_trial
+            if made_by is None:
+                why = f"{visual} of this trial was not trained by a sweep"
+            elif made_by.method == KINEMATIC:
+                why = f"{visual} is none: its features are made of all samples of a split at once"
+            else:
+                why = f"there is no file {weights_of(self._settings.runs, made_by.key)}"
             raise DataError(
-                f"{what}: a skeleton needs the encoder that made the trial's features, and {self.trial.visual} "
-                f"of this trial was not trained by a sweep; allowed: a feature array (N, {self.features.visual_dim}), "
-                "or a trial with visual: {encoder: …}"
+                f"{what}: a skeleton needs the network that made the trial's features, and {why}; allowed: a feature "
+                f"array (N, {self.features.visual_dim}), or a trial with visual: {{encoder: st_gcn}} or another network"
             )
         return self.encoder
 
@@ -220,9 +227,8 @@ class TrainedTrial:
                     f"{path}: rows of shape {tuple(visual.shape[1:])}, allowed: {tuple(self.features.train.shape[1:])}"
                 )
             return visual, True
-        skeletons = torch.from_numpy(read_any(path, self.recipe, how, say or self._say))
         self.need_encoder(str(path))
-        return skeletons, False
+        return torch.from_numpy(read_any(path, self.recipe, how, say or self._say)), False
 
     # --- inside --------------------------------------------------------------------------------
 

@@ -91,9 +91,16 @@ class EncoderSpec:
         Raises:
             OptionError, UnknownNameError: a name, a value or the encoder is unknown or impossible.
         """
-        settings = {f.name for f in dataclasses.fields(EncoderConfig)}
+        settings = [f.name for f in dataclasses.fields(EncoderConfig)]
         train = {k: v for k, v in values.items() if k in settings}
         options = {k: v for k, v in values.items() if k not in settings}
+        known = [*settings, *cls.parse({"encoder": encoder, "protocol": protocol}).switches()]
+        for name in options:
+            if name not in known and encoder != KINEMATIC:
+                raise OptionError(
+                    f"{name}: {encoder} has no such setting or option{did_you_mean(name, known)}; "
+                    f"allowed: {', '.join(known)}"
+                )
         return cls.parse({"encoder": encoder, "train": train, "options": options, "protocol": protocol})
 
     def __str__(self) -> str:

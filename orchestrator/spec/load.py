@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from orchestrator.spec.model import MAX_TRIALS, Axis, Checkpoint, Resources, Sea
 from orchestrator.spec.yaml import Document, flag_value, read_yaml
 from orchestrator.tables import layout
 
+_QUOTED = re.compile("'([^']*)'")
 WHOLE_FILE = ("seeds", "precision")  # keys of the file that a profile and --set may give, too
 
 
@@ -167,7 +169,9 @@ class Problems:
             allowed = [n for n in model.model_fields if n not in ("forced", "text")]
             message = f"unknown key{did_you_mean(where[-1], allowed)}; allowed: {', '.join(allowed)}"
         else:
-            message = f"{shown(error['input'])} is not allowed here: {error['msg'].lower()}"
+            allowed = _QUOTED.findall(error["msg"]) if error["type"] == "literal_error" else []
+            meant = did_you_mean(error["input"], allowed)
+            message = f"{shown(error['input'])} is not allowed here: {error['msg'].lower()}{meant}"
             if self._found.get(where, "").startswith(
                 message.partition(": ")[0]
             ):  # of several kinds, it is none

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -126,7 +127,7 @@ class Spec(_Strict):
     its validation classes, for the protocol of that name.
     """
 
-    study: str = Field(pattern=r"^[\w.-]+$")
+    study: str
     description: str = ""
     extends: str | None = None
     tables: list[int | str] = []
@@ -153,10 +154,21 @@ class Spec(_Strict):
     forced: Point = {}
     text: str = ""
 
+    @field_validator("study")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.-]+", value):
+            raise PydanticCustomError("study", "a name of letters, digits, _, . and -")
+        return value
+
     @field_validator("seeds", mode="before")
     @classmethod
     def _count(cls, value: Any) -> Any:
-        return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+        if isinstance(value, list):
+            return value
+        if type(value) is not int:
+            raise PydanticCustomError("seeds", "a number of seeds, or a list of them")
+        return list(range(value))
 
     @field_validator("where", "grid", mode="before")
     @classmethod

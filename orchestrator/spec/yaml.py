@@ -74,7 +74,12 @@ def read_yaml(path: Path, _seen: tuple[Path, ...] = ()) -> Document:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     parent = document.values.get("extends")
     if isinstance(parent, str):
-        base = read_yaml(path.parent / parent, (*_seen, path.resolve()))
+        above = path.parent / parent
+        if not above.exists():
+            raise SpecError(
+                f"{path}: {document.where(('extends',))}: {above}: cannot be read (No such file or directory)"
+            )
+        base = read_yaml(above, (*_seen, path.resolve()))
         document.problems += base.problems
         document.lines = {**base.lines, **document.lines}
         document.values = _merged(base.values, document.values)

@@ -63,7 +63,12 @@ def find_trial(store: Store, name: str) -> CellValue:
         called = store.names([v.key for v in found if v.key])
         # a name is that of one trial, though others may hold the same values and more
         found = [v for v in found if parse_name(called[v.key or ""]) == given] or found
-    if len(found) != 1:
+    if not found:
+        raise StoreError(
+            f"trial {name!r}: none is stored of that key or name; allowed: the beginning of a key, or a name such as "
+            "dvta[split=55/5,seed=0]; dvta-orch trials lists them"
+        )
+    if len(found) > 1:
         names = "".join(f"\n  {called[v.key or '']}" for v in found[:SHOWN])
         raise StoreError(f"trial {name!r}: {len(found)} match; see dvta-orch trials{names}")
     return found[0]

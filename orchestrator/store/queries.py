@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dvta.errors import did_you_mean
 from orchestrator.errors import StoreError
 from orchestrator.names import Named, group, names
 from orchestrator.records import UNFINISHED, AttemptInfo, CellValue, EpochRow, Standing, StudyInfo
@@ -71,12 +72,22 @@ class Reading(Selecting):
             )
         found = self._read(query.limit(1))
         if not found:
-            what = " ".join(
-                x for x in (f"study {name!r}" if name else "", f"table {table!r}" if table else "") if x
-            )
-            have = ", ".join(n for _, n, _ in self.studies()) or "none"
-            raise StoreError(f"nothing stored for {what or 'any study'}; studies here: {have}")
+            raise StoreError(self._nothing(name, table))
         return found[0][0], found[0][1]
+
+    def _nothing(self, name: str | None, table: str | None) -> str:
+        """Return why no study is what was asked for."""
+        ids = {study: study_id for study_id, study, _ in self.studies()}
+        here = f"studies here: {', '.join(ids) or 'none'}"
+        if name and name not in ids:
+            return f"study {name!r}: nothing is stored of it{did_you_mean(name, ids)}; {here}"
+        if table is None:
+            return f"nothing is stored of any study; {here}"
+        shown = table.removeprefix("table")
+        if not name:
+            return f"table {shown}: no study here has cells of it; {here}"
+        have = ", ".join(each.removeprefix("table") for each in self.tables(ids[name])) or "none"
+        return f"table {shown}: study {name!r} has no cells of it; it has: {have}"
 
     def tables(self, study_id: int) -> list[str]:
         """Return the names of the tables whose cells a study has, ``grid`` among them."""

@@ -43,21 +43,37 @@ def query(store: Store, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]
     """
     with _refusals(sql):
         connection = store.engine.connect()
-        driver: Any = connection.connection.dbapi_connection
-        for name, select in VIEWS.items():
-            connection.exec_driver_sql(f"CREATE TEMPORARY VIEW {name} AS {select}")
-        if isinstance(driver, sqlite3.Connection):
-            driver.set_authorizer(_authorize)
-            cursor = driver.execute(sql)
-        else:
-            connection.commit()
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            # a prepared statement is a single one
-            cursor = driver.cursor().execute(sql, prepare=True)
-        if cursor.description is None:
-            raise StoreError(f"query {sql[:60]!r}: returns no rows; allowed: one SELECT")
+        try:
+            cursor = _executed(connection, sql)
+        except BaseException:
+            _drop(connection)
+            raise
         columns = [column[0] for column in cursor.description]
     return columns, _rows(connection, cursor, sql)
+
+
+def _executed(connection: sa.Connection, sql: str) -> Any:
+    """Return the cursor of one SELECT, which sees the views and may only read."""
+    driver: Any = connection.connection.dbapi_connection
+    for name, select in VIEWS.items():
+        connection.exec_driver_sql(f"CREATE TEMPORARY VIEW {name} AS {select}")
+    if isinstance(driver, sqlite3.Connection):
+        driver.set_authorizer(_authorize)
+        cursor: Any = driver.execute(sql)
+    else:
+        connection.commit()
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        # a prepared statement is a single one
+        cursor = driver.cursor().execute(sql, prepare=True)
+    if cursor.description is None:
+        raise StoreError(f"query {sql[:60]!r}: returns no rows; allowed: one SELECT")
+    return cursor
+
+
+def _drop(connection: sa.Connection) -> None:
+    """End a connection, with its views and its authorizer; it is not used again."""
+    connection.invalidate()
+    connection.close()
 
 
 def _rows(connection: sa.Connection, cursor: Any, sql: str) -> Iterator[tuple[Any, ...]]:
@@ -65,9 +81,7 @@ def _rows(connection: sa.Connection, cursor: Any, sql: str) -> Iterator[tuple[An
         with _refusals(sql):
             yield from cursor
     finally:
-        # the views and the authorizer go with the connection, which is not used again
-        connection.invalidate()
-        connection.close()
+        _drop(connection)
 
 
 @contextmanager

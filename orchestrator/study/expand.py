@@ -109,7 +109,7 @@ def _table(spec: Spec, table: Layout, resolver: Resolver, mistakes: dict[str, st
     known = {*LABELS.values(), *(c["method"] for cell in table.cells() for c in cell.configs)}
     own = [m for m in dict.fromkeys([*installed, *spec.methods]) if m not in known]
     for cell in (*table.cells(), *table.rows_of(own)):
-        chosen = [c for c in cell.configs if all(c[k] in v for k, v in spec.where.items() if k in c)]
+        chosen = [c for c in cell.configs if all(c.get(k) in v for k, v in spec.where.items())]
         if chosen and len(chosen) < len(cell.configs):
             absent = ", ".join(c["split"] for c in cell.configs if c not in chosen)
             reason = f"an average over splits of which where leaves out {absent}"

@@ -43,9 +43,9 @@ class Plan:
     seconds: float | None
 
     @property
-    def simulated(self) -> bool:
-        """Whether any trial reads simulated data."""
-        return any(t.source == "simulated" for t in (*self.to_run, *self.done, *self.failed, *self.leased))
+    def simulated(self) -> int:
+        """How many trials read simulated data."""
+        return sum(t.source == "simulated" for t in (*self.to_run, *self.done, *self.failed, *self.leased))
 
 
 def plan_study(study: Study, store: Store | None, *, retry: bool = False, redo: bool = False) -> Plan:

@@ -58,7 +58,12 @@ def read_study(
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
     if not any(slot.trial for slot in slots):
-        reason = next((slot.missing for slot in slots if slot.missing), "it names no table and no grid")
+        empty = (
+            "no cell of the tables has all that where asks for"
+            if spec.where
+            else "it names no table and no grid"
+        )
+        reason = next((slot.missing for slot in slots if slot.missing), empty)
         raise SpecError(f"{path}: nothing to run: {reason}")
     return Study(spec, slots, resolver, path)
 

@@ -161,8 +161,8 @@ def test_an_older_store_is_migrated_with_a_backup_and_a_newer_one_refused(place)
     shutil.copyfile(ROOT / "tests/assets/store_v0001.db", "runs/dvta.db")
     assert "schema 0003" in run("db", "upgrade")
     assert Path("runs/dvta.db.before-0003").is_file()
-    assert "schema 0003, 1 studies" in run("db", "check")
-    assert "attempt.csv: 1 rows" in run("db", "export", "out")
+    assert "schema 0003, 1 study," in run("db", "check")
+    assert "attempt.csv: 1 row\n" in run("db", "export", "out")
     assert Path("out/epoch_metric.csv").read_text().splitlines()[0] == "attempt_id,epoch,metric,value,time"
     with sqlite3.connect("runs/dvta.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")

@@ -39,7 +39,7 @@ def test_raw_clips_and_prepared_arrays_become_a_table_and_an_answer(
     assert run("data", "import", "cmu", "cmu") == 0
     assert run("data", "prepare", "bvh", str(shared / "data/cmu/raw"), "--add") == 0
     assert (
-        "259 entries of the class table or list have no recording here, such as 01_"
+        "259 entries of the class table or list without a recording here, such as 01_"
         in capsys.readouterr().err
     )
     assert run("sweep", STUDY, "--executor", "inline") == 0

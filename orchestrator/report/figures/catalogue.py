@@ -36,6 +36,18 @@ if TYPE_CHECKING:
 PAPER = {"4": "representations", "5": "curves", "6": "classes", "7": "similarity", "8": "skeletons"}
 #: what the paper draws in those that come from a table
 PAPER_TABLES = {"5": "table5", "6": "table6"}
+#: what each figure can be told, beside the study
+TAKES = {
+    "curves": ("table", "rows", "where", "metric"),
+    "classes": ("table", "rows", "where", "against", "protocol"),
+    "response": ("table", "rows", "where", "protocol"),
+    "ranks": ("table", "rows", "where", "protocol"),
+    "search": ("plot", "cell"),
+    **dict.fromkeys(("confusion", "similarity", "representations", "skeletons", "4", "7", "8"), ("trial",)),
+    "5": ("metric",),
+    "6": ("protocol",),
+}
+OPTIONS = {name for names in TAKES.values() for name in names}
 SDE_COLUMN, WITHOUT_SDE, WITH_SDE = "NTU-120 96/24", "BERT w/o SDE", "BERT w/ SDE"
 
 
@@ -121,7 +133,20 @@ def draw(request: Request) -> Drawn:
         raise SettingsError(
             f"figure {request.name}: unknown{did_you_mean(request.name, allowed)}; allowed: {', '.join(allowed)}"
         )
+    _check_options(request)
     return FIGURES[name](request)
+
+
+def _check_options(request: Request) -> None:
+    """Refuse an option that would change nothing in the figure."""
+    takes = TAKES[request.name]
+    for field in dataclasses.fields(Request):
+        name = "trial" if field.name == "trained" else field.name
+        usual = {} if field.name == "where" else field.default
+        if name in OPTIONS and name not in takes and getattr(request, field.name) != usual:
+            raise SettingsError(
+                f"figure {request.name}: --{name} does nothing; it takes {', '.join(f'--{each}' for each in takes)}"
+            )
 
 
 def _curves(request: Request) -> Drawn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dvta.errors import did_you_mean
 from orchestrator.errors import SettingsError
 from orchestrator.report.figures import style
 from orchestrator.report.figures.series import Band, Rows, band
@@ -28,7 +29,9 @@ def bands(store: Store, rows: Rows, metric: str) -> dict[str, Band]:
     ids = [v.attempt_id for values in rows.values() for v in values if v.attempt_id is not None]
     runs = store.curves(ids, [metric])
     if not any(metric in found for found in runs.values()):
-        raise SettingsError(f"--metric {metric}: no done trial has it; allowed: {', '.join(LABELS)}")
+        raise SettingsError(
+            f"--metric {metric}: no done trial has it{did_you_mean(metric, LABELS)}; allowed: {', '.join(LABELS)}"
+        )
     scale = 100.0 if "accuracy" in metric else 1.0
     found = {}
     for row, values in rows.items():

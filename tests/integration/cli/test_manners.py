@@ -8,9 +8,12 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
+from dvta import datasets
+from dvta.datasets.stand_in import StandIn
 from orchestrator.cli import main, status
 from orchestrator.cli.examples import EXAMPLES
 from orchestrator.records import Outcome, Slot
@@ -207,3 +210,19 @@ def test_studies_stand_side_by_side_and_one_table_needs_no_name(place, invoke, m
     two = [Slot(name, "row", "column", trials[0]) for name in ("table5", "leaderboard")]
     store.save_study("two", "", two)
     invoke("report", "--study", "two", code=2, err="study 'two' has no grid; give --table 5 or leaderboard\n")
+
+
+def test_a_plan_counts_the_trials_that_read_simulated_features(place, invoke):
+    (place / "s.yaml").write_text(
+        "study: s\ndefaults: {dataset: pku, visual: st_gcn}\ngrid: {split: [smie_7, smie_8], gamma: [0.1, 0.2]}\n"
+    )
+    said = "visual features: simulated (no real ones in the data root"
+    assert said in invoke("plan", "s.yaml")
+    pku = datasets.get("pku")
+    folder = place / "data/pku/features/st_gcn/smie_7"
+    folder.mkdir(parents=True)
+    small = StandIn(train_per_class=3, test_per_class=3)
+    for name, array in small.generate(pku, pku.split("smie_7"), "st_gcn").items():
+        np.save(folder / f"{name}.npy", array)
+    assert said.replace("simulated", "simulated in 2 of the trials", 1) in invoke("plan", "s.yaml")
+    assert json.loads(invoke("plan", "s.yaml", "--json"))["simulated_trials"] == 2

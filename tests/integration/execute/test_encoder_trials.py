@@ -170,6 +170,29 @@ def test_kinematic_makes_pooled_features_only(place):
         sweep(place, text.replace("gamma: [GAMMAS]", "method: [purls]"))
 
 
+def test_a_skeleton_is_refused_with_what_its_trial_lacks(place, capsys):
+    text = SPEC.replace("GAMMAS", "0.01").replace("seeds: 2", "seeds: 1")
+    np.save(place / "clip.npy", np.zeros((1, 3, 50, 25, 2), np.float32))
+    for visual, why in (
+        ("kinematic", "kinematic is none: its features are made of"),
+        ("st_gcn", "there is no file"),
+    ):
+        train = "" if visual == "kinematic" else ", train: {epochs: 1, batch_size: 32}"
+        spec = text.replace(
+            "{encoder: st_gcn, train: {epochs: 1, batch_size: 32, lr: 1e-3}}", f"{{encoder: {visual}{train}}}"
+        )
+        _, _, store = sweep(place, f"{spec}checkpoint: {{models: all}}\n")
+        encoder, trial = (
+            next(v.key for v in store.trials({"kind": kind, "visual": visual}))
+            for kind in ("encoder", "alignment")
+        )
+        (place / f"runs/models/{encoder}.pt").unlink(missing_ok=True)
+        capsys.readouterr()
+        assert run("predict", "clip.npy", "walk", "run", "--trial", trial) == 2
+        said = capsys.readouterr().err
+        assert "clip.npy: a skeleton needs the network that made the trial's features, and " + why in said
+
+
 def test_a_search_uses_encoders_that_have_not_seen_the_validation_classes(place):
     text = SPEC.replace("grid: {gamma: [GAMMAS]}", "grid: {sde: [true]}") + (
         "search: {trials: 2, sampler: random, space: {tau: {type: float, low: 0.05, high: 1.0}}}\n"

@@ -271,7 +271,7 @@ def test_what_cannot_be_reproduced_is_refused(place, capsys):
     (place / "none.yaml").write_text("study: none\ngrid: {method: [dvta], dataset: [ntu60], split: [55/5]}\n")
     for arguments, message in (
         (("5",), "experiments/table5.yaml is not here"),
-        (("10",), "table '10' is unknown"),
+        (("10",), "TABLE 10: is no table with published numbers"),
         (("none.yaml",), "study 'none' has no tables; allowed: a spec with tables"),
         (("missing.yaml",), "missing.yaml"),
         (("small.yaml", "--output", "x.doc"), "says no format"),

@@ -211,7 +211,7 @@ def test_what_is_refused_leaves_every_byte_as_it_was(searched, capfd):
     refused["two impossible together"] = HEAD + "grid: {epochs: [5], warmup_epochs: [7]}\n"
     refused |= dict(enumerate((text for text, _ in SINGLE), 1))
     refused |= {text: "study: s\n" + text for text, _ in CANNOT_RUN}
-    assert len(refused) == 82
+    assert len(refused) == 86
     # MLflow and the stores settle when they are opened once more
     run("plan", "s.yaml")
     before = contents(searched / "runs")

@@ -20,7 +20,7 @@ from orchestrator.spec.load import load_spec
 from orchestrator.study.expand import expand
 from orchestrator.study.plan import make_plan
 from orchestrator.study.resolve import Resolver
-from orchestrator.study.study import profile_study
+from orchestrator.study.study import profile_study, read_study
 from orchestrator.tables import NEWER, TABLES, layout
 from orchestrator.trial import State, Trial
 from tests.conftest import ROOT
@@ -229,6 +229,19 @@ def test_where_names_what_the_cells_have(tmp_path, where, message):
         slots_of(tmp_path, f"study: s\ntables: [5]\nwhere: {{{where}}}\n")
     with pytest.raises(SpecError, match="where: chooses among the cells of tables, and none is named"):
         slots_of(tmp_path, f"study: s\ngrid: {{gamma: [0.1]}}\nwhere: {{{where}}}\n")
+
+
+def test_where_leaves_out_the_cells_that_lack_a_name_of_it(tmp_path):
+    spec = "study: s\ntables: [1, 5]\nwhere: {dataset: ntu60, gamma: [0.01, 0.1]}\nseeds: 1\n"
+    slots = slots_of(tmp_path, spec)
+    assert {(slot.table, slot.row) for slot in slots} == {("table5", "0.01"), ("table5", "0.1")}
+
+
+def test_where_that_no_cell_fulfils_is_named_as_the_reason(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("study: s\ntables: [5]\nwhere: {dataset: ntu60, split: 96/24}\n")
+    with pytest.raises(SpecError, match="nothing to run: no cell of the tables has all that where asks for"):
+        read_study(path, Settings.load(data=str(tmp_path), runs=str(tmp_path)))
 
 
 def test_coupled_axes_includes_and_excludes():
