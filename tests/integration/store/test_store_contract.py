@@ -166,7 +166,7 @@ class StoreContract:
         assert store.trials({"state": "not run"}) == []
         assert store.find_study(table="table6") == (study, "s")
         assert store.seconds_per_epoch()["dvta", "ntu60"] == pytest.approx(3.5 / 3)
-        with pytest.raises(StoreError, match="table9"):
+        with pytest.raises(StoreError, match="table 9: no study here has cells of it; studies here: s"):
             store.find_study(table="table9")
 
     def test_a_cell_that_two_drivers_add_at_once_stays_single(self, store, url, monkeypatch):

@@ -94,6 +94,6 @@ def test_options_that_change_nothing_are_refused(tmp_path: Path, options, messag
 
 
 def test_an_option_of_one_name_has_one_value() -> None:
-    assert pairs(["lr=1", "tau=2", "lr=1"]) == {"lr": "1", "tau": "2"}
+    assert pairs("--set", ["lr=1", "tau=2", "lr=1"]) == {"lr": "1", "tau": "2"}
     with pytest.raises(SettingsError, match="lr: both '1' and '2'; allowed: one value"):
-        pairs(["lr=1", "lr=2"])
+        pairs("--set", ["lr=1", "lr=2"])
