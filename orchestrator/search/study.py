@@ -238,12 +238,13 @@ class SearchTrials:
         """
         settings = self._search
         tried = [t.params for t in search.candidates() if t.params]
-        left, outside = left_of_grid(settings.space, tried)
         size = math.prod(len(grid_values(axis)) for axis in settings.space.values())
+        if not tried:
+            return min(settings.trials, size)
+        left, outside = left_of_grid(settings.space, tried)
         target = min(settings.trials, size + outside)
-        if tried:
-            for point in left[: max(0, target - len(tried))]:
-                search.study.enqueue_trial(point, skip_if_exists=True)
+        for point in left[: max(0, target - len(tried))]:
+            search.study.enqueue_trial(point, skip_if_exists=True)
         return target
 
     def _ask_again(self, search: _Search) -> None:

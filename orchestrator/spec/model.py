@@ -183,13 +183,16 @@ class Spec(_Strict):
         A rule of ``overrides`` may ask for the ``profile`` too. Order, later wins: defaults, profile, overrides that match, the cell, ``--set``.
         """
         config = self._shared()
-        for rule in self.rules_for(cell):
+        for rule in self._matching(config, cell):
             config |= rule.set
         return {**config, **cell, **self.forced}
 
     def rules_for(self, cell: Mapping[str, Any]) -> list[When]:
         """Return the overrides that match a cell, in their order."""
-        whole = {**self._shared(), **cell, **self.forced, "profile": self.profile}
+        return self._matching(self._shared(), cell)
+
+    def _matching(self, shared: Point, cell: Mapping[str, Any]) -> list[When]:
+        whole = {**shared, **cell, **self.forced, "profile": self.profile}
         return [rule for rule in self.overrides if all(whole.get(k) == v for k, v in rule.when.items())]
 
     def _shared(self) -> Point:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from orchestrator.report.page import study_page
 from orchestrator.report.page.data import collect
@@ -31,12 +32,12 @@ def write(folder: Path, trials: int) -> tuple[Path, float]:
     return path, time.perf_counter() - began
 
 
-def opened(browser: object, path: Path) -> float:
+def opened(browser: Any, path: Path) -> float:
     """Return the median seconds until everything of a page is drawn."""
     seconds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        context = browser.new_context()  # type: ignore[attr-defined]
+        context = browser.new_context()
         page = context.new_page()
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-ready=yes]")
