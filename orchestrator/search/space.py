@@ -60,6 +60,15 @@ def grid_values(axis: Axis) -> list[Scalar]:
     return [int(v) for v in values] if axis.type == "int" else [float(v) for v in values]
 
 
+def in_range(space: Mapping[str, Axis], values: Mapping[str, Scalar]) -> bool:
+    """Return whether all values lie in the ranges of their axes: a range may have been another when they were tried."""
+    return all(
+        axis.low <= float(values[name]) <= axis.high
+        for name, axis in space.items()
+        if name in values and axis.low is not None and axis.high is not None
+    )
+
+
 def _applicable(space: Mapping[str, Axis], values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return the values of the axes that are searched at them."""
     found: dict[str, Scalar] = {}

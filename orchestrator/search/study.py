@@ -22,7 +22,7 @@ from dvta.errors import DvtaError
 from orchestrator.records import Wait
 from orchestrator.search.check import MEASURED, check_ranges, repeat_label, study_name
 from orchestrator.search.optuna_storage import live_trial, open_storage
-from orchestrator.search.space import grid_values, left_of_grid, make_pruner, make_sampler, suggest
+from orchestrator.search.space import grid_values, in_range, left_of_grid, make_pruner, make_sampler, suggest
 from orchestrator.spec.model import Axis, Search
 from orchestrator.store import Store, TrialStatus
 from orchestrator.store.owner import is_dead
@@ -71,16 +71,18 @@ class SearchCell:
 class _Search:
     cell: SearchCell
     study: optuna.Study
+    space: Mapping[str, Axis]
     target: int
     waiting: dict[str, list[int]] = dataclasses.field(default_factory=dict)  # trial key -> numbers
     resumed: collections.deque[Trial] = dataclasses.field(default_factory=collections.deque)
     tuned: bool = False
 
     def candidates(self) -> list[FrozenTrial]:
-        """Return what was asked for, less what another took the place of."""
+        """Return what was asked for in today's ranges, less what another took the place of."""
         trials = self.study.get_trials(deepcopy=False)
-        replaced = {t.user_attrs.get(REPLACES) for t in trials}
-        return [t for t in trials if t.state is not TrialState.WAITING and t.number not in replaced]
+        gone = {t.user_attrs.get(REPLACES) for t in trials}
+        asked = [t for t in trials if t.state is not TrialState.WAITING and t.number not in gone]
+        return [t for t in asked if in_range(self.space, t.params)]
 
     def frozen(self, number: int) -> FrozenTrial:
         """Return what is stored of a candidate."""
@@ -225,7 +227,7 @@ class SearchTrials:
             # must keep its order
             seed = first_seed + len(asked)
             study.sampler = make_sampler(settings.sampler, settings.space, seed)
-        search = _Search(cell, study, settings.trials)
+        search = _Search(cell, study, settings.space, settings.trials)
         if settings.sampler == "grid":
             search.target = self._grid_target(search)
         return search

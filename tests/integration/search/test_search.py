@@ -152,6 +152,21 @@ def test_a_grid_that_grew_or_moved_is_tried_to_its_end(place):
     assert tried("a", 20, 62, 66) == [[61, 62, 63, 64, 65, 66]] * 2
 
 
+def test_what_lies_outside_of_a_range_that_shrank_counts_no_more(place):
+    def swept(low, high):
+        space = f"    tau: {{type: float, low: {low}, high: {high}}}"
+        _, store, found = run(place, "a", trials=3, space=space)
+        values = {v.config["tau"] for v in store.cells(1, "grid") if v.row == "aa=true tuned"}
+        return [tau["tau"] for _, tau, _ in found["found:aa=true"]], values
+
+    tried, best = swept(0.1, 0.9)
+    assert len(tried) == 3
+    assert best <= set(tried)
+    tried, best = swept(0.95, 0.99)
+    assert [tau > 0.9 for tau in tried] == [False] * 3 + [True] * 3
+    assert best <= set(tried[3:]), "the best of the wider range won"
+
+
 @pytest.mark.parametrize("log", [True, False])
 def test_a_grid_stays_in_its_range(log):
     for low, high in ((1e-5, 0.01), (0.05, 0.7), (0.003, 0.11)):
