@@ -302,7 +302,10 @@ class Driver:
 
         trial, claim = self._active[attempt_id].trial, self._active[attempt_id].claim
         self._end(attempt_id, State.PRUNED)
-        Checkpoints(self._checkpoints_of(trial, claim)).clear()
+        try:
+            Checkpoints(self._checkpoints_of(trial, claim)).clear()
+        except OSError as error:
+            log.warning("the checkpoints of a pruned trial stay: %s", error)
 
     def _end(
         self,

@@ -10,6 +10,7 @@ from rich.console import Console
 from dvta.methods.dvta import DVTA
 from orchestrator.cli.progress import SweepProgress
 from orchestrator.execute import worker
+from orchestrator.execute.checkpoints import Checkpoints
 from orchestrator.execute.driver import Driver, SweepOptions
 from orchestrator.execute.inline import InlineExecutor
 from orchestrator.execute.protocol import Job, Report
@@ -140,6 +141,23 @@ def test_a_lease_lost_while_the_pruner_decides_leaves_the_trial_to_its_new_holde
     driver, told = drive(store, [make()], Scripted(run))
     assert told.lines == ["started 0", "restarted 0", "done 0"]
     assert (driver.done, driver.interrupted) == (0, False)
+
+
+def test_checkpoints_of_a_pruned_trial_that_cannot_be_removed_are_said(tmp_path, monkeypatch, caplog):
+    def refuse(checkpoints):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(PlannedTrials, "on_epoch", lambda *_: True)
+    monkeypatch.setattr(Checkpoints, "clear", refuse)
+
+    def run(jobs, alone):
+        job = begin(jobs)
+        jobs.on_report(Report(job.attempt_id, (EpochRow(1, 0.0, {"accuracy": 1.0}),)))
+        assert begin(jobs) is None
+
+    _, told = drive(open_store(tmp_path), [make()], Scripted(run))
+    assert told.lines == ["started 0", "pruned 0"]
+    assert "read-only" in caplog.text
 
 
 def test_a_worker_that_dies_in_the_second_pass_is_started_again_alone(tmp_path):
