@@ -12,6 +12,7 @@ import numpy as np
 from dvta.errors import OptionError, did_you_mean
 from dvta.limits import limits
 from dvta.skeleton.lines import Lines, SkeletonError, listed_names, shown
+from dvta.skeleton.units import refuse_giants
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.ASCII)
 _JOINTS = 25
@@ -128,6 +129,7 @@ def read_ntu(path: Path | str) -> NtuRecording:
         if bodies_:
             positions[index, : len(bodies_)] = bodies_
             body_ids[index, : len(numbers)] = numbers
+    refuse_giants(path, positions)
     return NtuRecording(positions, body_ids)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dvta.limits import limits
 from dvta.skeleton.lines import Lines, SkeletonError, listed_names, shown
+from dvta.skeleton.units import refuse_giants
 
 _STEM = re.compile(r"(\d{4})-([LMR])")
 _LISTED = re.compile(r"(\d{4}-[LMR])(?:\.\w+)?")
@@ -65,7 +66,9 @@ def read_pku(path: Path | str) -> np.ndarray:
         raise SkeletonError(path, "the file ends before its first frame", 1)
     found = np.zeros((len(rows), _NUMBERS), np.float32)
     found[:, :width] = rows
-    return found.reshape(-1, 2, 25, 3)
+    positions = found.reshape(-1, 2, 25, 3)
+    refuse_giants(path, positions)
+    return positions
 
 
 def _unseparated(lines: Lines, line: bytes) -> bytes:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
 from dvta.errors import DataError, OptionError, did_you_mean
 from dvta.skeleton.graph import NTU_JOINTS
+from dvta.skeleton.lines import SkeletonError
 
 #: metres in a unit; ``cmu`` is that of CMU's files (inches / 0.45)
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "cmu": 0.056444}
 #: metres of a body: what is taken, what is usual, and the usual middle
 SMALLEST, LARGEST = 0.5, 3.0
+#: metres of what a camera takes for a body at its worst: what is longer is in another unit
+_GIANT = 30.0
 USUAL, MIDDLE = (0.9, 2.3), 1.7
 
 _CHAINS = (
@@ -58,6 +62,20 @@ def body_length(joints: np.ndarray) -> float:
         for a, b in _LEGS:
             length = length + _distance(at[f"{side}_{a}"], at[f"{side}_{b}"]) / 2
     return float(np.median(length))
+
+
+def refuse_giants(path: Path | str, bodies: np.ndarray) -> None:
+    """Refuse a camera's recording that cannot be in metres, as its format says it is.
+
+    Args:
+        bodies: (..., 25, 3) positions; an absent body is zero.
+
+    Raises:
+        SkeletonError: the bodies are longer than 30 m.
+    """
+    seen = bodies[bodies.any((-2, -1))]
+    if len(seen) and (length := body_length(seen.astype(np.float64))) > _GIANT:
+        raise SkeletonError(path, f"the body is {length:.4g} m from head to ankles; allowed: metres")
 
 
 def metres(joints: np.ndarray, unit: str | None, header: float | None = None) -> tuple[float, str]:

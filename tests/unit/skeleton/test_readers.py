@@ -121,6 +121,22 @@ def test_broken_ntu_files_name_file_and_line(tmp_path: Path, change: object, lin
     assert caught.value.line == line
 
 
+@pytest.mark.parametrize("unit", [1.0, 100.0])
+def test_a_camera_s_positions_in_centimetres_are_refused(tmp_path: Path, unit: float) -> None:
+    body = walking(4) * unit
+    rows = np.concatenate([body.reshape(4, 75), np.zeros((4, 75))], axis=1)
+    ntu, pku = tmp_path / "S001C001P001R001A001.skeleton", tmp_path / "0002-L.txt"
+    write_ntu(ntu, [[frame] for frame in body])
+    np.savetxt(pku, rows)
+    for read, path in ((read_ntu, ntu), (read_pku, pku)):
+        if unit == 1:
+            read(path)
+            continue
+        with pytest.raises(SkeletonError, match="m from head to ankles; allowed: metres") as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+
+
 def test_ntu_names_and_protocols() -> None:
     name = NtuName.parse("folder/S018C003P045R002A120.skeleton")
     assert name == NtuName(18, 3, 45, 2, 120)
