@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.processes import start
+from tests.processes import Program, start
 
 SHORT, LONG = 200, 6
 EPOCHS = {"short": 8, "long": 4000}
@@ -110,11 +110,11 @@ def cluster(monkeypatch):
     made.shutdown()
 
 
-def sweep(spec: str, *flags: str, **environment: str) -> subprocess.Popen[str]:
+def sweep(spec: str, *flags: str, **environment: str) -> Program:
     return start("sweep", spec, *flags, **QUIET | environment)
 
 
-def finish(*processes: subprocess.Popen[str], seconds: float = 900.0) -> list[str]:
+def finish(*processes: Program, seconds: float = 900.0) -> list[str]:
     out = []
     for process in processes:
         written, err = process.communicate(timeout=seconds)

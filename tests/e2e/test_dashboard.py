@@ -12,7 +12,7 @@ import pytest
 
 from tests.processes import run, start, wait_for, write_spec
 
-SEARCH = "search: {trials: 2, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n"
+SEARCH = "search: {trials: 2, space: {lr: {type: float, low: 0.001, high: 0.1}}}\n"
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ OF_SOMETHING_ELSE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("content", OF_SOMETHING_ELSE)
 def test_a_checkpoint_that_cannot_be_used_costs_the_epochs_since_the_one_before(place, content):
-    spec = write_spec(epochs=20)
+    spec = write_spec(epochs=60)
     first = start("sweep", str(spec), "--executor", "inline")
     wait_for(lambda: sorted(Path("runs").glob("checkpoints/*/*/*/epoch-0000[1-3]*.pt"))[1:])
     os.kill(first.pid, signal.SIGKILL)
@@ -77,7 +77,7 @@ def test_a_checkpoint_that_cannot_be_used_costs_the_epochs_since_the_one_before(
     out = run("sweep", str(spec), "--executor", "inline")
     assert "the one before is" in out
     assert "Traceback" not in out
-    assert_every_trial_once(20)
+    assert_every_trial_once(60)
 
 
 METHOD = '''
@@ -205,7 +205,7 @@ def test_a_share_of_a_gpu_is_a_fifth_above_the_measured_peak(peak, total, share)
 
 @pytest.mark.slow
 def test_gpus_auto_probes_with_one_trial_and_without_gpus_is_none(place):
-    spec = write_spec(epochs=2, extra="resources: {gpus_per_trial: auto}\n")
+    spec = write_spec(epochs=2, resources=", gpus_per_trial: auto")
     run("sweep", str(spec))
     assert_every_trial_once(2)
 
@@ -226,7 +226,7 @@ def test_what_no_node_can_hold_is_refused(monkeypatch):
 
 @pytest.mark.slow
 def test_resources_that_no_node_has_write_nothing(place):
-    spec = write_spec(extra="resources: {cpus_per_trial: 6400}\n")
+    spec = write_spec(resources=", cpus_per_trial: 6400")
     assert "asks for 6400 CPUs" in run("sweep", str(spec), code=2)
     assert not Path("runs").exists()
 

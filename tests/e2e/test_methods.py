@@ -19,15 +19,19 @@ study: nine
 defaults: {dataset: pku, split: smie_7, visual: st_gcn, train_per_class: 2, test_per_class: 2, batch_size: 64,
            lr: 0.001, epochs: 60, warmup_epochs: 0, cycle_steps: 10, latent: 8}
 overrides:   # long enough to be hit, and no longer
-  - {when: {method: cada_vae}, set: {epochs: 10}}
-  - {when: {method: synse}, set: {epochs: 10}}
-  - {when: {method: purls}, set: {epochs: 10}}
-  - {when: {method: dvta}, set: {epochs: 15}}
-  - {when: {method: msf}, set: {epochs: 10}}
-  - {when: {method: sa_dvae}, set: {epochs: 10}}
-  - {when: {method: fs_vae}, set: {epochs: 10}}
-  - {when: {method: flora_sentence}, set: {latent: 64, epochs: 10, alignment_steps: 80, flow_steps: 20}}
-  - {when: {method: tdsm}, set: {depth: 1, width: 64, epochs: 10, training_steps: 50}}
+  - {when: {method: jpose}, set: {epochs: 30}}
+  - {when: {method: revise}, set: {epochs: 20}}
+  - {when: {method: relationnet}, set: {epochs: 20}}
+  - {when: {method: smie}, set: {epochs: 15}}
+  - {when: {method: cada_vae}, set: {epochs: 6}}
+  - {when: {method: synse}, set: {epochs: 6}}
+  - {when: {method: purls}, set: {epochs: 6}}
+  - {when: {method: dvta}, set: {epochs: 6}}
+  - {when: {method: msf}, set: {epochs: 6}}
+  - {when: {method: sa_dvae}, set: {epochs: 6}}
+  - {when: {method: fs_vae}, set: {epochs: 6}}
+  - {when: {method: flora_sentence}, set: {latent: 64, epochs: 6, alignment_steps: 50, flow_steps: 12}}
+  - {when: {method: tdsm}, set: {depth: 1, width: 64, epochs: 8, training_steps: 50}}
 grid: {method: [METHODS]}
 seeds: 1
 checkpoint: {every_seconds: 0}

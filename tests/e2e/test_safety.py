@@ -15,8 +15,9 @@ import pytest
 
 from orchestrator.cli import main as cli
 from orchestrator.cli import mlflow
-from tests.processes import query, start, wait_for, write_spec
+from tests.processes import query, start, start_anew, wait_for, write_spec
 
+ENDLESS = 1_000_000  # epochs
 JOIN = """
 import sys
 from orchestrator.execute.ray_cluster import connect
@@ -55,7 +56,7 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):
-    sweep = start("sweep", str(write_spec(epochs=4000)), RAY_AUTH_MODE="disabled")  # what others may have set
+    sweep = start("sweep", str(write_spec(epochs=ENDLESS)), RAY_AUTH_MODE="disabled")  # what others may have set
     try:
         wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
         children = psutil.Process(sweep.pid).children(recursive=True)
@@ -102,7 +103,7 @@ def contents(*folders: Path) -> dict[Path, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_deleted_folder_of_runs_stops_the_sweep_and_is_said(place, executor):
-    spec = write_spec(epochs=4000, extra="lease_seconds: 3\n")
+    spec = write_spec(epochs=ENDLESS, extra="lease_seconds: 3\n")
     sweep = start("sweep", str(spec), "--executor", executor)
     wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
     shutil.rmtree("runs", ignore_errors=True)
@@ -116,7 +117,7 @@ def test_a_deleted_folder_of_runs_stops_the_sweep_and_is_said(place, executor):
 def test_runs_lie_in_the_folder_that_is_named(place, name, monkeypatch):
     monkeypatch.setenv("DVTA_RUNS", name)
     spec = write_spec(
-        epochs=1, extra="search: {trials: 1, space: {tau: {type: float, low: 0.1, high: 1.0}}}\n"
+        epochs=1, extra="search: {trials: 1, space: {lr: {type: float, low: 0.001, high: 0.1}}}\n"
     )
     assert invoke("sweep", str(spec), "--executor", "inline") == 0
     assert {p.name for p in Path(name).iterdir()} >= {"dvta.db", "mlflow.db", "optuna.db"}
@@ -127,8 +128,8 @@ def test_runs_lie_in_the_folder_that_is_named(place, name, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_closed_terminal_is_a_stop_and_a_signal_is_one_from_the_first_seconds(place, executor):
-    spec = write_spec(epochs=4000)
-    early = start("sweep", str(spec), "--executor", executor, PYTHONUNBUFFERED="1")
+    spec = write_spec(epochs=ENDLESS)
+    early = start_anew("sweep", str(spec), "--executor", executor, PYTHONUNBUFFERED="1")
     assert "to run" in early.stderr.readline()  # planned; Ray, the store and the driver are to come
     os.kill(early.pid, signal.SIGTERM)
     out, err = early.communicate(timeout=240)

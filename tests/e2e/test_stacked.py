@@ -13,7 +13,7 @@ from tests.processes import assert_every_trial_once, query, start, wait_for
 SPEC = """
 study: stacked
 source: simulated
-defaults: {dataset: pku, split: smie_7, visual: st_gcn, method: smie, train_per_class: 2, test_per_class: 4,
+defaults: {dataset: pku, split: smie_7, visual: st_gcn, method: devise, train_per_class: 2, test_per_class: 4,
            batch_size: 32, lr: 0.001, epochs: 40}
 grid: {weight_decay: [0.0]}
 seeds: 4

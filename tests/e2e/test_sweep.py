@@ -22,7 +22,16 @@ from orchestrator.store import Store
 from orchestrator.study.plan import plan_study
 from orchestrator.study.study import read_study
 from orchestrator.sweep import run_study
-from tests.processes import assert_every_trial_once, query, run, start, wait_for, write_spec
+from tests.processes import (
+    assert_every_trial_once,
+    ended,
+    query,
+    run,
+    start,
+    start_anew,
+    wait_for,
+    write_spec,
+)
 
 
 def mlflow_points() -> list[tuple[int, int]]:
@@ -40,16 +49,16 @@ def test_a_sweep_in_this_process_and_its_reports(place):
     assert "simulated" in run("sweep", str(spec), "--executor", "inline")
     assert_every_trial_once(4)
     assert "0 to run, 4 done" in run("sweep", str(spec), "--executor", "inline")
-    report = json.loads(run("report", "--rows", "gamma", "--cols", "sde", "--format", "json"))
+    report = json.loads(run("report", "--rows", "margin", "--cols", "weight_decay", "--format", "json"))
     assert report["simulated"]
     assert {(c["row"], c["column"], c["n"]) for c in report["cells"]} == {
-        (g, s, 1) for g in ("0.01", "0.5") for s in ("false", "true")
+        (m, w, 1) for m in ("0.1", "0.5") for w in ("0.0", "0.01")
     }
     for style in ("md", "latex", "csv", "html", "rich"):
         assert "imulated" in run("report", "--format", style)
     best = json.loads(run("report", "--protocol", "best", "--format", "json"))
     assert "best epoch on the unseen test classes" in " ".join(best["caption"])
-    assert run("trials", "gamma=0.5").count("done") == 2
+    assert run("trials", "margin=0.5").count("done") == 2
     key = query("SELECT key FROM trial LIMIT 1")[0][0]
     assert key in run("show", key[:12])
     assert "e2e" in run("status")
@@ -75,10 +84,10 @@ def test_bad_input_is_one_message_code_2_and_writes_nothing(place):
 
 def test_a_trial_that_fails_is_named_and_stays_failed_until_retry(place):
     spec = write_spec(extra="precision: fp32\n")
-    flags = ("--executor", "inline", "--set", "lr=1.0e+30")
+    flags = ("--executor", "inline", "--set", "lr=1.0e+38")
     out = run("sweep", str(spec), *flags, code=1)
     assert "failed" in out
-    assert "loss became" in out
+    assert "loss became" in " ".join(out.split())
     assert "4 failed" in run("sweep", str(spec), *flags, code=1)
     assert query("SELECT DISTINCT error_kind FROM attempt") == [("non_finite",)]
     run("sweep", str(spec), *flags, "--retry", "--fail-fast", code=1)
@@ -103,7 +112,7 @@ def test_a_trial_that_another_sweep_lets_go_is_among_those_that_end(place):
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_kill_9_of_the_driver_loses_nothing(place, executor):
-    spec = write_spec(epochs=20)
+    spec = write_spec(epochs=60)
     first = start("sweep", str(spec), "--executor", executor)
     wait_for(
         lambda: (
@@ -116,15 +125,15 @@ def test_kill_9_of_the_driver_loses_nothing(place, executor):
     before = query("SELECT id, state FROM attempt ORDER BY id")
     assert "running" in {state for _, state in before}
     run("sweep", str(spec), "--executor", executor)
-    assert_every_trial_once(20)
+    assert_every_trial_once(60)
     assert query("SELECT count(*), sum(restarts) > 0 FROM attempt") == [(4, 1)]
-    assert mlflow_points() == [(20, 20)] * 4
+    assert mlflow_points() == [(60, 60)] * 4
     assert not list(Path("runs").glob("checkpoints/*/*/*/*.pt"))
 
 
 @pytest.mark.slow
 def test_a_stop_signal_leaves_a_resumable_sweep(place):
-    spec = write_spec(epochs=20)
+    spec = write_spec(epochs=60)
     first = start("sweep", str(spec))
     wait_for(lambda: query("SELECT 1 FROM epoch_metric WHERE epoch >= 3"))
     os.kill(first.pid, signal.SIGTERM)
@@ -133,12 +142,12 @@ def test_a_stop_signal_leaves_a_resumable_sweep(place):
     assert "run the same command again" in err
     assert query("SELECT count(*) FROM attempt WHERE state = 'running'") == [(0,)]
     run("sweep", str(spec))
-    assert_every_trial_once(20)
+    assert_every_trial_once(60)
 
 
 @pytest.mark.slow
 def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
-    spec = write_spec(epochs=40)
+    spec = write_spec(epochs=60)
     sweep = start("sweep", str(spec))
     wait_for(lambda: query("SELECT 1 FROM epoch_metric WHERE epoch >= 3"))
     pid_of = "json_extract(worker, '$.pid')"
@@ -148,7 +157,7 @@ def test_kill_9_of_a_worker_goes_on_from_its_checkpoint(place):
     out, err = sweep.communicate(timeout=240)
     assert sweep.returncode == 0, out + err
     assert "restarted" in err
-    assert_every_trial_once(40)
+    assert_every_trial_once(60)
 
 
 TUNE_TRIALS = """
@@ -167,9 +176,9 @@ atexit.register(lambda: print("Tune had", max(kept), "trials at once"))
 @pytest.mark.slow
 def test_tune_keeps_nothing_of_trials_that_have_ended(place):
     path = write_spec(epochs=1)
-    path.write_text(path.read_text().replace("seeds: 1", "seeds: 10"))
-    out = run("sweep", "spec.yaml", before=TUNE_TRIALS)
-    assert_every_trial_once(1, 40)
+    path.write_text(path.read_text().replace("seeds: 1", "seeds: 6"))
+    out = ended(start_anew("sweep", "spec.yaml", before=TUNE_TRIALS))
+    assert_every_trial_once(1, 24)
     most = int(re.search(r"Tune had (\d+) trials at once", out)[1])
     assert 0 < most <= 4 * os.cpu_count() + 4
 
@@ -209,9 +218,9 @@ def test_mlflow_may_be_down_and_is_caught_up(place):
 @pytest.mark.slow
 def test_a_search_killed_half_way_ends_with_every_candidate_told_once(place):
     search = (
-        "search: {trials: 6, sampler: tpe, space: {tau: {type: float, low: 0.05, high: 1.0, log: true}}}\n"
+        "search: {trials: 6, sampler: tpe, space: {lr: {type: float, low: 0.0001, high: 0.1, log: true}}}\n"
     )
-    spec = write_spec(epochs=6, extra=search)
+    spec = write_spec(epochs=40, extra=search)
     flags = ("--executor", "inline")
     first = start("sweep", str(spec), *flags)
     wait_for(lambda: query("SELECT count(*) FROM attempt WHERE state = 'done'")[0][0] >= 8)
