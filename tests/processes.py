@@ -37,7 +37,9 @@ resources: {stack: off}
 
 def write_spec(epochs: int = 4, extra: str = "", resources: str = "") -> Path:
     path = Path("spec.yaml")
-    path.write_text(SPEC.replace("EPOCHS", str(epochs)).replace("stack: off", f"stack: off{resources}") + extra)
+    path.write_text(
+        SPEC.replace("EPOCHS", str(epochs)).replace("stack: off", f"stack: off{resources}") + extra
+    )
     return path
 
 

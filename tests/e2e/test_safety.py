@@ -56,7 +56,9 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_stranger_is_turned_away_from_the_cluster_of_a_sweep(place):
-    sweep = start("sweep", str(write_spec(epochs=ENDLESS)), RAY_AUTH_MODE="disabled")  # what others may have set
+    sweep = start(
+        "sweep", str(write_spec(epochs=ENDLESS)), RAY_AUTH_MODE="disabled"
+    )  # what others may have set
     try:
         wait_for(lambda: query("SELECT 1 FROM epoch_metric"))
         children = psutil.Process(sweep.pid).children(recursive=True)

@@ -84,7 +84,7 @@ def test_bad_input_is_one_message_code_2_and_writes_nothing(place):
 
 def test_a_trial_that_fails_is_named_and_stays_failed_until_retry(place):
     spec = write_spec(extra="precision: fp32\n")
-    flags = ("--executor", "inline", "--set", "lr=1.0e+38")
+    flags = ("--executor", "inline", "--set", "lr=1.0e+37")
     out = run("sweep", str(spec), *flags, code=1)
     assert "failed" in out
     assert "loss became" in " ".join(out.split())
