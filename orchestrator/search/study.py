@@ -78,11 +78,11 @@ class _Search:
     tuned: bool = False
 
     def candidates(self) -> list[FrozenTrial]:
-        """Return what was asked for in today's ranges, less what another took the place of."""
+        """Return what was asked for, less what another took the place of or lies outside of today's ranges."""
         trials = self.study.get_trials(deepcopy=False)
         gone = {t.user_attrs.get(REPLACES) for t in trials}
         asked = [t for t in trials if t.state is not TrialState.WAITING and t.number not in gone]
-        return [t for t in asked if in_range(self.space, t.params)]
+        return [t for t in asked if t.state is not TrialState.COMPLETE or in_range(self.space, t.params)]
 
     def frozen(self, number: int) -> FrozenTrial:
         """Return what is stored of a candidate."""
