@@ -144,7 +144,9 @@ def test_ctrl_c_ends_it_with_what_was_answered_and_counted(here, words):
     assert "interrupted" in err
     found = answers(first + out)
     windows, frames = SUMMARY.search(err).groups()
-    assert int(windows) == len(found) >= 1
+    # a window is counted before its line is written: the signal may come between
+    assert len(found) >= 1
+    assert int(windows) - len(found) in (0, 1)
     assert 0 < int(frames) < 240
 
 
