@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -60,10 +61,10 @@ def grid_values(axis: Axis) -> list[Scalar]:
     return [int(v) for v in values] if axis.type == "int" else [float(v) for v in values]
 
 
-def in_range(space: Mapping[str, Axis], values: Mapping[str, Scalar]) -> bool:
+def in_range(space: Mapping[str, Axis], values: Mapping[str, Any]) -> bool:
     """Return whether all values lie in the ranges of their axes: a range may have been another when they were tried."""
     return all(
-        axis.low <= float(values[name]) <= axis.high
+        axis.low <= values[name] <= axis.high
         for name, axis in space.items()
         if name in values and axis.low is not None and axis.high is not None
     )
