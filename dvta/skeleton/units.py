@@ -15,9 +15,9 @@ from dvta.skeleton.lines import SkeletonError
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "cmu": 0.056444}
 #: metres of a body: what is taken, what is usual, and the usual middle
 SMALLEST, LARGEST = 0.5, 3.0
+USUAL, MIDDLE = (0.9, 2.3), 1.7
 #: metres of what a camera takes for a body at its worst: what is longer is in another unit
 _GIANT = 30.0
-USUAL, MIDDLE = (0.9, 2.3), 1.7
 
 _CHAINS = (
     ("head", "neck"), ("neck", "spine_shoulder"), ("spine_shoulder", "spine_mid"), ("spine_mid", "spine_base"),
@@ -74,7 +74,7 @@ def refuse_giants(path: Path | str, bodies: np.ndarray) -> None:
         SkeletonError: the bodies are longer than 30 m.
     """
     seen = bodies[bodies.any((-2, -1))]
-    if len(seen) and (length := body_length(seen.astype(np.float64))) > _GIANT:
+    if len(seen) and (length := body_length(seen)) > _GIANT:
         raise SkeletonError(path, f"the body is {length:.4g} m from head to ankles; allowed: metres")
 
 

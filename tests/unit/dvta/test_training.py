@@ -93,7 +93,9 @@ def test_impossible_settings(wrong):
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(OptionError, match="precision: 'fp16' is unknown .*; allowed: fp32, bf16"):
+    with pytest.raises(
+        OptionError, match=r"precision: 'fp16' is unknown \(did you mean 'bf16'\?\); allowed: fp32, bf16"
+    ):
         fit(fresh(features := make_features()), features, CONFIG, precision="fp16")
 
 
